@@ -1,0 +1,51 @@
+/**
+ * Every maximum of Farshore in one file (I11): when one is reached there is backpressure or a stated policy, never growth.
+ * Units are in the names.
+ */
+export const LIMITS = {
+  /** Payload of one write record; a longer NBD write becomes several records of one data set. */
+  recordDataBytesMax: 1024 * 1024,
+  /** Records of one data set, sync included: bounds bitmaps and offset tables. */
+  dataSetRecordsMax: 65_536,
+  /** Journal slots of a ring. */
+  slotsMin: 2,
+  slotsMax: 256,
+  /** Bytes of one slot. */
+  slotBytesMin: 64 * 1024,
+  slotBytesMax: 1024 * 1024 * 1024,
+  volumesMax: 256,
+  volumeNameBytesMax: 255,
+  /** Bytes of one message on a link: a batch of records stays below it, a longer message is a protocol error. */
+  messageBytesMax: 4 * 1024 * 1024,
+  /** Bytes of records that the primary puts into one message. */
+  batchBytesMax: 256 * 1024,
+  /** Bytes that may wait in one link's socket before the primary sends no more on it. */
+  linkBufferedBytesMax: 2 * 1024 * 1024,
+  linksMax: 16,
+  /** Ranges in one ack; more go into a further message. */
+  ackRangesMax: 4096,
+  /** A link that was silent for so long is closed. */
+  linkSilenceMs: 10_000,
+  keepAliveMs: 1_000,
+  handshakeMs: 10_000,
+  /** Wait before a lost link is dialled again: doubles from min to max. */
+  redialMinMs: 50,
+  redialMaxMs: 2_000,
+  /** Rejections of one record for its checksum before the primary checks its own buffer (I9). */
+  checksumRejectsMax: 3,
+  /** Journal commits in flight over all journals; never two on one journal. */
+  commitsInFlightMax: 2,
+  nbdConnectionsMax: 64,
+  /** Requests of one NBD connection that may be under way before it is no longer read. */
+  nbdRequestsInFlightMax: 256,
+  /** Payload bytes of one NBD connection that may be under way before it is no longer read. */
+  nbdBytesInFlightMax: 64 * 1024 * 1024,
+  nbdPayloadBytesMax: 32 * 1024 * 1024,
+  /** Option bytes of one NBD negotiation message. */
+  nbdOptionBytesMax: 64 * 1024,
+  nbdOptionsMax: 64,
+  /** A clean stop waits so long for acknowledgements before it writes what is unacknowledged to disk. */
+  cleanStopMs: 5_000,
+  /** Generations kept on a host; a promotion beyond it is refused. */
+  generationsMax: 1024,
+} as const;
