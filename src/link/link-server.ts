@@ -1,0 +1,101 @@
+/** The listening side of the links (the primary): WebSocket servers on several addresses, at most `LIMITS.linksMax` links. */
+import { createServer, type Server } from 'node:http';
+import { rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { WebSocketServer } from 'ws';
+import { formatAddress, type ListenAddress } from '../model/addresses.ts';
+import { FarshoreError, errnoOf, messageOf } from '../model/errors.ts';
+import { LIMITS } from '../model/limits.ts';
+import { Link, type LinkHandlers } from './link.ts';
+
+export interface LinkServerOptions {
+  readonly listen: readonly ListenAddress[];
+  readonly handlers: LinkHandlers & { opened(link: Link): void };
+}
+
+export class LinkServer {
+  readonly #options: LinkServerOptions;
+  readonly #servers: { http: Server; sockets: WebSocketServer }[] = [];
+  readonly #links = new Set<Link>();
+  #nextLinkId = 1;
+
+  constructor(options: LinkServerOptions) {
+    this.#options = options;
+  }
+
+  /** Listen on every address. @throws FarshoreError ERR_LISTEN naming the address and the cause. */
+  async start(): Promise<void> {
+    try {
+      for (const address of this.#options.listen) this.#servers.push(await this.#listen(address));
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
+  /** Bound addresses, with the port that the kernel gave for port 0. */
+  addresses(): ListenAddress[] {
+    return this.#servers.map(({ http }) => {
+      const bound = http.address() as AddressInfo | string;
+      return typeof bound === 'string' ? { kind: 'unix', path: bound } : { kind: 'tcp', host: bound.address, port: bound.port };
+    });
+  }
+
+  get links(): readonly Link[] {
+    return [...this.#links];
+  }
+
+  /** Stop listening and end what is left of the links. */
+  stop(): void {
+    for (const { http, sockets } of this.#servers) {
+      sockets.close();
+      http.close();
+      http.closeAllConnections();
+    }
+    this.#servers.length = 0;
+    for (const link of this.#links) link.terminate();
+  }
+
+  #listen(address: ListenAddress): Promise<{ http: Server; sockets: WebSocketServer }> {
+    const http = createServer((_request, response) => {
+      response.writeHead(426, { 'content-type': 'text/plain' }).end('this is a Farshore replication port; it speaks WebSocket\n');
+    });
+    http.headersTimeout = LIMITS.handshakeMs;
+    const sockets = new WebSocketServer({ server: http, perMessageDeflate: false, maxPayload: LIMITS.messageBytesMax, clientTracking: false });
+    sockets.on('connection', (socket, request) => {
+      if (this.#links.size >= LIMITS.linksMax) {
+        socket.close(1013, `at most ${LIMITS.linksMax} links`);
+        return;
+      }
+      const { remoteAddress, remotePort } = request.socket;
+      const handlers: LinkHandlers = {
+        ...this.#options.handlers,
+        closed: (link, code, reason) => {
+          this.#links.delete(link);
+          this.#options.handlers.closed(link, code, reason);
+        },
+      };
+      const link = new Link({ id: this.#nextLinkId++, address: remoteAddress === undefined ? formatAddress(address) : `${remoteAddress}:${remotePort}`, socket, handlers });
+      this.#links.add(link);
+      this.#options.handlers.opened(link);
+    });
+    // Listening errors arrive on the HTTP server, and the WebSocket server repeats them.
+    sockets.on('error', () => {});
+    return new Promise((resolve, reject) => {
+      http.once('error', (error) => {
+        reject(
+          new FarshoreError('ERR_LISTEN', `cannot listen for replication on ${formatAddress(address)}: ${messageOf(error)}`, {
+            cause: error,
+            hint: errnoOf(error) === 'EADDRINUSE' ? 'another process has this address; choose another port or end that process' : 'check replication.listen in the config',
+          }),
+        );
+      });
+      if (address.kind === 'unix') {
+        rmSync(address.path, { force: true });
+        http.listen(address.path, () => resolve({ http, sockets }));
+      } else {
+        http.listen(address.port, address.host, () => resolve({ http, sockets }));
+      }
+    });
+  }
+}
