@@ -37,8 +37,10 @@ export interface PrimaryMachineOptions {
   readonly backlogLimitBytes: number;
   /** FLUSH is replied to when: the local volume is durable, or also its data set is durable on the far side (DESIGN section 9). */
   readonly flushReply: 'local' | 'remote';
-  /** Encoded bytes in one `sendRecords`. */
+  /** Encoded bytes in one `sendRecords`; one record alone may be larger. */
   readonly batchBytesMax: number;
+  /** Encoded bytes of a sync record, which the machine numbers itself. */
+  readonly syncRecordBytes: number;
   /** Numbers to go on with. */
   readonly nextDataSet: DataSetId;
   readonly nextSequence: SequenceNumber;
@@ -59,8 +61,9 @@ export interface RestoredOutgoing {
 }
 
 export type PrimaryEvent =
-  /** An application asked for a write of `records` records with `encodedBytes` in all (each record with its header). */
-  | { readonly event: 'writeRequested'; readonly request: RequestId; readonly records: number; readonly encodedBytes: number }
+  /** An application asked for a write of `records` records with `encodedBytes` in all (each record with its header). One with
+   * FUA is replied to at its `volumeFlushed`, not when it was numbered. It must fit into one data set alone: the shell splits it. */
+  | { readonly event: 'writeRequested'; readonly request: RequestId; readonly records: number; readonly encodedBytes: number; readonly fua: boolean }
   /** The write is in the source volume; `recordBytes` are the encoded bytes of each of its records, in order. */
   | { readonly event: 'writeStored'; readonly request: RequestId; readonly recordBytes: readonly number[] }
   /** A store or a flush of the primary's volume failed: nothing more is numbered, cut or sent (I10). */
@@ -75,7 +78,7 @@ export type PrimaryEvent =
   /** The link's socket can take this many bytes more. */
   | { readonly event: 'linkReady'; readonly link: LinkId; readonly budgetBytes: number }
   | { readonly event: 'linkClosed'; readonly link: LinkId }
-  | { readonly event: 'acknowledged'; readonly ranges: readonly SequenceRange[]; readonly windowHigh: DataSetId }
+  | { readonly event: 'acknowledged'; /** The link on which it came. */ readonly link: LinkId; readonly ranges: readonly SequenceRange[]; readonly windowHigh: DataSetId }
   | { readonly event: 'rejected'; readonly link: LinkId; readonly reason: 'window' | 'checksum'; readonly dataSet: DataSetId; readonly sequence: SequenceNumber; readonly windowHigh: DataSetId }
   /** The secondary's answer to `requestProgress`: what it has received, after the lost links were closed on its side too. */
   | { readonly event: 'progressReported'; readonly closedLinks: readonly LinkId[]; readonly held: readonly HeldDataSet[]; readonly destaged: DataSetId | null; readonly windowHigh: DataSetId }
@@ -103,7 +106,8 @@ export type PrimaryEffect =
   | { readonly effect: 'closeLink'; readonly link: LinkId; readonly violation: string }
   | { readonly effect: 'failGroup'; readonly code: 'ERR_SEND_BUFFER_CORRUPT'; readonly message: string };
 
-/** Why writes wait now; null when they do not. */
+/** Why writes wait now: the backlog limit is reached, and what was not sent yet waits for a link (`backlog`) or for the
+ * secondary's window to move (`window`). Null when they do not wait, or only for writes before them to be stored. */
 export type ThrottleReason = 'backlog' | 'window' | null;
 
 export interface PrimaryPositions {
@@ -127,5 +131,8 @@ export interface PrimaryCore {
   head(timeMs: number): Head;
   unacknowledged(): UnacknowledgedDataSet[];
   positions(): PrimaryPositions;
+  /** What a secondary must be able to hold of one data set: the largest data set and the largest request taken so far. The shell
+   * refuses a handshake with less before it reports `sessionEstablished`. */
+  capacityNeeded(): { bytes: number; records: number };
   counters: { recordsSent: number; recordsResent: number; rejects: number; dataSetsClosed: number };
 }
