@@ -33,22 +33,26 @@ export interface DiskFile {
   flushSync(): void;
   /** Allocate every byte of 0 .. sizeBytes (fallocate); ENOSPC leaves the file as it was. */
   allocate(sizeBytes: number, done: Done): void;
+  /** The same while a host starts, when nothing else waits for this thread. */
+  allocateSync(sizeBytes: number): void;
   /** Make a range read back as zeroes and keep it allocated; false: not supported here without writing zeroes. */
   zeroSync(position: number, lengthBytes: number): boolean;
   zero(position: number, lengthBytes: number, done: (error: Error | null, supported: boolean) => void): void;
-  /** Map the file's bytes shared, or null where this disk has no mappings. */
-  map(): FileMapping | null;
+  /** Map the file's bytes shared, or null where this disk has no mappings. `forStores` keeps cached pages small, where the kernel allows it. */
+  map(options?: { readonly forStores?: boolean }): FileMapping | null;
   close(done: Done): void;
   closeSync(): void;
 }
 
-/** A shared mapping of a whole file, in segments, because one view cannot span more than 4 GiB on Node 20. */
+/** A shared mapping of a whole file of any size. No view of it is ever handed out: bytes are copied in and out. */
 export interface FileMapping {
+  /** Whether every page of the range is in memory now, so that nothing here waits for the disk. */
+  isResident(position: number, lengthBytes: number): boolean;
   /** Copy `target.length` bytes from the mapping if every page of the range is resident; false (nothing copied) if not. */
   readResident(target: Uint8Array, position: number): boolean;
   /** Store through the mapping if the range is whole pages and all are resident; false (nothing stored) if not. */
   storeResident(bytes: Uint8Array, position: number): boolean;
-  /** Detach all views, then unmap. */
+  /** Unmap; any later use of the mapping is a broken invariant. */
   unmap(): void;
 }
 
@@ -67,7 +71,7 @@ export interface Disk {
   replaceFile(path: string, bytes: Uint8Array): void;
   /** Take an exclusive lock (flock) that ends with the process, or say that another process has it. */
   lock(path: string): DiskLock | null;
-  /** Name of the file system under a path: 'ext4', 'xfs', 'btrfs', 'tmpfs' ... or 'unknown'. */
+  /** Name of the file system under a path: 'ext4', 'xfs', 'btrfs', 'tmpfs' ..., 'block-device' for a device, or 'unknown'. */
   fileSystemOf(path: string): string;
 }
 
