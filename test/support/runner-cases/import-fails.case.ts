@@ -1,0 +1,6 @@
+/** The file throws while it is loaded. */
+import { test } from 'uvu';
+
+test('never runs', () => {});
+test.run();
+throw new Error('loading is broken');

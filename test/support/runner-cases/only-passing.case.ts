@@ -1,0 +1,5 @@
+/** A left-over .only fails the file although every test would pass. */
+import { test } from 'uvu';
+
+test.only('good', () => {});
+test.run();

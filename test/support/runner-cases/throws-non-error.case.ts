@@ -1,0 +1,9 @@
+/** uvu: a thrown string, or undefined, ends the suite without a failure, and exits 0. */
+import { test } from 'uvu';
+
+test('throws a string', () => {
+  // oxlint-disable-next-line no-throw-literal -- what this case is about
+  throw 'just words';
+});
+test('rejects with undefined', () => Promise.reject());
+test.run();
