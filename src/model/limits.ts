@@ -33,6 +33,8 @@ export const LIMITS = {
   redialMaxMs: 2_000,
   /** Rejections of one record for its checksum before the primary checks its own buffer (I9). */
   checksumRejectsMax: 3,
+  /** Sync commands that contradict what is durable of one data set before the secondary stops: they tell of another history. */
+  syncContradictionsMax: 3,
   /** Journal commits in flight over all journals; never two on one journal. */
   commitsInFlightMax: 2,
   nbdConnectionsMax: 64,

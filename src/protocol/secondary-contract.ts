@@ -61,7 +61,10 @@ export interface SecondaryMachineOptions {
 export type SecondaryEvent =
   /** Fig. 8 step 50: commands arrived on a link, in its order. */
   | { readonly event: 'recordsReceived'; readonly link: LinkId; readonly records: readonly ReceivedRecord[] }
-  /** The first `records` records of this journal, in order of append, are durable (I2: with every earlier byte). */
+  /**
+   * The first `records` records of this journal, in order of append, are durable (I2: with every earlier byte). Restored
+   * records count, as the first ones; pad records do not.
+   */
   | { readonly event: 'journalDurable'; readonly dataSet: DataSetId; readonly records: number }
   | { readonly event: 'completeFlagDurable'; readonly dataSet: DataSetId }
   /** Everything through this data set is stored and the source volumes were made durable after it. */
