@@ -63,6 +63,7 @@ export class Application implements NbdBackend {
   /** Writes and flushes that are not answered yet, so that a failure can answer them. */
   readonly #open = new Set<ApplicationWrite | ApplicationFlush>();
   #nextId = 1;
+  #shutDown = false;
 
   constructor(volumes: readonly Volume[], describe: string) {
     this.#volumes = volumes;
@@ -87,6 +88,7 @@ export class Application implements NbdBackend {
 
   /** Store a write now, or as soon as no overlapping store is under way. Called by the write order. */
   store(write: ApplicationWrite): void {
+    if (!this.#open.has(write)) return;
     write.phase = 'storing';
     if (this.#lock(write).acquire(write)) this.#perform(write);
   }
@@ -109,6 +111,23 @@ export class Application implements NbdBackend {
       else if (open.phase === 'flushed' || (open.phase === 'stored' && 'last' in open && !open.request.fua)) this.finish(open);
     }
     order.turnEnded();
+  }
+
+  /** Stores that are under way; a clean stop waits for them, because each of them will be numbered. */
+  get storesUnderWay(): number {
+    let count = 0;
+    for (const open of this.#open) if (open.phase === 'storing') count += 1;
+    return count;
+  }
+
+  /** Answer writes that were not stored yet, and all later ones, with ESHUTDOWN. */
+  shutDown(): void {
+    this.#shutDown = true;
+    for (const open of this.#open) {
+      if (open.phase !== 'waiting' || !('last' in open)) continue;
+      this.#open.delete(open);
+      open.request.complete(NBD_ERRNO.ESHUTDOWN);
+    }
   }
 
   /** Answer everything that waits, and every later write and flush, with EIO (I10). */
@@ -169,8 +188,8 @@ export class Application implements NbdBackend {
 
   #requestPart(request: NbdRequest, type: WriteType, offset: number, timeUs: number): void {
     const order = this.order;
-    if (this.failed || order === null) {
-      request.complete(NBD_ERRNO.EIO);
+    if (this.failed || order === null || this.#shutDown) {
+      request.complete(this.#shutDown ? NBD_ERRNO.ESHUTDOWN : NBD_ERRNO.EIO);
       return;
     }
     const rest = request.offset + request.lengthBytes - offset;

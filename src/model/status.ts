@@ -1,0 +1,73 @@
+/** The status of a host: `--json`, `/api/status` and the control socket carry these fields (OPERATOR.md; names there are fixed). */
+import type { CutReason } from './commands.ts';
+import type { Generation, GroupId, SessionId, StreamId } from './ids.ts';
+
+export type HostStatus =
+  | 'starting'
+  | 'connecting'
+  | 'replicating'
+  | 'throttled'
+  | 'degraded'
+  | 'disconnected'
+  | 'waiting-for-peer'
+  | 'promoting'
+  | 'promoted'
+  | 'superseded'
+  | 'standalone'
+  | 'resync-needed'
+  | 'failed'
+  | 'stopped';
+
+/** Identifiers are decimal strings in JSON; null before the first. */
+export interface PositionReport {
+  readonly open: string | null;
+  readonly sent: string | null;
+  readonly received: string | null;
+  readonly durable: string | null;
+  readonly complete: string | null;
+  readonly destaged: string | null;
+  readonly acknowledged: string | null;
+}
+
+export interface StatusReport {
+  readonly role: 'primary' | 'secondary';
+  readonly group: string;
+  readonly groupId: GroupId | null;
+  readonly generation: number;
+  readonly generations: readonly Generation[];
+  readonly stream: StreamId | null;
+  readonly session: SessionId | null;
+  readonly state: HostStatus;
+  /** Why the state is not simply replicating, as one sentence. */
+  readonly reason: string | null;
+  readonly mode: 'write-through' | 'none';
+  readonly volumes: readonly { readonly name: string; readonly vlun: number; readonly sizeBytes: number; readonly path: string; readonly store: string }[];
+  readonly dataSets: PositionReport;
+  readonly sequence: PositionReport;
+  /** Data set at which the copy is consistent now, with why and when it was cut; null before the first. */
+  readonly consistentAt: { readonly dataSet: string; readonly reason: CutReason | null; readonly time: string | null } | null;
+  readonly behind: { readonly dataSets: number; readonly bytes: number; readonly seconds: number; readonly etaSeconds: number | null };
+  readonly objectiveSeconds: number | null;
+  readonly journals: { readonly slots: number; readonly active: number; readonly partial: number; readonly failed: number };
+  readonly links: readonly { readonly address: string; readonly up: boolean; readonly error: string | null; readonly sentBytes: number; readonly receivedBytes: number }[];
+  readonly peer: null;
+  readonly rejects: number;
+  readonly duplicates: number;
+  readonly resends: number;
+  readonly lastCut: { readonly dataSet: string; readonly reason: CutReason; readonly time: string } | null;
+  /** Primary: encoded bytes that are not acknowledged, and the limit beyond which the application is slowed down. */
+  readonly backlog: { readonly bytes: number; readonly limitBytes: number; readonly throttledSeconds: number } | null;
+  readonly nbd: { readonly addresses: readonly string[]; readonly connections: number } | null;
+  readonly replication: { readonly addresses: readonly string[] } | null;
+  readonly divergedFrom: string | null;
+  readonly lastRefusal: string | null;
+  readonly pid: number;
+  readonly uptimeSeconds: number;
+}
+
+export const NO_POSITIONS: PositionReport = { open: null, sent: null, received: null, durable: null, complete: null, destaged: null, acknowledged: null };
+
+/** Decimal string of an identifier, as JSON carries it. */
+export function idText(id: number | null): string | null {
+  return id === null ? null : String(id);
+}

@@ -1,0 +1,251 @@
+/**
+ * The primary's links: the handshake with a secondary, and the messages of an agreed session pair in both directions.
+ *
+ * hello -> decide -> welcome -> ready: only then the link carries records. All links belong to one pair of sessions: a secondary
+ * that is another process waits until the links of the former one are gone. Whatever breaks the protocol costs its sender the
+ * link, never the process.
+ */
+import type { Link } from '../link/link.ts';
+import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
+import type { DataSetId, SequenceNumber, SessionId } from '../model/ids.ts';
+import { LIMITS } from '../model/limits.ts';
+import { agreeOn, decideHandshake } from '../protocol/handshake.ts';
+import type { LinkId } from '../protocol/secondary-contract.ts';
+import { CLOSE_CODE } from '../record/close-codes.ts';
+import { decodeMessage, encodeMessage, type WireMessage } from '../record/wire.ts';
+import type { RecordCarrier, ReplicatedOrder } from './replicated-order.ts';
+import type { SendSlice } from './send-buffer.ts';
+
+export interface PrimaryLinksOptions {
+  readonly order: ReplicatedOrder;
+  readonly facts: () => PrimaryFacts;
+  readonly onEvent: (event: LinkEvent) => void;
+  /** The secondary was promoted and says so; durable when it returns. False: it could not prove it. */
+  readonly onSuperseded: (message: Extract<WireMessage, { kind: 'superseded' }>) => boolean;
+}
+
+export type LinkEvent =
+  | { readonly kind: 'agreed'; readonly address: string; readonly session: SessionId; readonly label: string }
+  | { readonly kind: 'refused'; readonly address: string; readonly label: string; readonly sentence: string }
+  | { readonly kind: 'waiting'; readonly address: string; readonly label: string; readonly sentence: string }
+  | { readonly kind: 'violation'; readonly address: string; readonly violation: string }
+  | { readonly kind: 'lost'; readonly address: string; readonly code: number; readonly reason: string };
+
+/** What the secondary last said of its own positions. */
+export interface FarPositions {
+  received: DataSetId | null;
+  durable: DataSetId | null;
+  complete: DataSetId | null;
+  destaged: DataSetId | null;
+  destagedSequence: SequenceNumber | null;
+}
+
+interface Agreed {
+  readonly link: Link;
+  readonly linkKey: number;
+  readonly facts: SecondaryFacts;
+  phase: 'ready-awaited' | 'open';
+  /** What the machine thinks it may still send on this link. */
+  budgetBytes: number;
+}
+
+export class PrimaryLinks implements RecordCarrier {
+  far: FarPositions = { received: null, durable: null, complete: null, destaged: null, destagedSequence: null };
+  session: SessionId | null = null;
+  secondaryHostEpoch = 0;
+  lastRefusal: string | null = null;
+  readonly #options: PrimaryLinksOptions;
+  readonly #agreed = new Map<LinkId, Agreed>();
+  /** Keys of lost links, by link number, until the secondary has answered for them. */
+  readonly #keys = new Map<LinkId, number>();
+  readonly #keepAlive: NodeJS.Timeout;
+
+  constructor(options: PrimaryLinksOptions) {
+    this.#options = options;
+    this.#keepAlive = setInterval(() => this.sendHead(), LIMITS.keepAliveMs);
+    this.#keepAlive.unref();
+  }
+
+  get openLinks(): readonly Link[] {
+    return [...this.#agreed.values()].filter((entry) => entry.phase === 'open').map((entry) => entry.link);
+  }
+
+  opened(link: Link): void {
+    const timer = setTimeout(() => {
+      if (this.#agreed.get(link.id)?.phase !== 'open') link.close(CLOSE_CODE.violation, 'no handshake in time');
+    }, LIMITS.handshakeMs);
+    timer.unref();
+  }
+
+  message(link: Link, bytes: Uint8Array): void {
+    const message = decodeMessage(bytes);
+    if (message.kind === 'violation') this.#violation(link, message.violation);
+    else if (message.kind === 'hello') this.#hello(link, message);
+    else if (message.kind === 'superseded') this.#superseded(link, message);
+    else if (message.kind === 'refuse') this.#refusedByPeer(link, message);
+    else {
+      const agreed = this.#agreed.get(link.id);
+      if (agreed === undefined) this.#violation(link, `${message.kind} before the handshake`);
+      else if (message.kind === 'ready') this.#ready(agreed);
+      else if (agreed.phase !== 'open') this.#violation(link, `${message.kind} before ready`);
+      else this.#received(agreed, message);
+    }
+  }
+
+  drained(link: Link): void {
+    const agreed = this.#agreed.get(link.id);
+    if (agreed?.phase === 'open') this.#offerBudget(agreed);
+  }
+
+  closed(link: Link, code: number, reason: string): void {
+    const agreed = this.#agreed.get(link.id);
+    this.#agreed.delete(link.id);
+    if (agreed?.phase !== 'open') return;
+    this.#options.onEvent({ kind: 'lost', address: link.address, code, reason });
+    this.#options.order.step({ event: 'linkClosed', link: link.id });
+    if (this.openLinks.length === 0) {
+      this.#keys.clear();
+      this.#options.order.step({ event: 'sessionLost' });
+    }
+  }
+
+  /** End all links: the primary stops, or gives replication up. */
+  stop(code: number, reason: string): void {
+    clearInterval(this.#keepAlive);
+    for (const { link } of this.#agreed.values()) link.close(code, reason);
+  }
+
+  sendRecords(id: LinkId, slice: SendSlice): void {
+    const agreed = this.#agreed.get(id);
+    if (agreed === undefined) {
+      slice.done();
+      return;
+    }
+    agreed.budgetBytes -= slice.bytes.length;
+    agreed.link.send(slice.bytes, slice.done);
+  }
+
+  requestProgress(id: LinkId, closedLinks: readonly LinkId[]): void {
+    const closedKeys = closedLinks.map((closed) => this.#keys.get(closed) ?? 0);
+    this.#agreed.get(id)?.link.send(encodeMessage({ kind: 'requestProgress', closedLinks: closedKeys }));
+  }
+
+  closeLink(id: LinkId, violation: string): void {
+    const agreed = this.#agreed.get(id);
+    if (agreed !== undefined) this.#violation(agreed.link, violation);
+  }
+
+  refillBudgets(): void {
+    for (const agreed of this.#agreed.values()) {
+      if (agreed.phase === 'open' && agreed.budgetBytes < LIMITS.linkBufferedBytesMax / 2) this.#offerBudget(agreed);
+    }
+  }
+
+  /** Keep-alive: the head, so that the far side knows how far it is behind. */
+  sendHead(): void {
+    if (this.#agreed.size === 0) return;
+    const bytes = encodeMessage({ kind: 'head', head: this.#options.order.machine.head(Date.now()) });
+    for (const agreed of this.#agreed.values()) if (agreed.phase === 'open') agreed.link.send(bytes);
+  }
+
+  #offerBudget(agreed: Agreed): void {
+    const budgetBytes = agreed.link.budgetBytes;
+    if (budgetBytes <= Math.max(0, agreed.budgetBytes)) return;
+    agreed.budgetBytes = budgetBytes;
+    this.#options.order.step({ event: 'linkReady', link: agreed.link.id, budgetBytes });
+  }
+
+  #hello(link: Link, message: Extract<WireMessage, { kind: 'hello' }>): void {
+    if (this.#agreed.has(link.id)) {
+      this.#violation(link, 'a second hello');
+      return;
+    }
+    const primary = this.#options.facts();
+    const secondary = message.facts;
+    const liveOtherSession = this.session !== null && this.session !== secondary.session && this.openLinks.length > 0;
+    const decision = decideHandshake({ primary, secondary, judge: 'primary', liveOtherSession });
+    const { label, sentence, outcome } = decision;
+    if (outcome === 'continue') {
+      this.#agreed.set(link.id, { link, linkKey: message.linkKey, facts: secondary, phase: 'ready-awaited', budgetBytes: 0 });
+      link.send(encodeMessage({ kind: 'welcome', facts: primary }));
+      this.#options.onEvent({ kind: 'agreed', address: link.address, session: secondary.session, label });
+      return;
+    }
+    link.send(encodeMessage({ kind: 'refuse', outcome, label, sentence }));
+    link.close(outcome === 'refuse' ? CLOSE_CODE.refused : CLOSE_CODE.wait, label);
+    if (outcome === 'refuse') this.lastRefusal = sentence;
+    this.#options.onEvent({ kind: outcome === 'refuse' ? 'refused' : 'waiting', address: link.address, label, sentence });
+  }
+
+  #ready(agreed: Agreed): void {
+    const { link, facts } = agreed;
+    const first = this.openLinks.length === 0;
+    if (!first && this.session !== facts.session) {
+      link.close(CLOSE_CODE.otherSession, 'another session was faster');
+      return;
+    }
+    agreed.phase = 'open';
+    this.session = facts.session;
+    this.#keys.set(link.id, agreed.linkKey);
+    this.lastRefusal = null;
+    if (first) {
+      const agreement = agreeOn({ primary: this.#options.facts(), secondary: facts });
+      this.secondaryHostEpoch = facts.hostEpoch;
+      this.#options.order.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
+      this.#destaged(facts.watermark?.dataSet ?? null);
+    }
+    this.#options.order.step({ event: 'linkOpened', link: link.id });
+    this.#offerBudget(agreed);
+    this.sendHead();
+  }
+
+  #received(agreed: Agreed, message: WireMessage): void {
+    const { order } = this.#options;
+    const link = agreed.link.id;
+    switch (message.kind) {
+      case 'acknowledge':
+        this.far = { ...message.positions };
+        this.#destaged(message.positions.destaged);
+        order.step({ event: 'acknowledged', link, ranges: message.ranges, windowHigh: message.windowHigh });
+        return;
+      case 'reject':
+        order.step({ event: 'rejected', link, reason: message.reason, dataSet: message.dataSet, sequence: message.sequence, windowHigh: message.windowHigh });
+        return;
+      case 'progress': {
+        const closedLinks = [...this.#keys].filter(([, key]) => message.closedLinks.includes(key)).map(([id]) => id);
+        for (const id of closedLinks) this.#keys.delete(id);
+        order.step({ event: 'progressReported', closedLinks, held: message.held, destaged: message.destaged, windowHigh: message.windowHigh });
+        return;
+      }
+      default:
+        this.#violation(agreed.link, `${message.kind} from a secondary`);
+    }
+  }
+
+  #destaged(dataSet: DataSetId | null): void {
+    this.far.destaged = dataSet;
+    this.#options.order.positions.destaged(dataSet);
+    this.far.destagedSequence ??= this.#options.order.positions.destagedSequence;
+  }
+
+  #superseded(link: Link, message: Extract<WireMessage, { kind: 'superseded' }>): void {
+    if (this.#options.onSuperseded(message)) {
+      link.send(encodeMessage({ kind: 'supersededAcknowledged', groupId: message.groupId }));
+      link.close(CLOSE_CODE.superseded, 'superseded');
+    } else {
+      link.close(CLOSE_CODE.refused, 'this does not supersede the generation here');
+    }
+  }
+
+  #refusedByPeer(link: Link, message: Extract<WireMessage, { kind: 'refuse' }>): void {
+    const { label, sentence } = message;
+    if (message.outcome === 'refuse') this.lastRefusal = sentence;
+    this.#options.onEvent({ kind: message.outcome === 'refuse' ? 'refused' : 'waiting', address: link.address, label, sentence });
+    link.close(CLOSE_CODE.normal, label);
+  }
+
+  #violation(link: Link, violation: string): void {
+    this.#options.onEvent({ kind: 'violation', address: link.address, violation });
+    link.close(CLOSE_CODE.violation, violation);
+  }
+}

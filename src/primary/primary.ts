@@ -1,0 +1,341 @@
+/**
+ * A primary host: serves volumes over NBD and replicates what is written (DESIGN sections 2 and 7).
+ *
+ * Start: lock the state -> check role, condition and volume table -> read what the clean stop left, or refuse -> open volumes ->
+ * listen for links -> remove the marker, durably -> serve NBD. Stop is the other way round and ends with the marker.
+ */
+import { Application } from '../application/application.ts';
+import { PlainOrder } from '../application/plain-order.ts';
+import type { Disk } from '../disk/disk.ts';
+import { LinkServer } from '../link/link-server.ts';
+import { formatAddress, type ListenAddress } from '../model/addresses.ts';
+import type { PrimaryFacts, PrimaryState } from '../model/handshake.ts';
+import { LIMITS } from '../model/limits.ts';
+import { CatchUpRate } from '../model/rate.ts';
+import type { StatusReport } from '../model/status.ts';
+import { EXIT, RefusedError, type ExitCode } from '../model/errors.ts';
+import { NbdServer } from '../nbd/server.ts';
+import { PROTOCOL_VERSION } from '../model/handshake.ts';
+import type { CutPolicy } from '../protocol/primary-contract.ts';
+import { compareGenerations } from '../protocol/generations.ts';
+import { CLOSE_CODE } from '../record/close-codes.ts';
+import type { WireMessage } from '../record/wire.ts';
+import { readHostState, writeHostState, type HostState } from '../state/host-state.ts';
+import { newSessionId } from '../state/identity.ts';
+import { lockStateFolder, type StateFolder } from '../state/state-folder.ts';
+import type { Volume, VolumeConfig } from '../volume/contract.ts';
+import { openVolumes } from '../volume/open-volumes.ts';
+import { checkVolumeTable } from '../state/volume-table.ts';
+import { openReplicatedOrder } from './open-order.ts';
+import { PrimaryLinks, type LinkEvent } from './primary-links.ts';
+import { primaryStatus } from './primary-status.ts';
+import type { ReplicatedOrder } from './replicated-order.ts';
+import { readStreamState, removeCleanMarker, writeCleanMarker, writeStreamState, type LoadedStream } from './stream-state.ts';
+
+export interface PrimaryOptions {
+  readonly disk: Disk;
+  readonly group: string;
+  readonly stateDirectory: string;
+  readonly volumes: readonly VolumeConfig[];
+  readonly nbdListen: readonly ListenAddress[];
+  readonly replicationListen: readonly ListenAddress[];
+  readonly flushReply: 'local' | 'remote';
+  readonly cutPolicy: CutPolicy;
+  readonly backlogLimitBytes: number;
+  readonly objectiveMs: number;
+  /** Serve without replication, and record durably from where the copy is no longer followed. */
+  readonly standalone: boolean;
+  readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
+}
+
+/** How a host ended by itself. */
+export interface HostEnd {
+  readonly exitCode: ExitCode;
+  readonly code: string;
+  readonly message: string;
+}
+
+export class Primary {
+  readonly options: PrimaryOptions;
+  readonly session = newSessionId();
+  readonly startedAtMs = Date.now();
+  readonly rate = new CatchUpRate();
+  /** Seconds in which the application's writes waited, since the start. */
+  throttledSeconds = 0;
+  state: HostState;
+  phase: PrimaryState;
+  order: ReplicatedOrder | null = null;
+  links: PrimaryLinks | null = null;
+  linkServer: LinkServer | null = null;
+  nbd: NbdServer | null = null;
+  volumes: readonly Volume[] = [];
+  application: Application | null = null;
+  /** Resolves when the host must end by itself: superseded. */
+  readonly ended: Promise<HostEnd>;
+  #end: (end: HostEnd) => void = () => {};
+  #folder: StateFolder;
+  #stopping: Promise<void> | null = null;
+
+  /** Start a primary. @throws RefusedError (exit 5) when continuing could diverge silently. */
+  static async start(options: PrimaryOptions): Promise<Primary> {
+    const folder = lockStateFolder(options.disk, options.stateDirectory);
+    let primary: Primary | null = null;
+    try {
+      primary = new Primary(options, folder);
+      await primary.#start();
+      return primary;
+    } catch (error) {
+      await primary?.#closeAll();
+      folder.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: PrimaryOptions, folder: StateFolder) {
+    this.options = options;
+    this.#folder = folder;
+    this.state = readHostState(options.disk, options.stateDirectory);
+    this.phase = this.state.condition === 'standalone' || options.standalone ? 'standalone' : 'serving';
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  get controlSocket(): string {
+    return this.#folder.controlSocket;
+  }
+
+  status(): StatusReport {
+    const head = this.order?.machine.head(Date.now());
+    if (head !== undefined) this.rate.sample(head.bytes - (this.order?.positions.behind(head).bytes ?? 0), performance.now());
+    return primaryStatus(this);
+  }
+
+  /** What this host tells a secondary in the handshake. */
+  facts(): PrimaryFacts {
+    const { order, state, options } = this;
+    const head = order?.machine.head(Date.now()) ?? { dataSet: 0, sequence: -1, bytes: 0, timeMs: Date.now() };
+    return {
+      protocolVersion: PROTOCOL_VERSION,
+      role: 'primary',
+      state: this.phase,
+      groupName: options.group,
+      groupId: state.groupId ?? '',
+      generations: state.generations,
+      stream: state.stream ?? '',
+      session: this.session,
+      sessionFirstSequence: this.#sessionFirstSequence,
+      hostEpoch: state.hostEpoch,
+      volumes: state.volumes,
+      dataSetBytesMax: options.cutPolicy.maxSizeBytes,
+      dataSetRecordsMax: options.cutPolicy.recordsMax,
+      chains: order?.chains ?? [],
+      acknowledged: order?.acknowledged ?? null,
+      unacknowledged: order?.machine.unacknowledged() ?? [],
+      head,
+    };
+  }
+
+  #sessionFirstSequence = 0;
+
+  /** Go on without the secondary, and record durably from where (DESIGN section 7, "a way out always exists"). */
+  detach(): { divergedFrom: number | null } {
+    const { order, application } = this;
+    if (order === null || application === null) throw new RefusedError('ERR_NOT_REPLICATING', 'this primary does not replicate now');
+    const divergedFrom = order.acknowledged;
+    this.#writeState({ condition: 'standalone', reason: `detached by the operator at ${new Date().toISOString()}`, divergedFrom });
+    this.phase = 'standalone';
+    this.#endReplication(CLOSE_CODE.refused, 'the primary was detached');
+    new PlainOrder(application, (error) => this.#fail('ERR_VOLUME_FAILED', error));
+    this.options.log('warn', 'detached: the copy is no longer followed', { divergedFrom: divergedFrom?.dataSet ?? null });
+    return { divergedFrom: divergedFrom?.dataSet ?? null };
+  }
+
+  /** Clean stop (DESIGN section 7): the next start goes on with the stream. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #start(): Promise<void> {
+    const { options } = this;
+    this.#checkCondition();
+    checkVolumeTable(this.state.volumes, options.volumes);
+    const loaded = readStreamState(options.disk, options.stateDirectory);
+    if (options.standalone && this.state.condition !== 'standalone') this.#standAlone(loaded);
+    if (this.phase === 'serving' && loaded === null) throw uncleanStop(options.stateDirectory);
+    this.volumes = await openVolumes(options.disk, options.volumes);
+    const application = new Application(this.volumes, `farshore group ${options.group}`);
+    this.application = application;
+    if (this.phase === 'serving' && loaded !== null) await this.#startReplication(application, loaded);
+    else new PlainOrder(application, (error) => this.#fail('ERR_VOLUME_FAILED', error));
+    this.nbd = new NbdServer({ backend: application, listen: options.nbdListen });
+    // From here on a stop is unclean until the marker is written again; no NBD byte was served before.
+    if (loaded !== null) removeCleanMarker(options.disk, options.stateDirectory);
+    await this.nbd.start();
+  }
+
+  #checkCondition(): void {
+    const { condition, reason, role } = this.state;
+    if (role !== 'primary') throw new RefusedError('ERR_ROLE', `the state in ${this.options.stateDirectory} is a ${role}'s, the config says primary`);
+    if (condition === 'superseded') {
+      throw new RefusedError('ERR_SUPERSEDED', `this primary was superseded: ${reason ?? 'its secondary was promoted'}`, {
+        hint: 'the volumes here are an old history; serve the promoted host, and initialise this one anew when its data is no longer needed',
+      });
+    }
+    if (condition === 'failed' && !this.options.standalone) {
+      throw new RefusedError('ERR_GROUP_FAILED', `this primary failed: ${reason ?? 'a store or flush failed'}`, {
+        hint: 'promote the secondary, or serve these volumes without their copy: farshore start -c FILE --standalone',
+      });
+    }
+  }
+
+  #standAlone(loaded: LoadedStream | null): void {
+    const divergedFrom = loaded?.state.acknowledged ?? null;
+    const from = divergedFrom === null ? 'an unknown data set' : `data set ${divergedFrom.dataSet}`;
+    this.#writeState({ condition: 'standalone', reason: `started with --standalone at ${new Date().toISOString()}; diverged from ${from}`, divergedFrom });
+    this.options.log('warn', `standalone: the copy keeps its last state and is not followed any more, diverged from ${from}`);
+  }
+
+  async #startReplication(application: Application, loaded: LoadedStream): Promise<void> {
+    const { options } = this;
+    this.#sessionFirstSequence = loaded.state.nextSequence;
+    const order = openReplicatedOrder({ primary: options, application, loaded, session: this.session, onFailed: (code, error) => this.#fail(code, error) });
+    this.order = order;
+    application.order = order;
+    const links = new PrimaryLinks({
+      order,
+      facts: () => this.facts(),
+      onEvent: (event) => this.#logLinkEvent(event),
+      onSuperseded: (message) => this.#superseded(message),
+    });
+    this.links = links;
+    order.carrier = links;
+    order.onStepped = () => this.#noteThrottle(order);
+    this.linkServer = new LinkServer({
+      listen: options.replicationListen,
+      handlers: {
+        opened: (link) => links.opened(link),
+        message: (link, bytes) => links.message(link, bytes),
+        drained: (link) => links.drained(link),
+        closed: (link, code, reason) => links.closed(link, code, reason),
+      },
+    });
+    await this.linkServer.start();
+  }
+
+  async #stop(): Promise<void> {
+    const { options, order } = this;
+    const clean = this.phase === 'serving' && this.application?.failed === false;
+    await this.nbd?.stop({ timeoutMs: 2_000 });
+    this.application?.shutDown();
+    await this.#waitFor(() => this.application?.storesUnderWay === 0, LIMITS.cleanStopMs);
+    if (clean && order !== null) {
+      order.step({ event: 'cutRequested', reason: 'shutdown' });
+      await this.#waitFor(() => order.machine.unacknowledgedBytes === 0 || this.links?.openLinks.length === 0, LIMITS.cleanStopMs);
+      this.phase = 'stopping';
+      this.#endReplication(CLOSE_CODE.normal, 'the primary stops');
+      await writeStreamState(options.disk, options.stateDirectory, order.streamState(this.state), order.backlog());
+      await Promise.all(this.volumes.map((volume) => new Promise<void>((resolve, reject) => volume.flush((error) => (error === null ? resolve() : reject(error))))));
+      writeCleanMarker(options.disk, options.stateDirectory);
+    }
+    await this.#closeAll();
+    this.#folder.release();
+  }
+
+  async #closeAll(): Promise<void> {
+    this.#endReplication(CLOSE_CODE.normal, 'the primary stops');
+    await this.nbd?.stop({ timeoutMs: 0 });
+    for (const volume of this.volumes) volume.close();
+    this.volumes = [];
+  }
+
+  #endReplication(code: number, reason: string): void {
+    this.order?.end();
+    this.links?.stop(code, reason);
+    const server = this.linkServer;
+    // The close frames go out first.
+    if (server !== null) setTimeout(() => server.stop(), 50).unref();
+    this.linkServer = null;
+  }
+
+  #superseded(message: Extract<WireMessage, { kind: 'superseded' }>): boolean {
+    const relation = compareGenerations(this.state.generations, message.generations);
+    if (message.groupId !== this.state.groupId || relation !== 'prefix') return false;
+    const newest = message.generations.at(-1);
+    const text = `generation ${newest?.number ?? '?'} was promoted at ${new Date(message.promotedAtMs).toISOString()}`;
+    this.#writeState({ condition: 'superseded', reason: text });
+    this.phase = 'superseded';
+    this.options.log('error', `superseded: ${text}; NBD service ends`);
+    this.application?.fail();
+    void this.nbd?.stop({ timeoutMs: 0 });
+    this.order?.end();
+    setTimeout(() => this.#end({ exitCode: EXIT.refused, code: 'ERR_SUPERSEDED', message: `this primary was superseded: ${text}` }), 200);
+    return true;
+  }
+
+  #fail(code: string, error: Error): void {
+    if (this.phase === 'failed') return;
+    this.phase = 'failed';
+    this.options.log('error', `failed: ${error.message}; writes get EIO, nothing more is sent, the secondary can be promoted`, { code });
+    this.application?.fail();
+    this.order?.end();
+    this.links?.stop(CLOSE_CODE.refused, 'the primary failed');
+    try {
+      this.#writeState({ condition: 'failed', reason: `${code}: ${error.message}` });
+    } catch (writeError) {
+      // Without the state a restart finds no marker and refuses all the same.
+      this.options.log('error', `the failure could not be recorded: ${String(writeError)}`);
+    }
+  }
+
+  #writeState(change: Partial<HostState>): void {
+    const state = { ...this.state, ...change };
+    writeHostState(this.options.disk, this.options.stateDirectory, state);
+    this.state = state;
+  }
+
+  #logLinkEvent(event: LinkEvent): void {
+    const { log } = this.options;
+    if (event.kind === 'agreed') log('info', `link from ${event.address}: ${event.label}`, { session: event.session });
+    else if (event.kind === 'lost') log('warn', `link from ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
+    else if (event.kind === 'violation') log('warn', `link from ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
+    else log(event.kind === 'refused' ? 'error' : 'info', `secondary at ${event.address} ${event.kind}: ${event.sentence}`, { label: event.label });
+  }
+
+  /** A slowed second is never silent: it has a reason in the log, the status and the metrics. */
+  #noteThrottle(order: ReplicatedOrder): void {
+    const { throttle } = order.machine;
+    if ((throttle === null) === (this.#throttledSinceMs === null)) return;
+    if (throttle === null) {
+      this.throttledSeconds += (performance.now() - (this.#throttledSinceMs ?? 0)) / 1000;
+      this.#throttledSinceMs = null;
+    } else {
+      this.#throttledSinceMs = performance.now();
+    }
+  }
+
+  #throttledSinceMs: number | null = null;
+
+  #waitFor(condition: () => boolean, limitMs: number): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (condition() || performance.now() > deadline) resolve();
+        else setTimeout(look, 5);
+      };
+      look();
+    });
+  }
+
+  /** Addresses that are listened on, with the ports that the kernel gave. */
+  addresses(): { nbd: string[]; replication: string[] } {
+    return { nbd: this.nbd?.addresses().map(formatAddress) ?? [], replication: this.linkServer?.addresses().map(formatAddress) ?? [] };
+  }
+}
+
+function uncleanStop(stateDirectory: string): RefusedError {
+  return new RefusedError('ERR_UNCLEAN_STOP', `the last stop of this primary was not clean (no marker in ${stateDirectory}): its volumes may hold writes that were never sent, and the stream cannot go on`, {
+    hint: 'either promote the secondary (farshore promote -c FILE there), or serve these volumes without their copy: farshore start -c FILE --standalone',
+  });
+}
