@@ -1,0 +1,89 @@
+/** What the NBD server counts, in plain fields: metrics are copied from here when somebody asks. */
+import { NBD_ERRNO } from './contract.ts';
+import type { NbdErrno } from './contract.ts';
+import type { NbdCommandName } from './constants.ts';
+
+/** Why a connection ended without a mistake of the client. */
+export const ORDERLY_ENDS = ['disconnect', 'abort', 'shutdown'] as const;
+/** Why a connection was ended early: by the client's death or by its breach of the protocol. */
+export const EARLY_ENDS = [
+  /** Closed between two requests, or while options were haggled, without saying so. */
+  'hangUp',
+  /** Closed inside a request or its payload. */
+  'truncated',
+  /** The operating system reported an error of the socket. */
+  'socketError',
+  'negotiationTimeout',
+] as const;
+export const VIOLATIONS = [
+  /** Client flags that the server did not offer. */
+  'clientFlags',
+  /** An option that does not begin with IHAVEOPT. */
+  'optionMagic',
+  /** An option longer than the limit. */
+  'optionTooBig',
+  /** More options than the limit. */
+  'optionsTooMany',
+  /** Another option than EXPORT_NAME from a client that did not agree to fixed newstyle. */
+  'optionBeforeFixed',
+  /** EXPORT_NAME cannot be answered with an error: the connection is closed. */
+  'unknownExport',
+  /** A request that does not begin with the request magic. */
+  'requestMagic',
+] as const;
+
+export type NbdViolation = (typeof VIOLATIONS)[number];
+export type NbdEndReason = (typeof ORDERLY_ENDS)[number] | (typeof EARLY_ENDS)[number] | NbdViolation;
+export type NbdErrnoName = Exclude<keyof typeof NBD_ERRNO, 'ok'>;
+
+export interface NbdCounters {
+  connectionsOpen: number;
+  connectionsAccepted: number;
+  /** Closed at once because of the limit of connections. */
+  connectionsRefused: number;
+  readonly connectionsEnded: Record<NbdEndReason, number>;
+  protocolViolations: number;
+  readonly requests: Record<NbdCommandName, number>;
+  /** Requests with a command number that the protocol does not have. */
+  requestsUnknown: number;
+  /** Payload bytes of READ replies and of accepted WRITE requests. */
+  bytesRead: number;
+  bytesWritten: number;
+  readonly errors: Record<NbdErrnoName, number>;
+  /** Writes to sockets: replies per write tell how well they are coalesced. */
+  socketWrites: number;
+  replies: number;
+}
+
+export function createNbdCounters(): NbdCounters {
+  const reasons = [...ORDERLY_ENDS, ...EARLY_ENDS, ...VIOLATIONS];
+  return {
+    connectionsOpen: 0,
+    connectionsAccepted: 0,
+    connectionsRefused: 0,
+    connectionsEnded: Object.fromEntries(reasons.map((reason) => [reason, 0])) as Record<NbdEndReason, number>,
+    protocolViolations: 0,
+    requests: { read: 0, write: 0, disconnect: 0, flush: 0, trim: 0, cache: 0, writeZeroes: 0, blockStatus: 0 },
+    requestsUnknown: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    errors: { EPERM: 0, EIO: 0, ENOMEM: 0, EINVAL: 0, ENOSPC: 0, EOVERFLOW: 0, ENOTSUP: 0, ESHUTDOWN: 0 },
+    socketWrites: 0,
+    replies: 0,
+  };
+}
+
+const ERRNO_NAMES = new Map<NbdErrno, NbdErrnoName>(
+  Object.entries(NBD_ERRNO)
+    .filter(([name]) => name !== 'ok')
+    .map(([name, errno]) => [errno, name as NbdErrnoName]),
+);
+
+/** Name of an errno, for counters and messages. */
+export function errnoName(errno: NbdErrno): NbdErrnoName {
+  return ERRNO_NAMES.get(errno) ?? 'EIO';
+}
+
+export function isViolation(reason: NbdEndReason): reason is NbdViolation {
+  return (VIOLATIONS as readonly string[]).includes(reason);
+}
