@@ -15,13 +15,23 @@ export const LIMITS = {
   slotBytesMax: 1024 * 1024 * 1024,
   volumesMax: 256,
   volumeNameBytesMax: 255,
-  /** Bytes of one message on a link: a batch of records stays below it, a longer message is a protocol error. */
-  messageBytesMax: 4 * 1024 * 1024,
+  /**
+   * Bytes of one message on a link, a longer one is a protocol error: two bitmaps for each of slotsMax data sets with
+   * dataSetRecordsMax records are 4 MiB, 5.4 MiB in base64; a batch of records stays far below it.
+   */
+  messageBytesMax: 8 * 1024 * 1024,
   /** Bytes of records that the primary puts into one message. */
   batchBytesMax: 256 * 1024,
   /** Bytes that may wait in one link's socket before the primary sends no more on it. */
   linkBufferedBytesMax: 2 * 1024 * 1024,
   linksMax: 16,
+  /** Closed links in one request for progress; more go into a further request. */
+  closedLinksMax: 1024,
+  /** Data sets that a primary may list as unacknowledged when it meets its secondary. */
+  unacknowledgedDataSetsMax: 65_536,
+  /** Bytes of a sentence, and of a decision's label, that one host sends for the other's log. */
+  sentenceBytesMax: 2048,
+  labelBytesMax: 128,
   /** Ranges in one ack; more go into a further message. */
   ackRangesMax: 4096,
   /** A link that was silent for so long is closed. */
