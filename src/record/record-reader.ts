@@ -13,7 +13,7 @@ import { CUT_REASON, RECORD_TYPE } from '../model/commands.ts';
 import type { CutReason, RecordTypeName } from '../model/commands.ts';
 import { BLOCK_BYTES, ID_MAX } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { BadReason, BadRecord, DecodeResult, RecordPeek, SyncContent } from './contract.ts';
+import type { BadReason, BadRecord, DecodedRecord, DecodeResult, RecordPeek, SyncContent } from './contract.ts';
 import { isZero, NOT_AN_ID, readHex, readId, showU32, showU64 } from './fields.ts';
 import { FORMAT_MAGIC, FORMAT_VERSION, NO_VLUN, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, SYNC_PAYLOAD, SYNC_PAYLOAD_BYTES } from './layout.ts';
 
@@ -91,8 +91,7 @@ export class RecordReader {
     if (verdict === 'end') return { kind: 'end', offset };
     if (verdict === 'incomplete') return { kind: 'incomplete', offset, neededBytes: this.neededBytes };
     if (verdict === 'bad') return this.#badRecord(offset);
-    const { streamHigh, streamLow, ...fields } = this.header;
-    return { kind: 'record', offset, ...fields, stream: this.#streamText(offset, streamHigh, streamLow), payloadOffset: offset + RECORD_HEADER_BYTES };
+    return this.#decodedRecord(offset);
   }
 
   /**
@@ -205,6 +204,30 @@ export class RecordReader {
       incarnation: readHex(this.#bytes, offset + SYNC_AT.incarnation, 16),
     };
     return 'record';
+  }
+
+  #decodedRecord(offset: number): DecodedRecord {
+    const header = this.header;
+    return {
+      kind: 'record',
+      offset,
+      encodedBytes: header.encodedBytes,
+      type: header.type,
+      generation: header.generation,
+      stream: this.#streamText(offset, header.streamHigh, header.streamLow),
+      dataSet: header.dataSet,
+      firstSequence: header.firstSequence,
+      sequence: header.sequence,
+      vlun: header.vlun,
+      lba: header.lba,
+      lengthBytes: header.lengthBytes,
+      timeUs: header.timeUs,
+      payloadOffset: offset + RECORD_HEADER_BYTES,
+      payloadBytes: header.payloadBytes,
+      headerChecksum: header.headerChecksum,
+      payloadChecksum: header.payloadChecksum,
+      sync: header.sync,
+    };
   }
 
   /** All records of a buffer are of one stream as a rule: make its text once. */

@@ -1,0 +1,135 @@
+/**
+ * The message that carries records: a header of 8 bytes, then records back to back, so the primary sends a slice of its
+ * send buffer as it is.
+ *
+ * What the decoder does with each record:
+ * 1. **Checks** the header; a damaged one makes the rest of the message unreadable: violation, the link must be closed.
+ * 2. **Compares** generation and stream with the ones agreed; another: violation (I8).
+ * 3. **Checks** the payload; a damaged one is reported, for a reject with the reason checksum, and the next record is read (I9).
+ */
+import { PROTOCOL_VERSION } from '../model/handshake.ts';
+import { LIMITS } from '../model/limits.ts';
+import type { RecordStream, WireRecord } from './contract.ts';
+import { hexHalf, showU32 } from './fields.ts';
+import { MESSAGE_KIND, offsetsOf, RECORDS_HEADER, RECORDS_HEADER_BYTES } from './layout.ts';
+import { RecordReader } from './record-reader.ts';
+import type { ExaminedHeader, Verdict } from './record-reader.ts';
+import { violate } from './violation.ts';
+import type { Violation } from './violation.ts';
+
+const AT = offsetsOf(RECORDS_HEADER);
+
+/** A record with an intact header over a damaged payload. */
+export interface DamagedRecord {
+  readonly dataSet: number;
+  readonly sequence: number;
+  /** Where in the message it begins. */
+  readonly offset: number;
+  readonly expected: string;
+  readonly found: string;
+}
+
+export interface DecodedRecords {
+  /** In the message's order. Those before a violation are good, and may be used. */
+  readonly records: readonly WireRecord[];
+  /** To be rejected with the reason checksum. */
+  readonly damaged: readonly DamagedRecord[];
+  /** The link must be closed. */
+  readonly violation: Violation | null;
+}
+
+/** Make the header that goes before so many bytes of encoded records. */
+export function encodeRecordsHeader(encodedBytes: number): Uint8Array {
+  const header = new Uint8Array(RECORDS_HEADER_BYTES);
+  const view = new DataView(header.buffer);
+  view.setUint8(AT.kind, MESSAGE_KIND.records);
+  view.setUint8(AT.version, PROTOCOL_VERSION);
+  view.setUint32(AT.encodedBytes, encodedBytes, true);
+  return header;
+}
+
+/** True if a message claims to carry records: then `decodeRecords` is the one to ask. */
+export function isRecordsMessage(message: Uint8Array): boolean {
+  return message[AT.kind] === MESSAGE_KIND.records;
+}
+
+/** Check the header of a message of records; null if it is right. */
+export function recordsHeaderFault(message: Uint8Array): Violation | null {
+  if (message.length < RECORDS_HEADER_BYTES) return violate('message-length', `expected at least ${RECORDS_HEADER_BYTES} bytes, found ${message.length}`);
+  if (message.length > LIMITS.messageBytesMax) return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${message.length}`);
+  const view = new DataView(message.buffer, message.byteOffset, RECORDS_HEADER_BYTES);
+  const kind = view.getUint8(AT.kind);
+  if (kind !== MESSAGE_KIND.records) return violate('message-kind', `expected records, found kind ${kind}`);
+  const version = view.getUint8(AT.version);
+  if (version !== PROTOCOL_VERSION) return violate('protocol-version', `expected ${PROTOCOL_VERSION}, found ${version}`);
+  if (view.getUint16(AT.reserved, true) !== 0) return violate('reserved', 'bytes 2 and 3 are not 0');
+  const encodedBytes = view.getUint32(AT.encodedBytes, true);
+  const found = message.length - RECORDS_HEADER_BYTES;
+  return encodedBytes === found ? null : violate('message-length', `expected ${encodedBytes} bytes of records, found ${found}`);
+}
+
+/**
+ * Decode and check the records of a message. Never throws. The records' `bytes` are views into the message.
+ * @invariant I8 @invariant I9
+ */
+export function decodeRecords(message: Uint8Array, expected: RecordStream): DecodedRecords {
+  const records: WireRecord[] = [];
+  const damaged: DamagedRecord[] = [];
+  let violation = recordsHeaderFault(message);
+  if (violation !== null) return { records, damaged, violation };
+  const reader = new RecordReader(message);
+  const header = reader.header;
+  const streamHigh = hexHalf(expected.stream, 0);
+  const streamLow = hexHalf(expected.stream, 1);
+  for (let offset = RECORDS_HEADER_BYTES; offset < message.length; offset += header.encodedBytes) {
+    const verdict = reader.examine(offset, message.length);
+    const isDamaged = verdict === 'bad' && reader.fault.reason === 'payload-checksum';
+    if (verdict !== 'record' && !isDamaged) {
+      violation = unreadable(verdict, reader, offset, message.length);
+      break;
+    }
+    if (header.type === 'pad') {
+      violation = violate('record-type', `a pad at byte ${offset}`);
+      break;
+    }
+    if (header.generation !== expected.generation || header.streamHigh !== streamHigh || header.streamLow !== streamLow) {
+      violation = foreign(header, expected);
+      break;
+    }
+    if (isDamaged) {
+      damaged.push({ dataSet: header.dataSet, sequence: header.sequence, offset, expected: reader.fault.expected, found: reader.fault.found });
+    } else {
+      records.push(wireRecord(header, header.type, message.subarray(offset, offset + header.encodedBytes)));
+    }
+  }
+  return { records, damaged, violation };
+}
+
+function wireRecord(header: ExaminedHeader, type: WireRecord['type'], bytes: Uint8Array): WireRecord {
+  return {
+    type,
+    dataSet: header.dataSet,
+    firstSequence: header.firstSequence,
+    sequence: header.sequence,
+    vlun: header.vlun,
+    lba: header.lba,
+    lengthBytes: header.lengthBytes,
+    timeUs: header.timeUs,
+    encodedBytes: header.encodedBytes,
+    headerChecksum: header.headerChecksum,
+    sync: header.sync,
+    bytes,
+  };
+}
+
+function unreadable(verdict: Verdict, reader: RecordReader, offset: number, length: number): Violation {
+  if (verdict === 'end') return violate('record-type', `an empty header at byte ${offset}`);
+  if (verdict === 'incomplete') return violate('record-truncated', `the record at byte ${offset} has at least ${reader.neededBytes} bytes, the message ends after ${length - offset}`);
+  const { reason, expected, found } = reader.fault;
+  return violate('record-header', `${reason} at byte ${offset}: expected ${expected}, found ${found}`);
+}
+
+function foreign(header: ExaminedHeader, expected: RecordStream): Violation {
+  const found = `generation ${header.generation} stream ${showU32(header.streamHigh)}${showU32(header.streamLow)}`;
+  return violate('foreign-stream', `expected generation ${expected.generation} stream ${expected.stream}, found ${found}, data set ${header.dataSet}`);
+}

@@ -1,0 +1,102 @@
+/**
+ * The messages of a link, PROTOCOL.md: one WebSocket message (binary) is one of these. Decoding never throws, whatever the
+ * bytes, and never allocates by a length that the bytes present do not bear out.
+ *
+ * Bulk data does not pass here: `decodeRecords` and `encodeRecordsHeader` (records-message.ts) are the hot path.
+ */
+import { crc32 } from 'node:zlib';
+import { PROTOCOL_VERSION } from '../model/handshake.ts';
+import { LIMITS } from '../model/limits.ts';
+import { decodeControlMessage, encodeControlMessage } from './control-messages.ts';
+import { showU32 } from './fields.ts';
+import { decodeHandshakeBody, encodeHandshakeBody } from './handshake-messages.ts';
+import { MESSAGE_HEADER, MESSAGE_HEADER_BYTES, MESSAGE_KIND, offsetsOf, RECORDS_HEADER_BYTES } from './layout.ts';
+import type { MessageKindName } from './layout.ts';
+import type { HandshakeMessage, WireMessage } from './messages.ts';
+import { encodeRecordsHeader, recordsHeaderFault } from './records-message.ts';
+import { violate } from './violation.ts';
+import type { Violation } from './violation.ts';
+
+export type * from './messages.ts';
+export { decodeRecords, encodeRecordsHeader, isRecordsMessage } from './records-message.ts';
+export type { DamagedRecord, DecodedRecords } from './records-message.ts';
+export type { Violation, ViolationLabel } from './violation.ts';
+
+const AT = offsetsOf(MESSAGE_HEADER);
+const KIND_NAMES: ReadonlyMap<number, MessageKindName> = new Map(
+  (Object.keys(MESSAGE_KIND) as MessageKindName[]).map((name) => [MESSAGE_KIND[name], name]),
+);
+
+/** Encode a message. */
+export function encodeMessage(message: WireMessage): Uint8Array {
+  switch (message.kind) {
+    case 'records':
+      return encodeRecords(message.encoded);
+    case 'acknowledge':
+    case 'reject':
+    case 'head':
+    case 'requestProgress':
+    case 'progress':
+      return seal(encodeControlMessage(message));
+    default:
+      return seal(envelope(message));
+  }
+}
+
+/** Decode a message, or say how it breaks the protocol. */
+export function decodeMessage(bytes: Uint8Array): WireMessage | Violation {
+  if (bytes.length < MESSAGE_HEADER_BYTES) return violate('message-length', `expected at least ${MESSAGE_HEADER_BYTES} bytes, found ${bytes.length}`);
+  if (bytes.length > LIMITS.messageBytesMax) return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${bytes.length}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const code = view.getUint8(AT.kind);
+  const kind = KIND_NAMES.get(code);
+  const version = view.getUint8(AT.version);
+  // A refusal reads the same in every version, so that a host can be told that its version is the reason.
+  if (version !== PROTOCOL_VERSION && kind !== 'refuse') return violate('protocol-version', `expected ${PROTOCOL_VERSION}, found ${version}`);
+  if (kind === undefined) return violate('message-kind', `found ${code}`);
+  if (kind === 'records') return recordsHeaderFault(bytes) ?? { kind, encoded: bytes.subarray(RECORDS_HEADER_BYTES) };
+  if (view.getUint16(AT.reserved, true) !== 0) return violate('reserved', 'bytes 2 and 3 are not 0');
+  const stated = view.getUint32(AT.checksum, true);
+  const computed = messageChecksum(bytes);
+  if (stated !== computed) return violate('message-checksum', `expected ${showU32(stated)}, found ${showU32(computed)}`);
+  switch (kind) {
+    case 'acknowledge':
+    case 'reject':
+    case 'head':
+    case 'requestProgress':
+    case 'progress':
+      return decodeControlMessage(kind, view);
+    default:
+      return decodeHandshakeBody(kind, bytes.subarray(MESSAGE_HEADER_BYTES));
+  }
+}
+
+/** Header and records in one piece, with a copy; senders that can gather write the header and the slice instead. */
+function encodeRecords(encoded: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(RECORDS_HEADER_BYTES + encoded.length);
+  bytes.set(encodeRecordsHeader(encoded.length));
+  bytes.set(encoded, RECORDS_HEADER_BYTES);
+  return bytes;
+}
+
+/** A handshake message but for its checksum. */
+function envelope(message: HandshakeMessage): DataView {
+  const body = encodeHandshakeBody(message);
+  const bytes = new Uint8Array(MESSAGE_HEADER_BYTES + body.length);
+  bytes[AT.kind] = MESSAGE_KIND[message.kind];
+  bytes[AT.version] = PROTOCOL_VERSION;
+  bytes.set(body, MESSAGE_HEADER_BYTES);
+  return new DataView(bytes.buffer);
+}
+
+/** Put the checksum into a message that is otherwise ready. */
+function seal(view: DataView): Uint8Array {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  view.setUint32(AT.checksum, messageChecksum(bytes), true);
+  return bytes;
+}
+
+/** CRC-32 of a message without the four bytes of the checksum itself. */
+function messageChecksum(bytes: Uint8Array): number {
+  return crc32(bytes.subarray(MESSAGE_HEADER_BYTES), crc32(bytes.subarray(0, AT.checksum)));
+}
