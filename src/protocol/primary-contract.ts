@@ -63,7 +63,13 @@ export interface RestoredOutgoing {
 export type PrimaryEvent =
   /** An application asked for a write of `records` records with `encodedBytes` in all (each record with its header). One with
    * FUA is replied to at its `volumeFlushed`, not when it was numbered. It must fit into one data set alone: the shell splits it. */
-  | { readonly event: 'writeRequested'; readonly request: RequestId; readonly records: number; readonly encodedBytes: number; readonly fua: boolean }
+  | {
+      readonly event: 'writeRequested';
+      readonly request: RequestId;
+      readonly records: number;
+      readonly encodedBytes: number;
+      readonly fua: boolean;
+    }
   /** The write is in the source volume; `recordBytes` are the encoded bytes of each of its records, in order. */
   | { readonly event: 'writeStored'; readonly request: RequestId; readonly recordBytes: readonly number[] }
   /** A store or a flush of the primary's volume failed: nothing more is numbered, cut or sent (I10). */
@@ -72,16 +78,41 @@ export type PrimaryEvent =
   | { readonly event: 'volumeFlushed'; readonly request: RequestId; readonly kind: 'flush' | 'fua' }
   | { readonly event: 'clockTicked' }
   /** A session pair was agreed (its first link, or its first link again after all were lost). */
-  | { readonly event: 'sessionEstablished'; readonly windowHigh: DataSetId; readonly dataSetBytesMax: number; readonly recordsMax: number; readonly held: readonly HeldDataSet[]; /** Everything through here is in the secondary's source volumes. */ readonly destaged: DataSetId | null }
+  | {
+      readonly event: 'sessionEstablished';
+      readonly windowHigh: DataSetId;
+      readonly dataSetBytesMax: number;
+      readonly recordsMax: number;
+      readonly held: readonly HeldDataSet[];
+      /** Everything through here is in the secondary's source volumes. */ readonly destaged: DataSetId | null;
+    }
   | { readonly event: 'sessionLost' }
   | { readonly event: 'linkOpened'; readonly link: LinkId }
   /** The link's socket can take this many bytes more. */
   | { readonly event: 'linkReady'; readonly link: LinkId; readonly budgetBytes: number }
   | { readonly event: 'linkClosed'; readonly link: LinkId }
-  | { readonly event: 'acknowledged'; /** The link on which it came. */ readonly link: LinkId; readonly ranges: readonly SequenceRange[]; readonly windowHigh: DataSetId }
-  | { readonly event: 'rejected'; readonly link: LinkId; readonly reason: 'window' | 'checksum'; readonly dataSet: DataSetId; readonly sequence: SequenceNumber; readonly windowHigh: DataSetId }
+  | {
+      readonly event: 'acknowledged';
+      /** The link on which it came. */ readonly link: LinkId;
+      readonly ranges: readonly SequenceRange[];
+      readonly windowHigh: DataSetId;
+    }
+  | {
+      readonly event: 'rejected';
+      readonly link: LinkId;
+      readonly reason: 'window' | 'checksum';
+      readonly dataSet: DataSetId;
+      readonly sequence: SequenceNumber;
+      readonly windowHigh: DataSetId;
+    }
   /** The secondary's answer to `requestProgress`: what it has received, after the lost links were closed on its side too. */
-  | { readonly event: 'progressReported'; readonly closedLinks: readonly LinkId[]; readonly held: readonly HeldDataSet[]; readonly destaged: DataSetId | null; readonly windowHigh: DataSetId }
+  | {
+      readonly event: 'progressReported';
+      readonly closedLinks: readonly LinkId[];
+      readonly held: readonly HeldDataSet[];
+      readonly destaged: DataSetId | null;
+      readonly windowHigh: DataSetId;
+    }
   /** The shell's answer to `verifyRecord`. */
   | { readonly event: 'recordVerified'; readonly dataSet: DataSetId; readonly sequence: SequenceNumber; readonly intact: boolean }
   /** Close the open data set now, for this reason, whether the window admits the next or not; later writes open a new one. */
@@ -90,13 +121,32 @@ export type PrimaryEvent =
 export type PrimaryEffect =
   | { readonly effect: 'storeWrite'; readonly request: RequestId }
   /** Give the request's records these numbers: sequence, sequence + 1, ...; append them to the data set's send buffer. */
-  | { readonly effect: 'appendRecords'; readonly request: RequestId; readonly dataSet: DataSetId; readonly firstSequence: SequenceNumber; readonly sequence: SequenceNumber }
+  | {
+      readonly effect: 'appendRecords';
+      readonly request: RequestId;
+      readonly dataSet: DataSetId;
+      readonly firstSequence: SequenceNumber;
+      readonly sequence: SequenceNumber;
+    }
   /** Append the sync command `finalSequence` to the data set's send buffer. */
-  | { readonly effect: 'closeDataSet'; readonly dataSet: DataSetId; readonly firstSequence: SequenceNumber; readonly finalSequence: SequenceNumber; readonly reason: CutReason }
+  | {
+      readonly effect: 'closeDataSet';
+      readonly dataSet: DataSetId;
+      readonly firstSequence: SequenceNumber;
+      readonly finalSequence: SequenceNumber;
+      readonly reason: CutReason;
+    }
   /** Answer the application: for a write after `appendRecords`, for a flush or FUA when what it waits for has happened. */
   | { readonly effect: 'reply'; readonly request: RequestId }
   /** Send these records, which lie one after another in the send buffer, as one message. */
-  | { readonly effect: 'sendRecords'; readonly link: LinkId; readonly dataSet: DataSetId; readonly from: SequenceNumber; readonly to: SequenceNumber; readonly again: boolean }
+  | {
+      readonly effect: 'sendRecords';
+      readonly link: LinkId;
+      readonly dataSet: DataSetId;
+      readonly from: SequenceNumber;
+      readonly to: SequenceNumber;
+      readonly again: boolean;
+    }
   /** Every record of the data set is acknowledged, and of all before it: its send buffer is free. */
   | { readonly effect: 'releaseDataSet'; readonly dataSet: DataSetId; readonly finalSequence: SequenceNumber }
   /** Ask, on this link, what was received, because `closedLinks` were lost. */
@@ -116,7 +166,11 @@ export interface PrimaryPositions {
   /** Highest data set sent whole; highest acknowledged complete with all before. */
   readonly sent: DataSetId | null;
   readonly acknowledged: DataSetId | null;
-  readonly sequence: { readonly open: SequenceNumber | null; readonly sent: SequenceNumber | null; readonly acknowledged: SequenceNumber | null };
+  readonly sequence: {
+    readonly open: SequenceNumber | null;
+    readonly sent: SequenceNumber | null;
+    readonly acknowledged: SequenceNumber | null;
+  };
 }
 
 /** The primary machine: numbering, cutting, window, sending. Pure: `nowMs` is handed in (monotonic milliseconds). */
