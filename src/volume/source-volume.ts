@@ -1,0 +1,227 @@
+/**
+ * A source volume: one fully allocated, locked, mapped file or block device.
+ *
+ * Reads come from the mapping if the bytes are in memory, otherwise from the disk without blocking this thread. Stores go
+ * through pwrite or the mapping (store-method.ts). Both views are one page cache, so they never disagree.
+ *
+ * Not guaranteed here: an order among overlapping stores that are under way together, and any repair after a failure; both
+ * are the owner's (I10).
+ */
+import { DISK_ALIGNMENT_BYTES } from '../disk/disk.ts';
+import type { Disk, DiskFile, DiskLock, Done, FileMapping } from '../disk/disk.ts';
+import { systemError } from '../disk/libc.ts';
+import { writeZeroes, writeZeroesSync } from '../disk/zeroes.ts';
+import { assert } from '../model/assert.ts';
+import { messageOf } from '../model/errors.ts';
+import type { VolumeEntry } from '../model/ids.ts';
+import type { Volume, VolumeConfig } from './contract.ts';
+import { volumeFailed, volumeLocked, volumeMissing, volumeSize } from './errors.ts';
+import { SharedFlush } from './shared-flush.ts';
+import { chooseStoreMethod } from './store-method.ts';
+import type { StoreMethodInUse } from './store-method.ts';
+
+/** A longer store is a copy that would hold up the event loop: it goes to a thread. */
+const STORE_NOW_BYTES_MAX = 64 * 1024;
+const READ_NOW_BYTES_MAX = 128 * 1024;
+/** Below this, zeroes are written: ZERO_RANGE would cut the file into ever more extents. */
+const ZERO_RANGE_BYTES_MIN = 64 * 1024;
+/** File systems whose FALLOC_FL_ZERO_RANGE is a change of metadata. A device may or may not write the zeroes itself. */
+const FAST_ZERO: ReadonlySet<string> = new Set(['ext4', 'xfs', 'btrfs', 'f2fs']);
+const EIO = 5;
+
+export interface OpenVolumeOptions {
+  readonly disk: Disk;
+  readonly config: VolumeConfig;
+  /** False: the same process holds the lock already (the destage worker's second opening). */
+  readonly lock?: boolean;
+}
+
+/**
+ * Open a volume: lock it, check its size, allocate what is sparse, map it.
+ * @throws ERR_VOLUME_MISSING, ERR_VOLUME_LOCKED, ERR_VOLUME_SIZE, ERR_VOLUME_NO_SPACE, ERR_VOLUME_OPEN
+ */
+export function openVolume(options: OpenVolumeOptions): SourceVolume {
+  const { disk, config } = options;
+  if (!disk.exists(config.path)) throw volumeMissing(config);
+  let lock: DiskLock | null = null;
+  let file: DiskFile | null = null;
+  try {
+    if (options.lock !== false) {
+      lock = disk.lock(config.path);
+      if (lock === null) throw volumeLocked(config);
+    }
+    file = disk.open(config.path, {});
+    const foundBytes = file.sizeBytes();
+    if (foundBytes !== config.sizeBytes) throw volumeSize(config, foundBytes);
+    file.allocateSync(config.sizeBytes);
+    return new SourceVolume({ config, file, lock, fileSystem: disk.fileSystemOf(config.path) });
+  } catch (error) {
+    file?.closeSync();
+    lock?.release();
+    throw volumeFailed(config, error);
+  }
+}
+
+export class SourceVolume implements Volume {
+  readonly entry: VolumeEntry;
+  readonly path: string;
+  readonly storeMethodInUse: StoreMethodInUse;
+  /** The first failure of a store or a flush. The kernel reports a lost write once; from then on no flush here is ever reported as good. */
+  failed: Error | null = null;
+  readonly #file: DiskFile;
+  readonly #lock: DiskLock | null;
+  readonly #mapping: FileMapping | null;
+  readonly #flush: SharedFlush;
+  #fastZero: boolean;
+  #closed = false;
+
+  constructor(options: { config: VolumeConfig; file: DiskFile; lock: DiskLock | null; fileSystem: string }) {
+    const { config, file, fileSystem } = options;
+    this.entry = { vlun: config.vlun, name: config.name, sizeBytes: config.sizeBytes };
+    this.path = config.path;
+    this.#file = file;
+    this.#lock = options.lock;
+    this.#mapping = file.map({ forStores: config.store === 'mmap' });
+    this.storeMethodInUse = chooseStoreMethod({ wanted: config.store, fileSystem, mapped: this.#mapping !== null });
+    this.#fastZero = FAST_ZERO.has(fileSystem);
+    this.#flush = new SharedFlush((done) => this.#flushFile(done));
+  }
+
+  get fastZero(): boolean {
+    return this.#fastZero;
+  }
+
+  readNow(target: Uint8Array, offset: number): boolean {
+    this.#checkRange(offset, target.length);
+    if (this.#mapping === null || target.length > READ_NOW_BYTES_MAX) return false;
+    return this.#mapping.readResident(target, offset);
+  }
+
+  read(target: Uint8Array, offset: number, done: Done): void {
+    this.#checkRange(offset, target.length);
+    this.#file.read(target, offset, (error, bytesRead) => {
+      done(error ?? (bytesRead === target.length ? null : this.#shortRead(offset + bytesRead)));
+    });
+  }
+
+  storeNow(bytes: Uint8Array, offset: number): boolean {
+    this.#checkRange(offset, bytes.length);
+    if (bytes.length > STORE_NOW_BYTES_MAX || !this.#storesWithoutReading(offset, bytes.length)) return false;
+    this.#storeSync(bytes, offset);
+    return true;
+  }
+
+  store(bytes: Uint8Array, offset: number, done: Done): void {
+    this.#checkRange(offset, bytes.length);
+    this.#file.write([bytes], offset, this.#watched(done));
+  }
+
+  zero(offset: number, lengthBytes: number, done: Done): void {
+    this.#checkRange(offset, lengthBytes);
+    const watched = this.#watched(done);
+    const writeThem = (): void => writeZeroes({ file: this.#file, position: offset, lengthBytes }, watched);
+    if (lengthBytes === 0) return void setImmediate(done, null);
+    if (lengthBytes < ZERO_RANGE_BYTES_MIN) return writeThem();
+    this.#file.zero(offset, lengthBytes, (error, supported) => {
+      if (error !== null || supported) return watched(error);
+      this.#fastZero = false;
+      writeThem();
+    });
+  }
+
+  flush(done: Done): void {
+    this.#checkRange(0, 0);
+    // Also after a failure the answer comes later, never inside the call.
+    if (this.failed === null) this.#flush.ask(done);
+    else setImmediate(() => done(this.failed));
+  }
+
+  storeSync(bytes: Uint8Array, offset: number): void {
+    this.#checkRange(offset, bytes.length);
+    this.#storeSync(bytes, offset);
+  }
+
+  zeroSync(offset: number, lengthBytes: number): void {
+    this.#checkRange(offset, lengthBytes);
+    this.#remember(() => {
+      if (lengthBytes >= ZERO_RANGE_BYTES_MIN) {
+        if (this.#file.zeroSync(offset, lengthBytes)) return;
+        this.#fastZero = false;
+      }
+      writeZeroesSync({ file: this.#file, position: offset, lengthBytes });
+    });
+  }
+
+  flushSync(): void {
+    this.#checkRange(0, 0);
+    if (this.failed !== null) throw this.failed;
+    this.#remember(() => this.#file.flushSync());
+  }
+
+  /**
+   * Let flushes count again. Only for an owner that will now store everything again, in full, that the failure may have lost.
+   * @invariant I10
+   */
+  forgetFailure(): void {
+    this.failed = null;
+  }
+
+  /** Unmap, close when nothing is under way any more, and only then give the lock back. */
+  close(): void {
+    this.#checkRange(0, 0);
+    this.#closed = true;
+    this.#mapping?.unmap();
+    this.#file.close(() => this.#lock?.release());
+  }
+
+  #storeSync(bytes: Uint8Array, offset: number): void {
+    this.#remember(() => {
+      const mapping = this.storeMethodInUse.method === 'mmap' && bytes.length <= STORE_NOW_BYTES_MAX ? this.#mapping : null;
+      if (mapping === null || !mapping.storeResident(bytes, offset)) this.#file.writeSync(bytes, offset);
+    });
+  }
+
+  /** Whole blocks of the page cache are stored without reading; a part of one only if the rest of it is in memory. */
+  #storesWithoutReading(offset: number, lengthBytes: number): boolean {
+    if (offset % DISK_ALIGNMENT_BYTES === 0 && lengthBytes % DISK_ALIGNMENT_BYTES === 0) return true;
+    return this.#mapping !== null && this.#mapping.isResident(offset, lengthBytes);
+  }
+
+  #remember(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.failed ??= error instanceof Error ? error : new Error(messageOf(error));
+      throw error;
+    }
+  }
+
+  #watched(done: Done): Done {
+    return (error) => {
+      this.failed ??= error;
+      done(error);
+    };
+  }
+
+  /** Flush; a good flush after a failure, or beside one, says nothing about what failed. */
+  #flushFile(done: Done): void {
+    this.#file.flush((error) => {
+      this.failed ??= error;
+      done(this.failed);
+    });
+  }
+
+  #shortRead(position: number): Error {
+    const error = systemError({ errno: EIO, syscall: 'read', path: this.path });
+    error.message = `EIO: the volume ends at ${position} of ${this.entry.sizeBytes} bytes: it was cut short while open, read '${this.path}'`;
+    return error;
+  }
+
+  #checkRange(offset: number, lengthBytes: number): void {
+    assert(!this.#closed, `volume ${this.entry.name} is not used after close`);
+    assert(
+      Number.isSafeInteger(offset) && offset >= 0 && offset + lengthBytes <= this.entry.sizeBytes,
+      `a request of volume ${this.entry.name} is inside it: ${lengthBytes} bytes at ${offset} of ${this.entry.sizeBytes}`,
+    );
+  }
+}
