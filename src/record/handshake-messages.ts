@@ -6,7 +6,7 @@ import { LIMITS } from '../model/limits.ts';
 import { BITMAP_BYTES_MAX, heldDataSetFault } from './held-data-set.ts';
 import { NO_VLUN } from './layout.ts';
 import type { HandshakeMessage, HelloMessage, ReadyMessage, RefuseMessage, SupersededAcknowledgedMessage, SupersededMessage, WelcomeMessage } from './messages.ts';
-import { bitmap, hex, integer, list, nullable, object, text, word } from './shape.ts';
+import { bitmap, hex, integer, list, nullable, object, text, UNPRINTABLE, word } from './shape.ts';
 import type { Shape } from './shape.ts';
 import { violate } from './violation.ts';
 import type { Violation } from './violation.ts';
@@ -118,7 +118,7 @@ function printable(message: RefuseMessage): RefuseMessage {
 }
 
 function printableText(words: string, bytesMax: number): string {
-  const line = words.toWellFormed().replace(/\p{Cc}+/gu, ' ') || '-';
+  const line = words.replace(UNPRINTABLE, ' ') || '-';
   const bytes = Buffer.from(line);
   if (bytes.length <= bytesMax) return line;
   // Do not end inside a character: bytes 10xxxxxx continue one.

@@ -1,0 +1,114 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { decodeRecords, encodeRecordsHeader, isRecordsMessage } from '../../src/record/wire.ts';
+import type { DecodedRecords } from '../../src/record/wire.ts';
+import { concatenate, encodePad, encodeSync, encodeWrite, NUMBERS, STREAM, SYNC, TRIM, WRITE, ZERO } from './samples.ts';
+
+function message(...records: readonly Uint8Array[]): Uint8Array {
+  const encoded = concatenate(...records);
+  return concatenate(encodeRecordsHeader(encoded.length), encoded);
+}
+
+function label(decoded: DecodedRecords): string | null {
+  return decoded.violation?.label ?? null;
+}
+
+test('records come out in the order of the message, with what the machine and the bounds check need', () => {
+  const parts = [encodeWrite(WRITE), encodeWrite(ZERO, { ...NUMBERS, sequence: 1001 }), encodeWrite(TRIM), encodeSync()];
+  const bytes = message(...parts);
+  assert.ok(isRecordsMessage(bytes));
+  const { records, damaged, violation } = decodeRecords(bytes, STREAM);
+  assert.is(violation, null);
+  assert.equal(damaged, []);
+  assert.equal(records.map((record) => record.type), ['write', 'zero', 'trim', 'sync']);
+  assert.equal(records.map((record) => record.sequence), [1002, 1001, 1002, 1003]);
+  assert.equal(records.map((record) => record.bytes), parts);
+  assert.equal(records.map((record) => record.encodedBytes), parts.map((part) => part.length));
+  assert.equal(records[3]?.sync, { reason: SYNC.reason, chain: SYNC.chain, incarnation: SYNC.incarnation });
+  const { bytes: view, headerChecksum, ...write } = records[0]!;
+  assert.is(view.buffer, bytes.buffer, 'no copy is made');
+  assert.is(headerChecksum, new DataView(bytes.buffer).getUint32(8 + 76, true));
+  assert.equal(write, { type: 'write', ...NUMBERS, vlun: WRITE.vlun, lba: WRITE.lba, lengthBytes: 512, timeUs: WRITE.timeUs, encodedBytes: 592, sync: null });
+});
+
+test('a message without records is empty, and a view into a larger buffer works', () => {
+  assert.equal(decodeRecords(message(), STREAM), { records: [], damaged: [], violation: null });
+  const bytes = concatenate(Uint8Array.of(1, 2, 3), message(encodeSync())).subarray(3);
+  assert.is(decodeRecords(bytes, STREAM).records.length, 1);
+});
+
+test('a damaged payload is reported with its numbers and the records after it are still read (I9)', () => {
+  const bytes = message(encodeWrite(WRITE, { ...NUMBERS, sequence: 1001 }), encodeWrite(WRITE), encodeSync());
+  bytes[8 + 80 + 100]! ^= 4;
+  const { records, damaged, violation } = decodeRecords(bytes, STREAM);
+  assert.is(violation, null);
+  assert.equal(records.map((record) => record.sequence), [1002, 1003]);
+  assert.equal(damaged.map(({ dataSet, sequence, offset }) => ({ dataSet, sequence, offset })), [{ dataSet: 7, sequence: 1001, offset: 8 }]);
+  assert.is.not(damaged[0]?.expected, damaged[0]?.found);
+});
+
+test('a damaged header makes the rest unreadable, and keeps what came before', () => {
+  const bytes = message(encodeWrite(ZERO), encodeSync(), encodeWrite(TRIM));
+  bytes[8 + 80 + 30]! ^= 1;
+  const decoded = decodeRecords(bytes, STREAM);
+  assert.is(label(decoded), 'record-header');
+  assert.match(decoded.violation!.violation, /header-checksum at byte 88/);
+  assert.is(decoded.records.length, 1);
+});
+
+test('a record of another generation or stream is refused, also when its payload is damaged (I8)', () => {
+  for (const other of [{ ...STREAM, generation: 2 }, { ...STREAM, stream: '0123456789abcdee' }, { ...STREAM, stream: '1123456789abcdef' }]) {
+    const bytes = message(encodeWrite(ZERO), encodeWrite(WRITE, NUMBERS, other), encodeSync());
+    const decoded = decodeRecords(bytes, STREAM);
+    assert.is(label(decoded), 'foreign-stream');
+    assert.match(decoded.violation!.violation, new RegExp(`found generation ${other.generation} stream ${other.stream}, data set 7`));
+    assert.is(decoded.records.length, 1);
+    bytes[bytes.length - 200]! ^= 1;
+    assert.is(label(decodeRecords(bytes, STREAM)), 'foreign-stream');
+  }
+});
+
+test('pads and empty headers stand in journals only', () => {
+  assert.is(label(decodeRecords(message(encodeWrite(ZERO), encodePad(80), encodeSync()), STREAM)), 'record-type');
+  assert.is(label(decodeRecords(message(encodeWrite(ZERO), new Uint8Array(80)), STREAM)), 'record-type');
+});
+
+test('a message cut off anywhere is a violation, also between two records', () => {
+  const bytes = message(encodeWrite(ZERO), encodeSync());
+  for (let length = 0; length < bytes.length; length += 1) {
+    const cut = bytes.slice(0, length);
+    assert.equal(decodeRecords(cut, STREAM), { records: [], damaged: [], violation: decodeRecords(cut, STREAM).violation });
+    assert.is(label(decodeRecords(cut, STREAM)), 'message-length', `cut at ${length}`);
+    // A sender that states the shorter length itself still cannot end inside a record.
+    const stated = concatenate(encodeRecordsHeader(Math.max(0, length - 8)), bytes.slice(8, length));
+    const expected = length <= 8 || length === 88 ? null : 'record-truncated';
+    assert.is(label(decodeRecords(stated, STREAM)), expected, `stated at ${length}`);
+  }
+});
+
+test('a message with any one bit flipped yields no record that was not sent', () => {
+  const bytes = message(encodeWrite(ZERO), encodeSync());
+  const sent = new Set(decodeRecords(bytes, STREAM).records.map((record) => JSON.stringify({ ...record, bytes: [...record.bytes] })));
+  for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+    bytes[bit >> 3]! ^= 1 << (bit & 7);
+    const { records, damaged, violation } = decodeRecords(bytes, STREAM);
+    assert.ok(violation !== null || damaged.length === 1, `bit ${bit}`);
+    assert.ok(records.every((record) => sent.has(JSON.stringify({ ...record, bytes: [...record.bytes] }))), `bit ${bit}`);
+    bytes[bit >> 3]! ^= 1 << (bit & 7);
+  }
+});
+
+test('the header of the message is checked', () => {
+  const change = (offset: number, value: number): string | null => {
+    const bytes = message(encodeSync());
+    bytes[offset] = value;
+    return label(decodeRecords(bytes, STREAM));
+  };
+  assert.is(change(0, 2), 'message-kind');
+  assert.is(change(1, 2), 'protocol-version');
+  assert.is(change(2, 1), 'reserved');
+  assert.is(change(4, 111), 'message-length');
+  assert.is(label(decodeRecords(new Uint8Array(8 * 1024 * 1024 + 1), STREAM)), 'message-length');
+});
+
+test.run();
