@@ -61,18 +61,30 @@ export class Link {
 
   /** Send one message; `done` is called when the socket has taken it or never will, so that its bytes may be used again. */
   send(bytes: Uint8Array, done?: () => void): void {
-    if (this.closing || this.#closed) {
-      if (done !== undefined) setImmediate(done);
-      return;
-    }
+    if (this.#cannotSend(done)) return;
     this.sentBytes += bytes.length;
-    this.#socket.send(bytes, { binary: true, compress: false }, () => {
-      done?.();
-      if (this.#wasFull && this.#socket.bufferedAmount < LIMITS.linkBufferedBytesMax / 2) {
-        this.#wasFull = false;
-        if (!this.#closed) this.#handlers.drained(this);
-      }
-    });
+    this.#socket.send(bytes, { binary: true, compress: false }, () => this.#sent(done));
+  }
+
+  /** Send header and bytes as one message, without copying the bytes behind the header. */
+  sendRecords(header: Uint8Array, bytes: Uint8Array, done: () => void): void {
+    if (this.#cannotSend(done)) return;
+    this.sentBytes += header.length + bytes.length;
+    this.#socket.send(header, { binary: true, compress: false, fin: false });
+    this.#socket.send(bytes, { binary: true, compress: false, fin: true }, () => this.#sent(done));
+  }
+
+  #cannotSend(done: (() => void) | undefined): boolean {
+    const cannot = this.closing || this.#closed;
+    if (cannot && done !== undefined) setImmediate(done);
+    return cannot;
+  }
+
+  #sent(done: (() => void) | undefined): void {
+    done?.();
+    if (!this.#wasFull || this.#closed || this.#socket.bufferedAmount >= LIMITS.linkBufferedBytesMax / 2) return;
+    this.#wasFull = false;
+    this.#handlers.drained(this);
   }
 
   /** Close with a code of PROTOCOL.md; what was sent before still goes out. */

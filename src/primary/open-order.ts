@@ -6,7 +6,7 @@ import type { SessionId } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import { PrimaryMachine } from '../protocol/primary-machine.ts';
 import type { RestoredOutgoing } from '../protocol/primary-contract.ts';
-import { encodedWriteBytes, RecordReader } from '../record/record.ts';
+import { encodedWriteBytes, RecordReader, SYNC_RECORD_BYTES } from '../record/record.ts';
 import type { PrimaryOptions } from './primary.ts';
 import { ReplicatedOrder } from './replicated-order.ts';
 import type { LoadedStream } from './stream-state.ts';
@@ -34,6 +34,7 @@ export function openReplicatedOrder(options: OpenOrderOptions): ReplicatedOrder 
     backlogLimitBytes,
     flushReply,
     batchBytesMax: LIMITS.batchBytesMax,
+    syncRecordBytes: SYNC_RECORD_BYTES,
     nextDataSet: state.nextDataSet,
     nextSequence: state.nextSequence,
     bytesTaken: state.bytesTaken,
@@ -81,12 +82,12 @@ function readBacklog({ state, backlog }: LoadedStream): BacklogDataSet[] {
     let openedAtMs = 0;
     for (let index = 0; index < stored.records; index += 1) {
       const result = reader.readAt(offset, backlog.length);
-      if (result.kind !== 'record' || result.record.sequence !== stored.firstSequence + index) {
+      if (result.kind !== 'record' || result.sequence !== stored.firstSequence + index) {
         throw new CorruptionError('ERR_STATE_CORRUPT', `the backlog holds no record ${stored.firstSequence + index} of data set ${stored.dataSet} at offset ${offset}`);
       }
-      if (index === 0) openedAtMs = result.record.timeUs / 1000;
-      records.push(backlog.subarray(offset, offset + result.record.encodedBytes));
-      offset += result.record.encodedBytes;
+      if (index === 0) openedAtMs = result.timeUs / 1000;
+      records.push(backlog.subarray(offset, offset + result.encodedBytes));
+      offset += result.encodedBytes;
     }
     return {
       dataSet: stored.dataSet,

@@ -9,10 +9,10 @@ import type { Link } from '../link/link.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import type { DataSetId, SequenceNumber, SessionId } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
-import { agreeOn, decideHandshake } from '../protocol/handshake.ts';
+import { agree, decideHandshake } from '../protocol/handshake.ts';
 import type { LinkId } from '../protocol/secondary-contract.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
-import { decodeMessage, encodeMessage, type WireMessage } from '../record/wire.ts';
+import { decodeMessage, encodeMessage, encodeRecordsHeader, type WireMessage } from '../record/wire.ts';
 import type { RecordCarrier, ReplicatedOrder } from './replicated-order.ts';
 import type { SendSlice } from './send-buffer.ts';
 
@@ -72,7 +72,7 @@ export class PrimaryLinks implements RecordCarrier {
 
   opened(link: Link): void {
     const timer = setTimeout(() => {
-      if (this.#agreed.get(link.id)?.phase !== 'open') link.close(CLOSE_CODE.violation, 'no handshake in time');
+      if (this.#agreed.get(link.id)?.phase !== 'open') link.close(CLOSE_CODE.protocolViolation, 'no handshake in time');
     }, LIMITS.handshakeMs);
     timer.unref();
   }
@@ -122,7 +122,7 @@ export class PrimaryLinks implements RecordCarrier {
       return;
     }
     agreed.budgetBytes -= slice.bytes.length;
-    agreed.link.send(slice.bytes, slice.done);
+    agreed.link.sendRecords(encodeRecordsHeader(slice.bytes.length), slice.bytes, slice.done);
   }
 
   requestProgress(id: LinkId, closedLinks: readonly LinkId[]): void {
@@ -163,7 +163,14 @@ export class PrimaryLinks implements RecordCarrier {
     const primary = this.#options.facts();
     const secondary = message.facts;
     const liveOtherSession = this.session !== null && this.session !== secondary.session && this.openLinks.length > 0;
-    const decision = decideHandshake({ primary, secondary, judge: 'primary', liveOtherSession });
+    const decision = decideHandshake({
+      primary,
+      secondary,
+      judge: 'primary',
+      liveOtherSession,
+      agreedBefore: this.session === secondary.session,
+      largestKeptBytes: this.#options.order.machine.capacityNeeded().bytes,
+    });
     const { label, sentence, outcome } = decision;
     if (outcome === 'continue') {
       this.#agreed.set(link.id, { link, linkKey: message.linkKey, facts: secondary, phase: 'ready-awaited', budgetBytes: 0 });
@@ -189,7 +196,7 @@ export class PrimaryLinks implements RecordCarrier {
     this.#keys.set(link.id, agreed.linkKey);
     this.lastRefusal = null;
     if (first) {
-      const agreement = agreeOn({ primary: this.#options.facts(), secondary: facts });
+      const agreement = agree(this.#options.facts(), facts);
       this.secondaryHostEpoch = facts.hostEpoch;
       this.#options.order.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
       this.#destaged(facts.watermark?.dataSet ?? null);
@@ -241,11 +248,11 @@ export class PrimaryLinks implements RecordCarrier {
     const { label, sentence } = message;
     if (message.outcome === 'refuse') this.lastRefusal = sentence;
     this.#options.onEvent({ kind: message.outcome === 'refuse' ? 'refused' : 'waiting', address: link.address, label, sentence });
-    link.close(CLOSE_CODE.normal, label);
+    link.close(CLOSE_CODE.shutdown, label);
   }
 
   #violation(link: Link, violation: string): void {
     this.#options.onEvent({ kind: 'violation', address: link.address, violation });
-    link.close(CLOSE_CODE.violation, violation);
+    link.close(CLOSE_CODE.protocolViolation, violation);
   }
 }

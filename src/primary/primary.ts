@@ -85,7 +85,7 @@ export class Primary {
       await primary.#start();
       return primary;
     } catch (error) {
-      await primary?.#closeAll();
+      if (primary !== null) await primary.#closeAll();
       folder.release();
       throw error;
     }
@@ -234,7 +234,7 @@ export class Primary {
       order.step({ event: 'cutRequested', reason: 'shutdown' });
       await this.#waitFor(() => order.machine.unacknowledgedBytes === 0 || this.links?.openLinks.length === 0, LIMITS.cleanStopMs);
       this.phase = 'stopping';
-      this.#endReplication(CLOSE_CODE.normal, 'the primary stops');
+      this.#endReplication(CLOSE_CODE.shutdown, 'the primary stops');
       await writeStreamState(options.disk, options.stateDirectory, order.streamState(this.state), order.backlog());
       await Promise.all(this.volumes.map((volume) => new Promise<void>((resolve, reject) => volume.flush((error) => (error === null ? resolve() : reject(error))))));
       writeCleanMarker(options.disk, options.stateDirectory);
@@ -244,7 +244,7 @@ export class Primary {
   }
 
   async #closeAll(): Promise<void> {
-    this.#endReplication(CLOSE_CODE.normal, 'the primary stops');
+    this.#endReplication(CLOSE_CODE.shutdown, 'the primary stops');
     await this.nbd?.stop({ timeoutMs: 0 });
     for (const volume of this.volumes) volume.close();
     this.volumes = [];

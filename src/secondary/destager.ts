@@ -1,0 +1,164 @@
+/**
+ * Destage off the acknowledgement path: data sets are stored in ascending order (I4) by a worker thread, and several of them share
+ * one flush of each volume. What is told as destaged is durable in the source volumes.
+ *
+ * After a failed store or flush (I10) the volumes are opened anew, every data set above the watermark is stored again in full and
+ * flushed; a second failure is final.
+ */
+import { Worker } from 'node:worker_threads';
+import { assert } from '../model/assert.ts';
+import type { DataSetId, Vlun } from '../model/ids.ts';
+import type { MemoryBuffer } from '../../journals/contract.ts';
+import type { Volume, VolumeConfig } from '../volume/contract.ts';
+import { openDestageSource, storeDataSet } from './store-data-set.ts';
+
+export interface DestageSet {
+  readonly dataSet: DataSetId;
+  readonly slot: number;
+  readonly writes: number;
+}
+
+/** Order to whoever stores: `reopen` asks for freshly opened volumes. */
+export interface DestageOrder {
+  readonly sets: readonly DestageSet[];
+  readonly reopen: boolean;
+}
+
+export type DestageReport = { readonly destaged: DataSetId; readonly error: null } | { readonly destaged: null; readonly error: string };
+
+/** Carries one order out at a time and reports it. */
+export interface DestageCarrier {
+  start(order: DestageOrder): void;
+  close(): Promise<void>;
+}
+
+export interface DestagerEvents {
+  /** Everything through this data set is in the source volumes, durably. */
+  destaged(dataSet: DataSetId): void;
+  /** A store or flush failed; when not fatal, everything above the watermark is stored again. */
+  failed(error: Error, fatal: boolean): void;
+}
+
+export type OpenCarrier = (report: (report: DestageReport) => void) => DestageCarrier;
+
+export class Destager {
+  readonly #events: DestagerEvents;
+  readonly #carrier: DestageCarrier;
+  /** Data sets that are above the watermark, ascending: handed over already, then not yet. */
+  readonly #above: DestageSet[] = [];
+  #handedOver = 0;
+  #busy = false;
+  #failures = 0;
+  #closed = false;
+
+  constructor(openCarrier: OpenCarrier, events: DestagerEvents) {
+    this.#events = events;
+    this.#carrier = openCarrier((report) => this.#reported(report));
+  }
+
+  /** Store this data set after all that came before. */
+  destage(set: DestageSet): void {
+    const newest = this.#above.at(-1);
+    assert(newest === undefined || newest.dataSet < set.dataSet, `data set ${set.dataSet} is destaged after ${newest?.dataSet ?? '-'}`);
+    this.#above.push(set);
+  }
+
+  /** End of a batch: start what waits. */
+  start(): void {
+    if (this.#busy || this.#closed || this.#handedOver === this.#above.length) return;
+    const sets = this.#above.slice(this.#handedOver);
+    this.#handedOver = this.#above.length;
+    this.#busy = true;
+    this.#carrier.start({ sets, reopen: false });
+  }
+
+  /** The watermark covers this data set: it will never be stored again. */
+  covered(dataSet: DataSetId): void {
+    while (this.#above[0] !== undefined && this.#above[0].dataSet <= dataSet) {
+      this.#above.shift();
+      this.#handedOver -= 1;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#carrier.close();
+  }
+
+  #reported(report: DestageReport): void {
+    if (this.#closed) return;
+    this.#busy = false;
+    if (report.error === null) {
+      this.#events.destaged(report.destaged);
+      this.start();
+      return;
+    }
+    this.#failures += 1;
+    const fatal = this.#failures > 1;
+    this.#events.failed(new Error(report.error), fatal);
+    if (fatal) {
+      this.#closed = true;
+      return;
+    }
+    this.#busy = true;
+    this.#handedOver = this.#above.length;
+    this.#carrier.start({ sets: [...this.#above], reopen: true });
+  }
+}
+
+/** Store and flush one order with volumes that are open in this thread; what worker and tests have in common. */
+export function carryOutDestage(order: DestageOrder, sources: readonly ReturnType<typeof openDestageSource>[], volumes: ReadonlyMap<Vlun, Volume>): DestageReport {
+  try {
+    for (const set of order.sets) {
+      const source = sources[set.slot];
+      assert(source !== undefined, `slot ${set.slot} has a memory buffer`);
+      storeDataSet(source, set.writes, volumes);
+    }
+    for (const volume of volumes.values()) volume.flushSync();
+    return { destaged: (order.sets.at(-1) as DestageSet).dataSet, error: null };
+  } catch (error) {
+    return { destaged: null, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The production carrier: a worker thread with its own descriptors of the volumes. */
+export function workerCarrier(volumes: readonly VolumeConfig[], buffers: readonly MemoryBuffer[]): OpenCarrier {
+  return (report) => {
+    const worker = new Worker(new URL('./destage-worker.js', import.meta.url), { workerData: { volumes, buffers } });
+    let exited = false;
+    worker.on('message', report);
+    worker.on('error', (error) => report({ destaged: null, error: `the destage worker failed: ${error.message}` }));
+    worker.on('exit', () => {
+      exited = true;
+    });
+    return {
+      start: (order) => {
+        if (exited) setImmediate(() => report({ destaged: null, error: 'the destage worker has ended' }));
+        else worker.postMessage(order);
+      },
+      close: async () => {
+        await worker.terminate();
+      },
+    };
+  };
+}
+
+/** A carrier in this thread, for disks that exist only in this process (tests with a disk that loses what was not flushed). */
+export function inlineCarrier(openAll: () => Promise<readonly Volume[]>, buffers: readonly MemoryBuffer[]): OpenCarrier {
+  return (report) => {
+    const sources = buffers.map(openDestageSource);
+    let volumes: Promise<readonly Volume[]> = openAll();
+    return {
+      start: (order) => {
+        if (order.reopen) volumes = volumes.then((open) => (open.forEach((volume) => volume.close()), openAll()));
+        void volumes.then(
+          (open) => report(carryOutDestage(order, sources, new Map(open.map((volume) => [volume.entry.vlun, volume])))),
+          (error: unknown) => report({ destaged: null, error: String(error) }),
+        );
+      },
+      close: async () => {
+        for (const volume of await volumes) volume.close();
+      },
+    };
+  };
+}

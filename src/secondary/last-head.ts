@@ -1,0 +1,48 @@
+/**
+ * The primary's last head, kept on disk so that a promotion of a host that does not run can say what is lost at least. Written about
+ * once a second and never flushed: it is a hint for people, and a torn one is ignored.
+ */
+import { join } from 'node:path';
+import type { Disk, DiskFile } from '../disk/disk.ts';
+import { decodeChecked, encodeChecked } from '../state/host-state.ts';
+import type { KnownHead } from './head-history.ts';
+
+const FILE_BYTES = 512;
+
+export class LastHeadFile {
+  readonly #disk: Disk;
+  readonly #path: string;
+  #file: DiskFile | null = null;
+  #busy = false;
+
+  constructor(disk: Disk, stateDirectory: string) {
+    this.#disk = disk;
+    this.#path = join(stateDirectory, 'last-head');
+  }
+
+  read(): KnownHead | null {
+    const bytes = this.#disk.readFile(this.#path);
+    if (bytes === null) return null;
+    try {
+      return decodeChecked(Buffer.from(Buffer.from(bytes).toString('utf8').trimEnd() + '\n'), this.#path) as KnownHead;
+    } catch {
+      return null;
+    }
+  }
+
+  write(known: KnownHead | null): void {
+    if (known === null || this.#busy) return;
+    const bytes = Buffer.alloc(FILE_BYTES, ' ');
+    bytes.set(encodeChecked(known));
+    this.#file ??= this.#disk.open(this.#path, { create: !this.#disk.exists(this.#path) });
+    this.#busy = true;
+    this.#file.write([bytes], 0, () => {
+      this.#busy = false;
+    });
+  }
+
+  close(): void {
+    this.#file?.closeSync();
+    this.#file = null;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Recovery of a secondary (Fig. 11; DESIGN section 6), each step safe to repeat after a crash in the middle:
+ *
+ * 1 **read** the watermark and check that it is this host's;
+ * 2 **scan** every journal into its memory buffer;
+ * 3 **plan** by the decision tables, or refuse;
+ * 4 **make durable** what was read: journals first, then the watermark; a killed process leaves its bytes in the page cache only;
+ * 5 **restore** the machine, which then sets flags and destages what is complete, in ascending order (steps 410-450 of the figure).
+ *
+ * Only then anybody is told what this host holds. A slot that the plan discards is emptied last.
+ */
+import type { Disk } from '../disk/disk.ts';
+import { alignedStart } from '../disk/alignment.ts';
+import { awaitDone } from '../disk/await-done.ts';
+import type { JournalPoolEvents, JournalRing, ScannedJournal, StoredWatermark } from '../../journals/contract.ts';
+import { openRing } from '../../journals/ring.ts';
+import { RefusedError } from '../model/errors.ts';
+import type { Geometry } from '../model/ids.ts';
+import { originAfter } from '../protocol/generations.ts';
+import { planRecovery, refusalOf, type RecoveryPlan } from '../protocol/recovery-plan.ts';
+import { SecondaryMachine } from '../protocol/secondary-machine.ts';
+import type { SecondaryCore } from '../protocol/secondary-contract.ts';
+import { hashChain } from '../record/record.ts';
+import type { HostState } from '../state/host-state.ts';
+
+export interface RecoverOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly geometry: Geometry;
+  readonly state: HostState;
+  /** A promotion gives up what is not complete. */
+  readonly mode: 'start' | 'promote';
+  readonly events: JournalPoolEvents;
+}
+
+export interface Recovered {
+  readonly ring: JournalRing;
+  readonly watermark: StoredWatermark | null;
+  /** Null while the host is blank. */
+  readonly machine: SecondaryCore | null;
+  readonly plan: RecoveryPlan | null;
+}
+
+/** Open the ring and carry steps 1-5 out. @throws RefusedError or CorruptionError that names the file, what was found and what was expected. */
+export async function recover(options: RecoverOptions): Promise<Recovered> {
+  const { disk, directory, geometry, events, state } = options;
+  const ring = openRing({ disk, directory, geometry, alignedStart, events });
+  try {
+    const watermark = ring.readWatermark();
+    if (state.groupId === null || state.stream === null) {
+      await refuseStray(ring, directory);
+      return { ring, watermark, machine: null, plan: null };
+    }
+    checkWatermark(directory, watermark, state);
+    const plan = planRecovery(await recoveryFacts(ring, options, watermark));
+    const refusal = refusalOf(plan);
+    if (refusal !== null) throw refusal;
+    await makeDurable(ring, plan, state);
+    const machine = new SecondaryMachine({ geometry, origin: plan.origin, restored: plan.restored, hashChain });
+    return { ring, watermark, machine, plan };
+  } catch (error) {
+    await awaitDone((done) => ring.close(done));
+    throw error;
+  }
+}
+
+function generationOf(state: HostState): number {
+  // While a promotion is unfinished the journals still carry the generation before it.
+  const newest = state.condition === 'promoting' ? state.generations.at(-2) : state.generations.at(-1);
+  return newest?.number ?? 0;
+}
+
+/** Identity that this host's journals and watermark carry. */
+export function journalIdentityOf(state: HostState): { groupId: string; generation: number; stream: string } {
+  return { groupId: state.groupId ?? '', generation: generationOf(state), stream: state.stream ?? '' };
+}
+
+async function recoveryFacts(ring: JournalRing, options: RecoverOptions, watermark: StoredWatermark | null): Promise<Parameters<typeof planRecovery>[0]> {
+  const { state, geometry, mode } = options;
+  const generations = state.condition === 'promoting' ? state.generations.slice(0, -1) : state.generations;
+  const point = watermark?.point ?? null;
+  return { identity: journalIdentityOf(state), geometry, watermark: point, origin: originAfter(point, generations), journals: await scanRing(ring), hashChain, mode };
+}
+
+function scanRing(ring: JournalRing): Promise<readonly ScannedJournal[]> {
+  return new Promise((resolve, reject) => ring.scan((error, journals) => (error === null ? resolve(journals) : reject(error))));
+}
+
+async function makeDurable(ring: JournalRing, plan: RecoveryPlan, state: HostState): Promise<void> {
+  const identity = journalIdentityOf(state);
+  ring.setIdentity(identity);
+  for (const kept of plan.makeDurable) {
+    const header = kept.headerIsOld ? { identity, dataSet: kept.dataSet, firstSequence: kept.firstSequence } : undefined;
+    await awaitDone((done) => ring.makeDurable(kept.slot, done, header));
+  }
+  await awaitDone((done) => ring.makeWatermarkDurable(done));
+  const kept = new Set(plan.makeDurable.map(({ slot }) => slot));
+  for (const journal of plan.journals) if (!kept.has(journal.slot) && journal.action === 'done already') ring.retire(journal.slot);
+  for (const slot of plan.discard) await awaitDone((done) => ring.discard(slot, done));
+}
+
+function checkWatermark(directory: string, watermark: StoredWatermark | null, state: HostState): void {
+  const expected = journalIdentityOf(state);
+  if (watermark === null || isUnbound(watermark)) return;
+  if (watermark.groupId === expected.groupId && watermark.generation === expected.generation && watermark.stream === expected.stream) return;
+  throw new RefusedError('ERR_WATERMARK_FOREIGN', `the watermark in ${directory} is of group ${watermark.groupId}, generation ${watermark.generation}, stream ${watermark.stream}; this host's state says group ${expected.groupId}, generation ${expected.generation}, stream ${expected.stream}`, {
+    hint: 'state folder and journals are of two different hosts or times; put those together that belong together',
+  });
+}
+
+function isUnbound(watermark: StoredWatermark): boolean {
+  return watermark.point === null && /^0+$/.test(watermark.groupId);
+}
+
+/** A blank host has nothing in its journals; if it has, its state folder was lost. */
+async function refuseStray(ring: JournalRing, directory: string): Promise<void> {
+  const journals = await scanRing(ring);
+  const used = journals.find((journal) => journal.records.length > 0 || (journal.header.verdict === 'readable' && journal.header.dataSet !== null));
+  if (used === undefined) {
+    for (const journal of journals) ring.retire(journal.slot);
+    return;
+  }
+  throw new RefusedError('ERR_JOURNALS_NOT_BLANK', `this host's state is blank, but ${used.path} holds records: state folder and journals in ${directory} do not belong together`, {
+    hint: 'restore the state folder that belongs to these journals; journals are never emptied by a start',
+  });
+}

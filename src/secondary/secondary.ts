@@ -1,0 +1,316 @@
+/**
+ * A secondary host: recovers, dials its primary, journals and destages what arrives (DESIGN sections 2, 5 and 6); promoted, it serves
+ * the volumes over NBD (section 9).
+ *
+ * Start: lock the state -> check role, condition and volume table -> lock the volumes -> recover -> go on with what is complete ->
+ * dial. A promotion that was interrupted is finished first; a promoted host only serves.
+ */
+import { Application } from '../application/application.ts';
+import { PlainOrder } from '../application/plain-order.ts';
+import type { Disk } from '../disk/disk.ts';
+import { awaitDone } from '../disk/await-done.ts';
+import type { MemoryBuffer, JournalRing } from '../../journals/contract.ts';
+import { formatAddress, type ListenAddress } from '../model/addresses.ts';
+import { EXIT, RefusedError, type ExitCode } from '../model/errors.ts';
+import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
+import { PROTOCOL_VERSION } from '../model/handshake.ts';
+import type { Geometry, HistoryPoint } from '../model/ids.ts';
+import { CatchUpRate } from '../model/rate.ts';
+import type { StatusReport } from '../model/status.ts';
+import { NbdServer } from '../nbd/server.ts';
+import { originAfter } from '../protocol/generations.ts';
+import type { RecoveryPlan } from '../protocol/recovery-plan.ts';
+import type { SecondaryCore } from '../protocol/secondary-contract.ts';
+import { SecondaryMachine } from '../protocol/secondary-machine.ts';
+import { CLOSE_CODE } from '../record/close-codes.ts';
+import { hashChain } from '../record/record.ts';
+import { readHostState, writeHostState, type HostState } from '../state/host-state.ts';
+import { newSessionId } from '../state/identity.ts';
+import { lockStateFolder, type StateFolder } from '../state/state-folder.ts';
+import { checkVolumeTable } from '../state/volume-table.ts';
+import type { Volume, VolumeConfig } from '../volume/contract.ts';
+import { openVolumes } from '../volume/open-volumes.ts';
+import { workerCarrier, type OpenCarrier } from './destager.ts';
+import { HeadHistory } from './head-history.ts';
+import { LastHeadFile } from './last-head.ts';
+import { journalIdentityOf, recover } from './recover.ts';
+import { Replica } from './replica.ts';
+import { SecondaryLinks, type SecondaryLinkEvent } from './secondary-links.ts';
+import { secondaryStatus } from './secondary-status.ts';
+import { Superseder } from './superseder.ts';
+
+export interface SecondaryOptions {
+  readonly disk: Disk;
+  readonly group: string;
+  readonly stateDirectory: string;
+  readonly volumes: readonly VolumeConfig[];
+  readonly connect: readonly string[];
+  readonly links: number;
+  readonly journals: { readonly directory: string; readonly geometry: Geometry };
+  readonly nbdListen: readonly ListenAddress[];
+  readonly objectiveMs: number;
+  /** False: recover only, for a promotion of a host that does not run. */
+  readonly dial: boolean;
+  /** How complete data sets are stored; the destage worker unless a test has a disk of its own. */
+  readonly openCarrier?: (buffers: readonly MemoryBuffer[]) => OpenCarrier;
+  readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
+}
+
+export interface HostEnd {
+  readonly exitCode: ExitCode;
+  readonly code: string;
+  readonly message: string;
+}
+
+export class Secondary {
+  readonly options: SecondaryOptions;
+  readonly session = newSessionId();
+  readonly startedAtMs = Date.now();
+  readonly heads = new HeadHistory();
+  readonly rate = new CatchUpRate();
+  state: HostState;
+  phase: 'starting' | 'replicating' | 'promoting' | 'promoted' | 'failed' = 'starting';
+  reason: string | null = null;
+  ring: JournalRing | null = null;
+  replica: Replica | null = null;
+  recovery: RecoveryPlan | null = null;
+  links: SecondaryLinks | null = null;
+  volumes: readonly Volume[] = [];
+  nbd: NbdServer | null = null;
+  application: Application | null = null;
+  readonly ended: Promise<HostEnd>;
+  #end: (end: HostEnd) => void = () => {};
+  #superseder: Superseder | null = null;
+  #lastHead: LastHeadFile | null = null;
+  #stopping: Promise<void> | null = null;
+  readonly #folder: StateFolder;
+  readonly #waiters = new Set<() => void>();
+
+  /** Start a secondary. @throws RefusedError (exit 5), CorruptionError (exit 6) when going on could harm the copy. */
+  static async start(options: SecondaryOptions): Promise<Secondary> {
+    const folder = lockStateFolder(options.disk, options.stateDirectory);
+    let secondary: Secondary | null = null;
+    try {
+      secondary = new Secondary(options, folder);
+      await secondary.#start();
+      return secondary;
+    } catch (error) {
+      if (secondary === null) folder.release();
+      else await secondary.stop();
+      throw error;
+    }
+  }
+
+  private constructor(options: SecondaryOptions, folder: StateFolder) {
+    this.options = options;
+    this.#folder = folder;
+    this.state = readHostState(options.disk, options.stateDirectory);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  get controlSocket(): string {
+    return this.#folder.controlSocket;
+  }
+
+  status(): StatusReport {
+    const destagedBytes = this.heads.destagedCut?.headBytes;
+    if (destagedBytes !== undefined) this.rate.sample(destagedBytes, performance.now());
+    return secondaryStatus(this);
+  }
+
+  /** What this host tells its primary in the handshake; everything in it is durable (DESIGN section 6). */
+  facts(): SecondaryFacts {
+    const { state, options, replica } = this;
+    return {
+      protocolVersion: PROTOCOL_VERSION,
+      role: 'secondary',
+      groupName: options.group,
+      groupId: state.groupId,
+      generations: state.generations,
+      stream: state.stream,
+      session: this.session,
+      lastPrimarySession: state.lastPrimarySession,
+      hostEpoch: state.hostEpoch,
+      volumes: state.volumes,
+      geometry: options.journals.geometry,
+      watermark: replica?.watermarkPoint ?? null,
+      complete: replica?.machine.complete() ?? [],
+      held: replica?.machine.held() ?? [],
+    };
+  }
+
+  /** Resolve when the condition holds; looked at whenever something moved. */
+  until(condition: () => boolean, limitMs: number): Promise<boolean> {
+    if (condition()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const finish = (held: boolean): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(look);
+        resolve(held);
+      };
+      const look = (): void => {
+        if (condition()) finish(true);
+      };
+      const timer = setTimeout(() => finish(condition()), limitMs);
+      this.#waiters.add(look);
+    });
+  }
+
+  writeState(change: Partial<HostState>): void {
+    const state = { ...this.state, ...change };
+    writeHostState(this.options.disk, this.options.stateDirectory, state);
+    this.state = state;
+  }
+
+  /** Stop: nothing has to be drained, because everything acknowledged is durable. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /** Steps 5 and 6 of a promotion end here too: serve the volumes over NBD, and tell the old primary (I8). */
+  async serve(): Promise<void> {
+    const { options } = this;
+    this.phase = 'promoted';
+    this.reason = this.state.reason;
+    const application = new Application(this.volumes, `farshore group ${options.group}, promoted`);
+    this.application = application;
+    new PlainOrder(application, (error) => this.fail('ERR_VOLUME_FAILED', error.message));
+    this.nbd = new NbdServer({ backend: application, listen: options.nbdListen });
+    await this.nbd.start();
+    this.#superseder = new Superseder({ addresses: options.connect, state: this.state, log: options.log });
+    this.#superseder.start();
+    options.log('info', `promoted: serving generation ${this.state.generations.at(-1)?.number ?? '?'} over NBD`, { addresses: this.nbd.addresses().map(formatAddress) });
+  }
+
+  /** End the links and the journals; before serving, and at a stop. */
+  async endReplication(code: number, reason: string): Promise<void> {
+    this.links?.stop(code, reason);
+    this.links = null;
+    await this.replica?.close();
+    const { ring } = this;
+    this.ring = null;
+    if (ring !== null) await awaitDone((done) => ring.close(done));
+  }
+
+  fail(code: string, message: string): void {
+    if (this.phase === 'failed') return;
+    this.phase = 'failed';
+    this.reason = `${code}: ${message}`;
+    this.options.log('error', `failed: ${message}`, { code });
+    this.links?.stop(CLOSE_CODE.refused, code);
+    this.#moved();
+  }
+
+  async #start(): Promise<void> {
+    const { options, state } = this;
+    if (state.role === 'secondary' || state.condition === 'promoted') checkVolumeTable(state.volumes, options.volumes);
+    else throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`);
+    this.volumes = await openVolumes(options.disk, options.volumes);
+    if (state.condition === 'promoted') {
+      if (options.dial) await this.serve();
+      return;
+    }
+    await this.#recover(state.condition === 'promoting' ? 'promote' : 'start');
+    if (state.condition === 'promoting' || !options.dial) return;
+    this.#dial();
+  }
+
+  async #recover(mode: 'start' | 'promote'): Promise<void> {
+    const { options, state } = this;
+    this.#lastHead = new LastHeadFile(options.disk, options.stateDirectory);
+    this.heads.known = this.#lastHead.read();
+    const { directory, geometry } = options.journals;
+    const recovered = await recover({ disk: options.disk, directory, geometry, state, mode, events: Replica.journalEvents(() => this.replica) });
+    this.ring = recovered.ring;
+    this.recovery = recovered.plan;
+    for (const line of recovered.plan?.lines ?? []) options.log('info', line);
+    if (recovered.machine !== null) this.#openReplica(recovered.machine, recovered.watermark?.point ?? null);
+  }
+
+  #openReplica(machine: SecondaryCore, point: HistoryPoint | null): void {
+    const ring = this.ring as JournalRing;
+    const openCarrier = this.options.openCarrier?.(ring.buffers) ?? workerCarrier(this.options.volumes, ring.buffers);
+    this.replica = new Replica({
+      machine,
+      ring,
+      openCarrier,
+      watermarkPoint: point,
+      events: {
+        failed: (code, message) => this.fail(code, message),
+        mended: (message) => this.options.log('warn', message),
+        moved: () => this.#moved(),
+      },
+    });
+    this.replica.resume();
+  }
+
+  #dial(): void {
+    const { options } = this;
+    this.phase = 'replicating';
+    this.links = new SecondaryLinks({
+      addresses: options.connect,
+      links: options.links,
+      facts: () => this.facts(),
+      replica: () => this.replica,
+      stream: () => ({ generation: this.state.generations.at(-1)?.number ?? 0, stream: this.state.stream ?? '' }),
+      heads: this.heads,
+      bind: (primary) => this.#bind(primary),
+      volumeBytes: new Map(options.volumes.map((volume) => [volume.vlun, volume.sizeBytes])),
+      onEvent: (event) => this.#linkEvent(event),
+      onHead: () => this.#lastHead?.write(this.heads.known),
+    });
+    if (this.replica !== null) this.replica.outlet = this.links;
+    this.links.start();
+  }
+
+  /** First contact binds this host to the primary's group, durably; each new session of the primary is noted before its first record. */
+  async #bind(primary: PrimaryFacts): Promise<void> {
+    const { state } = this;
+    if (state.groupId !== null && state.lastPrimarySession === primary.session) return;
+    const { groupId, generations, stream } = primary;
+    this.writeState({ groupId, generations, stream, lastPrimarySession: primary.session });
+    if (this.replica !== null || this.ring === null) return;
+    this.ring.setIdentity(journalIdentityOf(this.state));
+    const machine = new SecondaryMachine({ geometry: this.options.journals.geometry, origin: originAfter(null, generations), restored: [], hashChain });
+    this.#openReplica(machine, null);
+    if (this.replica !== null) (this.replica as Replica).outlet = this.links as SecondaryLinks;
+    this.options.log('info', `bound to group ${groupId} at first contact`, { stream });
+  }
+
+  #moved(): void {
+    const destaged = this.replica?.machine.positions().destaged ?? null;
+    if (destaged !== null) this.heads.destaged(destaged);
+    for (const look of this.#waiters) look();
+  }
+
+  #linkEvent(event: SecondaryLinkEvent): void {
+    const { log } = this.options;
+    if (event.kind === 'agreed') log('info', `link to ${event.address}: ${event.label}`);
+    else if (event.kind === 'lost') log('warn', `link to ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
+    else if (event.kind === 'violation') log('warn', `link to ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
+    else if (event.kind === 'dialFailed') log('info', `cannot reach ${event.address}: ${event.message}`);
+    else if (event.kind === 'waiting') log('info', `${event.address} asks to wait: ${event.sentence}`, { label: event.label });
+    else this.#refused(event);
+  }
+
+  #refused(event: Extract<SecondaryLinkEvent, { kind: 'refused' }>): void {
+    this.options.log('error', `refused at ${event.address}: ${event.sentence}`, { label: event.label, code: event.code });
+    if (event.final && this.phase === 'replicating') this.#end({ exitCode: EXIT.refused, code: event.code, message: `${event.address}: ${event.sentence}` });
+  }
+
+  async #stop(): Promise<void> {
+    this.#superseder?.stop();
+    await this.nbd?.stop({ timeoutMs: 2_000 });
+    await this.endReplication(CLOSE_CODE.shutdown, 'the secondary stops');
+    this.#lastHead?.close();
+    if (this.application !== null && !this.application.failed) {
+      await Promise.allSettled(this.volumes.map((volume) => awaitDone((done) => volume.flush(done))));
+    }
+    for (const volume of this.volumes) volume.close();
+    this.volumes = [];
+    this.#folder.release();
+  }
+}
