@@ -150,29 +150,32 @@ export class OutgoingQueue {
     if (before > 0 && set.resendCount === 0) this.#resendSets -= 1;
   }
 
-  /** Mark a range as acknowledged; what is wrong with it, or null. Numbers that were released before are passed over. */
+  /** Mark a range as acknowledged; what is wrong with it (then nothing is marked), or null. Released numbers are passed over. */
   acknowledge(range: SequenceRange): string | null {
     if (!(range.from <= range.to)) return `acknowledged the range ${range.from}-${range.to}, which is none`;
+    if (this.#hasUnsent(range)) return `acknowledged numbers in ${range.from}-${range.to}, which were not sent`;
     let from = Math.max(range.from, this.#sets[0]?.firstSequence ?? Number.POSITIVE_INFINITY);
     for (let index = this.#indexOf(from); from <= range.to; index += 1) {
       const set = this.#sets[index];
-      if (set === undefined || set.count === 0) return null;
+      if (set === undefined) return null;
       const to = Math.min(range.to, set.lastSequence);
-      const violation = this.#acknowledgeIn(set, from, to);
-      if (violation !== null) return violation;
+      const before = set.resendCount;
+      this.unacknowledgedBytes -= set.acknowledge(from - set.firstSequence, to - set.firstSequence);
+      this.#noteResend(set, before);
       from = to + 1;
     }
     return null;
   }
 
-  #acknowledgeIn(set: OutgoingDataSet, from: SequenceNumber, to: SequenceNumber): string | null {
-    const first = from - set.firstSequence;
-    const last = to - set.firstSequence;
-    if (last >= set.unsentFrom && set.hasUnsent(first, last)) return `acknowledged numbers in ${from}-${to}, which were not sent`;
-    const before = set.resendCount;
-    this.unacknowledgedBytes -= set.acknowledge(first, last);
-    this.#noteResend(set, before);
-    return null;
+  #hasUnsent({ from, to }: SequenceRange): boolean {
+    for (let index = this.#indexOf(to); index >= 0; index -= 1) {
+      const set = this.#sets[index];
+      if (set === undefined || set.dataSet < this.#unsentFrom || set.lastSequence < from) return false;
+      const first = Math.max(from, set.firstSequence) - set.firstSequence;
+      const last = Math.min(to, set.lastSequence) - set.firstSequence;
+      if (set.hasUnsent(first, last)) return true;
+    }
+    return false;
   }
 
   /** Acknowledge whole data sets: everything through `destaged` is in the secondary's source volumes. */

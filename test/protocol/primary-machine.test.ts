@@ -1,0 +1,499 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BrokenInvariant } from '../../src/model/assert.ts';
+import { heldOf, PrimaryHarness, SYNC_BYTES } from '../support/primary-harness.ts';
+
+const isBroken = (error: unknown): boolean => error instanceof BrokenInvariant;
+
+// --- Numbering and replies.
+
+test('a write is stored, numbered, replied to, and sent in the same turn', () => {
+  const host = new PrimaryHarness({ nextDataSet: 5, nextSequence: 70 });
+  host.connect({ windowHigh: 20 });
+  const write = host.request({ records: 3 });
+  assert.equal(host.step(write), ['store 1']);
+  assert.equal(host.step(host.stored(1)), ['append 1: 5/70', 'reply 1', 'send link 1: 5/70-72']);
+  assert.equal(host.machine.head(42), { dataSet: 5, sequence: 72, bytes: 3000, timeMs: 42 });
+});
+
+test('numbers follow the order of writeStored, not of the requests', () => {
+  const host = new PrimaryHarness();
+  const [first, second] = [host.request(), host.request()];
+  assert.equal(host.step(first, second), ['store 1', 'store 2']);
+  assert.equal(host.step(host.stored(2), host.stored(1)), ['append 2: 0/0', 'reply 2', 'append 1: 0/1', 'reply 1']);
+});
+
+test('a write with FUA is replied to when it is durable', () => {
+  const host = new PrimaryHarness();
+  const write = host.request({ fua: true });
+  assert.equal(host.step(write, host.stored(1)), ['store 1', 'append 1: 0/0']);
+  assert.equal(host.step({ event: 'volumeFlushed', request: 1, kind: 'fua' }), ['reply 1']);
+});
+
+test('a store of another size than asked for is a broken invariant', () => {
+  const host = new PrimaryHarness();
+  host.step(host.request());
+  assert.throws(() => host.step({ event: 'writeStored', request: 1, recordBytes: [999] }), isBroken);
+  assert.throws(() => new PrimaryHarness().step({ event: 'writeStored', request: 1, recordBytes: [8] }), isBroken);
+});
+
+// --- Admission.
+
+test('a full data set is closed for size, also while no window is known', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 2500 } });
+  host.write();
+  host.write();
+  const third = host.request();
+  assert.equal(host.step(third), ['close 0: 0-2 size', 'store 3']);
+  assert.equal(host.step(host.stored(3)), ['append 3: 1/3', 'reply 3']);
+});
+
+test('records count like bytes, and one is kept for the sync', () => {
+  const host = new PrimaryHarness({ cutPolicy: { recordsMax: 4 } });
+  host.write({ records: 3, recordBytes: 8 });
+  assert.equal(host.write({ recordBytes: 8 }), ['close 0: 0-3 size']);
+});
+
+test('a request is never in two data sets: a cut moves what is admitted but not numbered', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 5000 } });
+  host.write();
+  const [second, third] = [host.request({ records: 2 }), host.request({ records: 2 })];
+  assert.equal(host.step(second, third), ['store 2', 'store 3']);
+  assert.equal(host.step({ event: 'cutRequested', reason: 'bookmark' }), ['close 0: 0-1 bookmark']);
+  assert.equal(host.step(host.stored(3)), ['append 3: 1/2', 'reply 3']);
+  assert.equal(host.step(host.stored(2)), ['append 2: 1/4', 'reply 2']);
+});
+
+test('a write that fits only after reserved ones were numbered waits for them, and all later ones behind it', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 3000 } });
+  host.step(host.request({ records: 2 }));
+  assert.equal(host.step(host.request({ records: 2 }), host.request({ recordBytes: 8 })), [], 'the small one does not overtake');
+  assert.is(host.machine.throttle, null, 'it waits for the store, not for the backlog');
+  assert.equal(host.step(host.stored(1)), ['append 1: 0/0', 'reply 1', 'close 0: 0-2 size', 'store 2', 'store 3']);
+});
+
+test('the backlog limit holds writes back in order, and acknowledgements let them go on', () => {
+  const host = new PrimaryHarness({ backlogLimitBytes: 2000 });
+  host.connect();
+  host.write();
+  host.write();
+  assert.equal(host.step(host.request({ recordBytes: 1500 }), host.request({ recordBytes: 8 })), []);
+  assert.is(host.machine.throttle, 'backlog');
+  assert.equal(host.acknowledge([[0, 0]]), []);
+  assert.equal(host.acknowledge([[1, 1]]), ['store 3', 'store 4']);
+  assert.is(host.machine.throttle, null);
+});
+
+test('reserved bytes count towards the backlog', () => {
+  const host = new PrimaryHarness({ backlogLimitBytes: 2000 });
+  assert.equal(host.step(host.request(), host.request(), host.request()), ['store 1', 'store 2']);
+});
+
+test('a single write larger than the backlog limit is admitted when nothing else is under way', () => {
+  const host = new PrimaryHarness({ backlogLimitBytes: 100 });
+  host.connect();
+  assert.equal(host.step(host.request(), host.request()), ['store 1']);
+  host.step(host.stored(1));
+  assert.equal(host.acknowledge([[0, 0]]), ['store 2']);
+});
+
+test('during an outage full data sets are closed beyond the window until the backlog is full, and sent when the window moves', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 1000 }, backlogLimitBytes: 4000 });
+  host.connect({ windowHigh: 0 });
+  assert.equal(host.write(), ['send link 1: 0/0-0']);
+  assert.equal(host.write(), ['close 0: 0-1 size', 'send link 1: 0/1-1']);
+  assert.equal(host.write(), ['close 1: 2-3 size']);
+  assert.equal(host.step(host.request()), []);
+  assert.is(host.machine.throttle, 'window', 'records wait for the window, and a link is there');
+  assert.equal(host.acknowledge([[0, 1]], 1), ['release 0: 1', 'close 2: 4-5 size', 'store 4', 'send link 1: 1/2-3']);
+});
+
+test('a request that fits into no data set is a broken invariant', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 500, recordsMax: 10 } });
+  assert.throws(() => host.step(host.request()), isBroken);
+  assert.throws(() => host.step(host.request({ records: 10, recordBytes: 8 })), isBroken);
+});
+
+test('a smaller capacity agreed later holds from then on, also for writes that were being stored', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 5000 } });
+  host.write({ records: 2 });
+  host.step(host.request({ records: 2 }));
+  assert.equal(host.machine.capacityNeeded(), { bytes: 2000, records: 3 });
+  host.step({ event: 'sessionEstablished', windowHigh: 9, dataSetBytesMax: 3000, recordsMax: 100, held: [], destaged: null });
+  assert.equal(host.step(host.stored(2)), ['close 0: 0-2 size', 'append 2: 1/3', 'reply 2']);
+});
+
+// --- Cutting.
+
+test('a flush closes a data set of at least minAge', () => {
+  const host = new PrimaryHarness();
+  host.connect();
+  host.write();
+  host.nowMs = 9;
+  assert.equal(host.flush(50), ['reply 50']);
+  host.nowMs = 10;
+  assert.equal(host.flush(51), ['reply 51', 'close 0: 0-1 flush', 'send link 1: 0/1-1']);
+  assert.equal(host.flush(52), ['reply 52'], 'an empty data set is not closed');
+});
+
+test('FUA closes like a flush, under its own reason', () => {
+  const host = new PrimaryHarness();
+  host.connect();
+  const write = host.request({ fua: true });
+  host.step(write, host.stored(1));
+  host.nowMs = 10;
+  assert.equal(host.step({ event: 'volumeFlushed', request: 1, kind: 'fua' }).slice(0, 2), ['reply 1', 'close 0: 0-1 fua']);
+});
+
+test('a data set closes by age without a flush, and nextTickMs tells when', () => {
+  const host = new PrimaryHarness();
+  host.connect();
+  assert.is(host.machine.nextTickMs(0), null);
+  host.nowMs = 5;
+  host.write();
+  assert.equal([host.machine.nextTickMs(5), host.machine.nextTickMs(200)], [100, 0]);
+  assert.equal(host.tick(104), []);
+  assert.equal(host.tick(105), ['close 0: 0-1 age', 'send link 1: 0/1-1']);
+  assert.is(host.machine.nextTickMs(105), null);
+});
+
+test('without any session only size and a request close; what was due closes when the first session begins', () => {
+  const host = new PrimaryHarness();
+  host.write();
+  host.nowMs = 50;
+  host.flush();
+  assert.equal(host.tick(500), []);
+  assert.is(host.machine.nextTickMs(500), null, 'no timer while no cut can be due');
+  assert.equal(host.connect(), ['close 0: 0-1 flush', 'send link 1: 0/0-1']);
+});
+
+test('while the next ID is outside the window the data set grows, and closes as soon as the window moves', () => {
+  const host = new PrimaryHarness();
+  host.connect({ windowHigh: 0 });
+  host.write();
+  host.nowMs = 20;
+  assert.equal(host.flush(60), ['reply 60']);
+  host.write();
+  assert.equal(host.acknowledge([[0, 1]], 1), ['close 0: 0-2 flush', 'send link 1: 0/2-2']);
+  host.write();
+  host.tick(500);
+  assert.equal(host.acknowledge([], 2), ['close 1: 3-4 age', 'send link 1: 1/4-4'], 'by age too');
+});
+
+test('a flush before minAge is not remembered', () => {
+  const host = new PrimaryHarness();
+  host.connect({ windowHigh: 0 });
+  host.write();
+  host.flush();
+  host.nowMs = 20;
+  assert.equal(host.acknowledge([], 5), []);
+});
+
+test('the window goes forward only within a session, and is set anew by the next', () => {
+  const host = new PrimaryHarness();
+  host.connect({ windowHigh: 7 });
+  host.acknowledge([], 3);
+  assert.is(host.machine.windowHigh, 7);
+  host.step({ event: 'sessionLost' });
+  assert.is(host.machine.windowHigh, 7, 'it stays in force for cutting');
+  host.connect({ windowHigh: 3 });
+  assert.is(host.machine.windowHigh, 3);
+});
+
+test('after sessionLost data sets still close inside the last window', () => {
+  const host = new PrimaryHarness();
+  host.connect({ windowHigh: 1 });
+  host.step({ event: 'sessionLost' });
+  host.write();
+  assert.equal(host.tick(100), ['close 0: 0-1 age']);
+  host.write();
+  assert.equal(host.tick(300), [], 'data set 2 is outside');
+});
+
+test('a requested cut closes at once whatever the window, and not an empty data set', () => {
+  const host = new PrimaryHarness();
+  assert.equal(host.step({ event: 'cutRequested', reason: 'shutdown' }), []);
+  host.write();
+  assert.equal(host.step({ event: 'cutRequested', reason: 'shutdown' }), ['close 0: 0-1 shutdown']);
+  assert.equal(host.machine.counters.dataSetsClosed, 1);
+});
+
+test('closeDataSet comes after what was replied to before it in the same turn', () => {
+  const host = new PrimaryHarness();
+  host.connect();
+  host.write();
+  host.nowMs = 10;
+  const [second, third] = [host.request(), host.request()];
+  const lines = host.step(second, third, host.stored(2), { event: 'volumeFlushed', request: 50, kind: 'flush' }, host.stored(3));
+  assert.equal(lines.slice(0, 8), [
+    'store 2',
+    'store 3',
+    'append 2: 0/1',
+    'reply 2',
+    'reply 50',
+    'close 0: 0-2 flush',
+    'append 3: 1/3',
+    'reply 3',
+  ]);
+});
+
+// --- Replies when the far side is durable.
+
+test('remote: a flush cuts at once and is replied to when everything through it is complete; waiting ones share the cut', () => {
+  const host = new PrimaryHarness({ flushReply: 'remote' });
+  host.connect();
+  host.write();
+  assert.equal(host.flush(50), ['close 0: 0-1 flush', 'send link 1: 0/1-1']);
+  assert.equal(host.flush(51), []);
+  assert.equal(host.acknowledge([[1, 1]]), []);
+  assert.equal(host.acknowledge([[0, 0]]), ['release 0: 1', 'reply 50', 'reply 51']);
+  assert.equal(host.flush(52), ['reply 52'], 'with nothing open and nothing unacknowledged at once');
+});
+
+test('remote: while the window is shut the flush waits for it, with all that came meanwhile', () => {
+  const host = new PrimaryHarness({ flushReply: 'remote' });
+  host.connect({ windowHigh: 0 });
+  host.write();
+  assert.equal(host.flush(50), []);
+  host.write();
+  assert.equal(host.flush(51), []);
+  assert.equal(host.acknowledge([[0, 1]], 1), ['close 0: 0-2 flush', 'send link 1: 0/2-2']);
+  assert.equal(host.acknowledge([[2, 2]], 1), ['release 0: 2', 'reply 50', 'reply 51']);
+});
+
+test('remote: a FUA write waits for its own data set only', () => {
+  const host = new PrimaryHarness({ flushReply: 'remote' });
+  host.connect();
+  const write = host.request({ fua: true });
+  host.step(write, host.stored(1), { event: 'cutRequested', reason: 'bookmark' });
+  host.write();
+  assert.equal(host.step({ event: 'volumeFlushed', request: 1, kind: 'fua' }), [], 'data set 1 stays open');
+  assert.equal(host.acknowledge([[0, 1]]), ['release 0: 1', 'reply 1']);
+});
+
+// --- Sending.
+
+test('records wait for a session, then go in batches as the budget allows, lowest first', () => {
+  const host = new PrimaryHarness({ batchBytesMax: 2000, cutPolicy: { maxSizeBytes: 3000 } });
+  for (let count = 0; count < 4; count += 1) host.write();
+  assert.equal(host.connect({ budgetBytes: 2500 }), ['send link 1: 0/0-1', 'send link 1: 0/2-2']);
+  assert.equal(host.step({ event: 'linkReady', link: 1, budgetBytes: 10_000 }), ['send link 1: 0/3-3', 'send link 1: 1/4-4']);
+});
+
+test('one record may exceed both the batch and the budget', () => {
+  const host = new PrimaryHarness({ batchBytesMax: 10 });
+  host.connect({ budgetBytes: 1 });
+  assert.equal(host.write(), ['send link 1: 0/0-0']);
+  assert.equal(host.write(), [], 'and then the link has none left');
+});
+
+test('all links carry traffic', () => {
+  const host = new PrimaryHarness();
+  host.connect({ links: [1, 2] });
+  assert.equal([host.write(), host.write(), host.write()].flat(), ['send link 1: 0/0-0', 'send link 2: 0/1-1', 'send link 1: 0/2-2']);
+});
+
+test('nothing above the window is sent', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 1000 } });
+  for (let count = 0; count < 3; count += 1) host.write();
+  assert.equal(host.connect({ windowHigh: 0 }), ['send link 1: 0/0-1']);
+  assert.equal(host.acknowledge([], 1), ['send link 1: 1/2-3']);
+});
+
+test('positions: open, sent whole, acknowledged with all before', () => {
+  const host = new PrimaryHarness({ nextDataSet: 3, nextSequence: 30, acknowledged: { dataSet: 2, finalSequence: 29 } });
+  assert.equal(host.machine.positions(), { open: null, sent: 2, acknowledged: 2, sequence: { open: null, sent: 29, acknowledged: 29 } });
+  host.write();
+  host.step({ event: 'cutRequested', reason: 'bookmark' });
+  host.write();
+  assert.equal(host.machine.positions().sent, 2);
+  host.connect();
+  assert.equal(host.machine.positions(), { open: 4, sent: 3, acknowledged: 2, sequence: { open: 32, sent: 32, acknowledged: 29 } });
+  host.acknowledge([[30, 31]]);
+  assert.equal(host.machine.positions().sequence, { open: 32, sent: 32, acknowledged: 31 });
+});
+
+// --- Acknowledgements.
+
+test('data sets are released in ascending order, wholly acknowledged, and the bytes are exact', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 1000 } });
+  host.connect();
+  for (let count = 0; count < 3; count += 1) host.write();
+  assert.is(host.machine.unacknowledgedBytes, 3000 + 2 * SYNC_BYTES);
+  assert.equal(host.acknowledge([[2, 4]]), []);
+  assert.is(host.machine.unacknowledgedBytes, 1000 + SYNC_BYTES);
+  assert.equal(host.acknowledge([[0, 1]]), ['release 0: 1', 'release 1: 3']);
+  assert.is(host.machine.unacknowledgedBytes, 0);
+  assert.equal(host.acknowledge([[0, 4]]), [], 'numbers that were released are passed over');
+  assert.equal(host.machine.unacknowledged(), [{ dataSet: 2, firstSequence: 4, finalSequence: null, acknowledged: Uint8Array.of(1) }]);
+});
+
+test('an acknowledgement of a number never given, or never sent, closes its link', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 1000 } });
+  host.connect({ windowHigh: 0, links: [1, 2] });
+  host.write();
+  host.write();
+  assert.equal(host.acknowledge([[0, 9]], 0, 2), ['close link 2: acknowledged number 9, which was never given']);
+  assert.equal(host.acknowledge([[0, 2]], 0, 1), ['close link 1: acknowledged numbers in 0-2, which were not sent']);
+  assert.equal(host.acknowledge([[2, 2]], 0, 1), [], 'it is closed once');
+  assert.is(host.machine.unacknowledgedBytes, 2000 + SYNC_BYTES, 'nothing of a wrong range is believed');
+  assert.equal(
+    host.step({ event: 'linkReady', link: 1, budgetBytes: 1e6 }, { event: 'acknowledged', link: 9, ranges: [], windowHigh: 5 }),
+    [],
+  );
+});
+
+// --- Rejects.
+
+test('a record refused by an older window is sent again at once when a newer one admits it', () => {
+  const host = new PrimaryHarness();
+  host.connect({ windowHigh: 5 });
+  host.write();
+  assert.equal(host.step({ event: 'rejected', link: 1, reason: 'window', dataSet: 0, sequence: 0, windowHigh: 4 }), [
+    'resend link 1: 0/0-0',
+  ]);
+  assert.equal(host.machine.counters, { recordsSent: 1, recordsResent: 1, rejects: 1, dataSetsClosed: 0 });
+});
+
+test('a refused record above the window waits for it', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 1000 } });
+  host.connect({ windowHigh: 1 });
+  host.write();
+  host.write();
+  host.step({ event: 'sessionLost' });
+  host.connect({ windowHigh: 0, links: [2] });
+  assert.equal(host.acknowledge([], 1, 2), ['resend link 2: 1/2-2']);
+});
+
+test('a refused record that was acknowledged meanwhile, or is with another link, is let be', () => {
+  const host = new PrimaryHarness();
+  host.connect({ links: [1, 2] });
+  host.write();
+  host.write();
+  assert.equal(host.step({ event: 'rejected', link: 1, reason: 'checksum', dataSet: 0, sequence: 1, windowHigh: 5 }), []);
+  host.acknowledge([[0, 0]]);
+  assert.equal(host.step({ event: 'rejected', link: 1, reason: 'checksum', dataSet: 0, sequence: 0, windowHigh: 5 }), []);
+  const wrong = host.step({ event: 'rejected', link: 1, reason: 'checksum', dataSet: 3, sequence: 1, windowHigh: 5 });
+  assert.equal(wrong, ['close link 1: rejected number 1 of data set 3, which was never given']);
+});
+
+test('the third wrong checksum has the send buffer checked; intact: it is sent again, and counted anew', () => {
+  const host = new PrimaryHarness();
+  host.connect();
+  host.write();
+  const reject = (): string[] => host.step({ event: 'rejected', link: 1, reason: 'checksum', dataSet: 0, sequence: 0, windowHigh: 5 });
+  for (let round = 0; round < 2; round += 1) {
+    assert.equal([reject(), reject(), reject()], [['resend link 1: 0/0-0'], ['resend link 1: 0/0-0'], ['verify 0/0']]);
+    assert.equal(host.step({ event: 'recordVerified', dataSet: 0, sequence: 0, intact: true }), ['resend link 1: 0/0-0']);
+  }
+});
+
+test('a damaged send buffer fails the group: nothing more is admitted, numbered, cut or sent', () => {
+  const host = new PrimaryHarness();
+  host.connect();
+  host.write();
+  host.step(host.request());
+  for (let count = 0; count < 3; count += 1) {
+    host.step({ event: 'rejected', link: 1, reason: 'checksum', dataSet: 0, sequence: 0, windowHigh: 5 });
+  }
+  assert.equal(host.step({ event: 'recordVerified', dataSet: 0, sequence: 0, intact: false }), ['fail ERR_SEND_BUFFER_CORRUPT']);
+  assert.equal(host.step(host.stored(2), host.request(), { event: 'cutRequested', reason: 'shutdown' }), []);
+  assert.equal(host.connect({ links: [2] }), []);
+});
+
+test('a failed volume stops everything; acknowledgements are still counted', () => {
+  const host = new PrimaryHarness({ backlogLimitBytes: 1000, flushReply: 'remote' });
+  host.connect({ budgetBytes: 1000 });
+  host.write();
+  host.flush(50);
+  host.step(host.request());
+  assert.equal(host.step({ event: 'volumeFailed' }, { event: 'volumeFlushed', request: 51, kind: 'flush' }), []);
+  assert.equal(host.acknowledge([[0, 0]]), [], 'the sync is neither sent nor the waiting write admitted');
+  assert.is(host.machine.unacknowledgedBytes, SYNC_BYTES);
+  assert.equal([host.tick(1000), host.machine.nextTickMs(1000), host.machine.throttle], [[], null, null]);
+});
+
+// --- Lost links and sessions.
+
+test('what a lost link held is sent again only as far as the secondary did not receive it', () => {
+  const host = new PrimaryHarness();
+  host.connect({ links: [1, 2] });
+  for (let count = 0; count < 6; count += 1) host.write();
+  assert.equal(host.step({ event: 'linkClosed', link: 1 }), ['ask link 2: 1']);
+  assert.equal(host.write(), ['send link 2: 0/6-6'], 'sending goes on meanwhile');
+  const held = [heldOf(0, 0, [2], [0])];
+  assert.equal(host.step({ event: 'progressReported', closedLinks: [1], held, destaged: null, windowHigh: 15 }), ['resend link 2: 0/4-4']);
+  assert.equal(host.acknowledge([[1, 6]], 15, 2), []);
+  assert.is(host.machine.unacknowledgedBytes, 0);
+});
+
+test('a link lost before the answer is named with the others in the next question', () => {
+  const host = new PrimaryHarness();
+  host.connect({ links: [1, 2, 3] });
+  for (let count = 0; count < 3; count += 1) host.write();
+  assert.equal(host.step({ event: 'linkClosed', link: 1 }), ['ask link 2: 1']);
+  assert.equal(host.step({ event: 'linkClosed', link: 2 }), ['ask link 3: 1,2']);
+  assert.equal(host.step({ event: 'progressReported', closedLinks: [1], held: [], destaged: null, windowHigh: 15 }), [
+    'resend link 3: 0/0-0',
+  ]);
+  assert.equal(host.step({ event: 'progressReported', closedLinks: [1, 2], held: [], destaged: null, windowHigh: 15 }), [
+    'resend link 3: 0/1-1',
+  ]);
+});
+
+test('an idle link that closes is asked about too: acknowledgements may have been lost with it', () => {
+  const host = new PrimaryHarness();
+  host.connect({ links: [1, 2] });
+  host.write();
+  assert.equal(host.step({ event: 'linkClosed', link: 2 }), ['ask link 1: 2']);
+  const held = [heldOf(0, 0, [], [0])];
+  host.step({ event: 'progressReported', closedLinks: [2], held, destaged: null, windowHigh: 15 });
+  assert.is(host.machine.unacknowledgedBytes, 0);
+});
+
+test('with no link left records wait for the next session, which tells what not to send again', () => {
+  const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 3000 } });
+  host.connect();
+  for (let count = 0; count < 5; count += 1) host.write();
+  assert.equal(host.step({ event: 'linkClosed', link: 1 }, { event: 'sessionLost' }), []);
+  host.write();
+  const held = [heldOf(1, 4, [4], [])];
+  assert.equal(host.connect({ links: [2], held, destaged: 0 }), ['release 0: 3', 'resend link 2: 1/5-5', 'send link 2: 1/6-6']);
+  assert.equal(host.acknowledge([[4, 6]], 15, 2), []);
+  assert.is(host.machine.unacknowledgedBytes, 0);
+});
+
+test('a restarted secondary that lost what was not durable gets it again', () => {
+  const host = new PrimaryHarness();
+  host.connect();
+  for (let count = 0; count < 3; count += 1) host.write();
+  host.step({ event: 'sessionLost' });
+  host.connect({ links: [2], held: [heldOf(0, 0, [1, 2], [0])] });
+  host.step({ event: 'sessionLost' });
+  assert.equal(host.connect({ links: [3], held: [heldOf(0, 0, [], [0, 2])] }), ['resend link 3: 0/1-1']);
+});
+
+// --- A clean stop's backlog.
+
+const restored = [
+  { dataSet: 4, firstSequence: 40, recordBytes: [100, 100, SYNC_BYTES], acknowledged: [{ from: 41, to: 41 }] },
+  { dataSet: 5, firstSequence: 43, recordBytes: [100, SYNC_BYTES], acknowledged: [] },
+];
+
+test('what a clean stop left is sent, without what was acknowledged or is held', () => {
+  const host = new PrimaryHarness({ restored, nextDataSet: 6, nextSequence: 45, acknowledged: { dataSet: 3, finalSequence: 39 } });
+  assert.is(host.machine.unacknowledgedBytes, 200 + 2 * SYNC_BYTES);
+  assert.equal(host.machine.positions().sent, 3);
+  assert.equal(host.connect({ held: [heldOf(4, 40, [], [40, 41]), heldOf(5, 43, [43], [])] }), [
+    'send link 1: 4/42-42',
+    'send link 1: 5/44-44',
+  ]);
+  assert.equal(host.acknowledge([[42, 44]]), ['release 4: 42', 'release 5: 44']);
+});
+
+test('numbering must go on directly after what was restored', () => {
+  assert.throws(() => new PrimaryHarness({ restored, nextDataSet: 6, nextSequence: 46 }), isBroken);
+  assert.throws(() => new PrimaryHarness({ restored, nextDataSet: 7, nextSequence: 45 }), isBroken);
+});
+
+test.run();
