@@ -32,7 +32,7 @@ export class ConfigDocument {
     return this.#document.errors.map((error) => this.#mistake(error.pos[0], error.message, 'ERR_CONFIG_INVALID'));
   }
 
-  /** The plain values. */
+  /** The plain values. @throws Error when an alias has no anchor, or aliases multiply beyond measure */
   values(): unknown {
     return this.#document.toJS({ maxAliasCount: ALIASES_MAX });
   }

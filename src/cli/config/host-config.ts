@@ -1,11 +1,8 @@
 /** A host's config after checking: units parsed, defaults filled in, paths absolute. The file itself is described in OPERATOR terms by `sample.ts`. */
 import type { ListenAddress } from '../../model/addresses.ts';
+import type { LogFormat, LogLevel } from '../../status/log.ts';
 import type { VolumeConfig } from '../../volume/contract.ts';
 
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-export const LOG_FORMATS = ['json', 'text'] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
 
 export interface LogConfig {
   readonly level: LogLevel;

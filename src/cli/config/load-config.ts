@@ -6,10 +6,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { errnoOf, messageOf, UsageError, type ErrorCode } from '../../model/errors.ts';
+import { LOG_LEVELS, type LogLevel } from '../../status/log.ts';
 import type { VolumeConfig } from '../../volume/contract.ts';
 import { nearestWord } from '../nearest-word.ts';
 import type { ConfigDocument, Mistake } from './config-document.ts';
-import { LOG_LEVELS, type CommonConfig, type HostConfig, type LogLevel } from './host-config.ts';
+import type { CommonConfig, HostConfig } from './host-config.ts';
 import type { PrimaryFile, SecondaryFile } from './schema.ts';
 
 export interface LoadConfigOptions {
@@ -52,7 +53,7 @@ export async function checkConfigText(options: LoadConfigOptions & { readonly pa
   const environmentLevel = logLevelOf(options.environment ?? process.env);
   const document = new ConfigDocument(options.path, options.text);
   throwMistakes(document.syntaxMistakes());
-  const values = document.values();
+  const values = valuesOf(document);
   const role = roleOf(document, values);
   const file = resolve(options.path);
   const folder = dirname(file);
@@ -71,6 +72,14 @@ export async function checkConfigText(options: LoadConfigOptions & { readonly pa
 
 function throwMistakes(mistakes: readonly Mistake[]): void {
   if (mistakes.length > 0) throw new ConfigError(mistakes);
+}
+
+function valuesOf(document: ConfigDocument): unknown {
+  try {
+    return document.values();
+  } catch (error) {
+    throw new ConfigError([document.mistakeAt([], messageOf(error))]);
+  }
 }
 
 function readText(path: string): string {

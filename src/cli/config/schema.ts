@@ -7,7 +7,7 @@ import { messageOf } from '../../model/errors.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { formatBytes, parseDurationMs, parseSizeBytes } from '../../model/units.ts';
 import { parseConnectUrl, parseListenAddress } from './addresses.ts';
-import { LOG_FORMATS, LOG_LEVELS } from './host-config.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../../status/log.ts';
 
 /** Volumes and slots are whole pages: mapped, and written with O_DIRECT. */
 const PAGE_BYTES = 4096;

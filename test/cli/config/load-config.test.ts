@@ -204,6 +204,13 @@ test('an empty file, a list, text', async () => {
   assert.equal(await mistakesOf('role'), ['1:1: expected a map of keys and values']);
 });
 
+test('aliases: one without its anchor, and those that multiply', async () => {
+  assert.match((await mistakesOf(PRIMARY.replace('demo', '*nothing'))).join(), /^\d+:\d+: .*nothing/i);
+  const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]'];
+  for (let level = 1; level < 9; level++) bomb.push(`b${level}: &b${level} [${Array(9).fill(level === 1 ? '*a' : `*b${level - 1}`).join()}]`);
+  assert.match((await mistakesOf(bomb.join('\n'))).join(), /alias/i);
+});
+
 test('codes: exposed and not available have their own', async () => {
   assert.is(await codeOf(PRIMARY.replace('127.0.0.1:10809', '0.0.0.0:1')), 'ERR_LISTEN_EXPOSED');
   assert.is(await codeOf(SECONDARY.replace('group:', 'mode: write-back\ngroup:')), 'ERR_NOT_AVAILABLE');

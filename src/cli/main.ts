@@ -1,0 +1,40 @@
+/** Run the command line, and give every failure one shape, on stderr or as JSON, and its exit code. */
+import { flush, run, settings } from '@oclif/core';
+import { endLogs } from '../status/log.ts';
+import { describeFailure, failureJson, failureText, isQuietExit } from './failure.ts';
+
+/** Run one command. Ends the process itself only when something failed. */
+export async function main(args: string[]): Promise<void> {
+  // Farshore is compiled before it runs; oclif must not look for TypeScript, whatever NODE_ENV says.
+  settings.enableAutoTranspile = false;
+  const json = wantsJson(args);
+  // A reader of the log that goes away must not take the host with it.
+  process.stderr.on('error', () => {});
+  process.on('uncaughtException', (error) => void endWith(error, json));
+  try {
+    await run(args, import.meta.url);
+    await flush();
+  } catch (error) {
+    await endWith(error, json);
+  }
+}
+
+async function endWith(thrown: unknown, json: boolean): Promise<void> {
+  const failure = describeFailure(thrown);
+  if (!isQuietExit(thrown)) {
+    if (json) process.stdout.write(`${JSON.stringify(failureJson(failure), null, 2)}\n`);
+    process.stderr.write(json ? '' : failureText(failure, colours()));
+  }
+  await endLogs();
+  process.exit(failure.exitCode);
+}
+
+/** `--json` before a `--`. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end === -1 ? args : args.slice(0, end)).includes('--json');
+}
+
+function colours(): boolean {
+  return process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+}
