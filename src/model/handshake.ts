@@ -49,8 +49,6 @@ export interface UnacknowledgedDataSet {
   readonly finalSequence: SequenceNumber | null;
   /** Acknowledged numbers, bit i stands for firstSequence + i, bytes of 8 bits, bit 0 first. */
   readonly acknowledged: Uint8Array;
-  /** Encoded bytes of its write, zero and trim records so far; absent: not above what the secondary agreed to take. */
-  readonly encodedBytes?: number;
 }
 
 /** The newest number that a primary has given, and how much it has taken so far; `behind` is head minus destaged. */
