@@ -47,6 +47,12 @@ export class HeadHistory {
     while (this.#cuts[0] !== undefined && this.#cuts[0].dataSet <= dataSet) this.destagedCut = this.#cuts.shift() as Cut;
   }
 
+  /** What is known of the cut of one data set; null if its sync command came before this process began. */
+  cutOf(dataSet: DataSetId): Cut | null {
+    if (this.destagedCut?.dataSet === dataSet) return this.destagedCut;
+    return this.#cuts.find((cut) => cut.dataSet === dataSet) ?? null;
+  }
+
   behind(destaged: { dataSet: DataSetId | null; sequence: SequenceNumber | null }, linked: boolean, nowMs: number): { dataSets: number; bytes: number; seconds: number } {
     const { known } = this;
     if (known === null) return { dataSets: 0, bytes: 0, seconds: 0 };

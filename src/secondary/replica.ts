@@ -5,8 +5,8 @@
  * Recovery and promotion run the same machine with nobody to acknowledge to.
  */
 import type { JournalPoolEvents, JournalRing } from '../../journals/contract.ts';
-import type { HistoryPoint, SequenceRange } from '../model/ids.ts';
-import type { LinkId, SecondaryCore, SecondaryEffect, SecondaryEvent } from '../protocol/secondary-contract.ts';
+import type { DataSetId, HistoryPoint, SequenceRange } from '../model/ids.ts';
+import type { LinkId, RestoredDataSet, SecondaryCore, SecondaryEffect, SecondaryEvent } from '../protocol/secondary-contract.ts';
 import { Destager, type OpenCarrier } from './destager.ts';
 
 /** Where acknowledgements and refusals go; replaced when links come and go. */
@@ -35,16 +35,19 @@ export class Replica {
   watermarkPoint: HistoryPoint | null;
   journalFailures = 0;
   failed = false;
+  /** Encoded bytes that are held of each active data set. */
+  readonly #heldBytes = new Map<DataSetId, number>();
   readonly #destager: Destager;
   readonly #events: ReplicaEvents;
   #queue: SecondaryEvent[] = [];
   #draining = false;
   #closed = false;
 
-  constructor(options: { machine: SecondaryCore; ring: JournalRing; openCarrier: OpenCarrier; watermarkPoint: HistoryPoint | null; events: ReplicaEvents }) {
+  constructor(options: { machine: SecondaryCore; ring: JournalRing; openCarrier: OpenCarrier; watermarkPoint: HistoryPoint | null; restored: readonly RestoredDataSet[]; events: ReplicaEvents }) {
     this.machine = options.machine;
     this.ring = options.ring;
     this.watermarkPoint = options.watermarkPoint;
+    for (const set of options.restored) this.#heldBytes.set(set.dataSet, set.records.reduce((sum, record) => sum + record.encodedBytes, 0));
     this.#events = options.events;
     this.#destager = new Destager(options.openCarrier, {
       destaged: (dataSet) => this.step({ event: 'destaged', dataSet }),
@@ -102,6 +105,11 @@ export class Replica {
     else this.#events.mended(`the journal of slot ${slot} failed (${error.message}); its memory buffer was moved whole into a new file`);
   }
 
+  /** Encoded bytes held of a data set that is not destaged. */
+  heldBytes(dataSet: DataSetId): number {
+    return this.#heldBytes.get(dataSet) ?? 0;
+  }
+
   /** Everything complete is destaged and covered by the watermark, and no journal has anything under way. */
   get isSettled(): boolean {
     return this.ring.pendingBytes === 0 && this.machine.complete().length === 0;
@@ -126,6 +134,7 @@ export class Replica {
         return;
       case 'appendJournal':
         this.ring.append({ slot: effect.slot, index: effect.index, bytes: effect.record.bytes });
+        this.#heldBytes.set(effect.dataSet, this.heldBytes(effect.dataSet) + effect.record.encodedBytes);
         return;
       case 'setCompleteFlag':
         this.ring.setCompleteFlag(effect);
@@ -138,6 +147,7 @@ export class Replica {
         return;
       case 'retireJournal':
         this.ring.retire(effect.slot);
+        this.#heldBytes.delete(effect.dataSet);
         return;
       case 'acknowledge':
         this.outlet.acknowledge(effect.ranges);

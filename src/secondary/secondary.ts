@@ -34,6 +34,7 @@ import { workerCarrier, type OpenCarrier } from './destager.ts';
 import { HeadHistory } from './head-history.ts';
 import { LastHeadFile } from './last-head.ts';
 import { journalIdentityOf, recover } from './recover.ts';
+import { resumeInterruptedPromotion } from './promotion.ts';
 import { Replica } from './replica.ts';
 import { SecondaryLinks, type SecondaryLinkEvent } from './secondary-links.ts';
 import { secondaryStatus } from './secondary-status.ts';
@@ -201,7 +202,7 @@ export class Secondary {
     this.reason = `${code}: ${message}`;
     this.options.log('error', `failed: ${message}`, { code });
     this.links?.stop(CLOSE_CODE.refused, code);
-    this.#moved();
+    this.moved();
   }
 
   async #start(): Promise<void> {
@@ -214,8 +215,8 @@ export class Secondary {
       return;
     }
     await this.#recover(state.condition === 'promoting' ? 'promote' : 'start');
-    if (state.condition === 'promoting' || !options.dial) return;
-    this.#dial();
+    if (state.condition === 'promoting') await resumeInterruptedPromotion(this);
+    else if (options.dial) this.#dial();
   }
 
   async #recover(mode: 'start' | 'promote'): Promise<void> {
@@ -238,10 +239,11 @@ export class Secondary {
       ring,
       openCarrier,
       watermarkPoint: point,
+      restored: this.recovery?.restored ?? [],
       events: {
         failed: (code, message) => this.fail(code, message),
         mended: (message) => this.options.log('warn', message),
-        moved: () => this.#moved(),
+        moved: () => this.moved(),
       },
     });
     this.replica.resume();
@@ -280,7 +282,8 @@ export class Secondary {
     this.options.log('info', `bound to group ${groupId} at first contact`, { stream });
   }
 
-  #moved(): void {
+  /** Something moved: look again at what is waited for. */
+  moved(): void {
     const destaged = this.replica?.machine.positions().destaged ?? null;
     if (destaged !== null) this.heads.destaged(destaged);
     for (const look of this.#waiters) look();

@@ -1,0 +1,165 @@
+/**
+ * Promotion of a secondary (DESIGN section 9), in an order in which a crash after any step is finished by the next start:
+ *
+ * 1 **refuse links** and let the commits in flight end; 2 **write promoting** and the new generations, durably; a connected primary is
+ * told first (with --force); 3 **destage** the complete prefix; 4 **discard** the rest; 5 **write promoted**; 6 **serve**.
+ *
+ * It cannot say what the primary wrote after its last head; it says *at least* what is lost.
+ */
+import { awaitDone } from '../disk/await-done.ts';
+import { RefusedError } from '../model/errors.ts';
+import type { HistoryPoint } from '../model/ids.ts';
+import { appendGeneration } from '../protocol/generations.ts';
+import { compareResumed, planPromotion, promotionOfHeld, resumedLess, type PromotionPlan } from '../protocol/promotion-plan.ts';
+import { CLOSE_CODE } from '../record/close-codes.ts';
+import { newGenerationId, newStreamId } from '../state/identity.ts';
+import type { Secondary } from './secondary.ts';
+import { supersededMessage } from './superseder.ts';
+
+/** A forced promotion waits so long for the connected primary to record that it is superseded. */
+const SUPERSEDED_ANSWER_MS = 5_000;
+/** Commits in flight and the destage of what is complete take a bounded number of disk writes. */
+const SETTLE_MS = 120_000;
+
+export interface PromotionReport {
+  readonly promoted: boolean;
+  readonly dryRun: boolean;
+  readonly keptDataSet: string | null;
+  readonly keptSequence: string | null;
+  /** Time of the cut of the last data set kept, by the primary's clock; null if unknown. */
+  readonly lastWriteKept: string | null;
+  readonly destaged: readonly string[];
+  readonly discarded: readonly { readonly dataSet: string; readonly reason: string; readonly records: number; readonly bytes: number; readonly missing: number }[];
+  readonly lossAtLeast: PromotionPlan['loss'];
+  readonly generation: number;
+  /** Only with --force: whether the connected primary has recorded that it is superseded. */
+  readonly primaryAnswered: boolean | null;
+  readonly lines: readonly string[];
+}
+
+/** Promote a host that is a secondary. @throws RefusedError ERR_PRIMARY_CONNECTED, ERR_ALREADY_PROMOTED, ERR_PROMOTION_BLANK, ERR_PROMOTION_STUCK */
+export async function promote(secondary: Secondary, options: { force: boolean; dryRun: boolean }): Promise<PromotionReport> {
+  const { state, links, replica } = secondary;
+  if (state.condition === 'promoted') throw new RefusedError('ERR_ALREADY_PROMOTED', `this host serves generation ${state.generations.at(-1)?.number ?? '?'} already`);
+  const connected = (links?.openLinks.length ?? 0) > 0;
+  if (connected && !options.force && !options.dryRun) throw primaryConnected();
+  if (options.dryRun || replica === null) return reportOf(secondary, planOf(secondary), { dryRun: true, primaryAnswered: null });
+  secondary.phase = 'promoting';
+  if (links !== null) links.frozen = true;
+  try {
+    await settle(secondary, () => replica.ring.pendingBytes === 0, 'the journals');
+  } catch (error) {
+    // Nothing was written yet: this host is a secondary as before.
+    secondary.phase = 'replicating';
+    if (links !== null) links.frozen = false;
+    throw error;
+  }
+  const plan = planOf(secondary);
+  const report = (primaryAnswered: boolean | null): PromotionReport => reportOf(secondary, plan, { dryRun: false, primaryAnswered });
+  secondary.writeState({ condition: 'promoting', generations: plan.generations, divergedFrom: plan.keep });
+  const primaryAnswered = connected ? await tellPrimary(secondary) : null;
+  links?.stop(CLOSE_CODE.superseded, 'this host is being promoted');
+  const told = report(primaryAnswered);
+  await finishPromotion(secondary, plan.keep);
+  return told;
+}
+
+/** Steps 3 to 6; also of a promotion that a crash interrupted. */
+export async function finishPromotion(secondary: Secondary, keep: HistoryPoint | null): Promise<void> {
+  const { replica, ring, options } = secondary;
+  if (replica !== null && ring !== null) {
+    await settle(secondary, () => replica.isSettled && (keep === null || (replica.watermarkPoint?.dataSet ?? -1) >= keep.dataSet), 'the destage');
+    for (const set of replica.machine.held()) await awaitDone((done) => ring.discard(set.dataSet % ring.geometry.slots, done));
+  }
+  await secondary.endReplication(CLOSE_CODE.superseded, 'this host was promoted');
+  const generation = secondary.state.generations.at(-1)?.number ?? 0;
+  secondary.writeState({
+    role: 'primary',
+    condition: 'promoted',
+    stream: newStreamId(),
+    divergedFrom: keep,
+    reason: `promoted at ${new Date().toISOString()}: generation ${generation} goes on after ${keep === null ? 'no data set' : `data set ${keep.dataSet}`}`,
+  });
+  if (options.dial) await secondary.serve();
+}
+
+/** A start that finds `promoting`: check that what was promised to be kept is there, then go on with step 3. */
+export async function resumeInterruptedPromotion(secondary: Secondary): Promise<void> {
+  const { state, recovery } = secondary;
+  const recorded = state.generations.at(-1);
+  if (recorded === undefined) throw new RefusedError('ERR_PROMOTION_BLANK', 'the state says promoting, but knows no generation');
+  const through = recovery?.through ?? null;
+  const found = compareResumed(recorded, through);
+  if (found === 'less') throw resumedLess(recorded, through);
+  if (found === 'more') {
+    const seen = { dataSet: Math.max(recorded.firstDataSet - 1, through?.dataSet ?? -1), sequence: Math.max(recorded.firstSequence - 1, through?.finalSequence ?? -1) };
+    secondary.writeState({ generations: appendGeneration(state.generations.slice(0, -1), { id: recorded.id, kept: through, seen }), divergedFrom: through });
+  }
+  secondary.phase = 'promoting';
+  secondary.options.log('warn', `finishing the promotion to generation ${recorded.number} that was interrupted`);
+  await finishPromotion(secondary, through);
+}
+
+function planOf(secondary: Secondary): PromotionPlan {
+  const { state, replica, heads } = secondary;
+  const complete = replica?.machine.complete() ?? [];
+  const watermark = replica?.watermarkPoint ?? null;
+  const cut = heads.cutOf((complete.at(-1) ?? watermark)?.dataSet ?? -1);
+  return planPromotion({
+    generations: state.generations,
+    generationId: newGenerationId(),
+    watermark,
+    origin: replica?.machine.origin ?? { dataSet: 0, firstSequence: 0, chain: '' },
+    complete,
+    held: replica === null ? [] : promotionOfHeld(replica.machine.held(), (dataSet) => replica.heldBytes(dataSet)),
+    knownHead: heads.known,
+    keptBytes: cut?.headBytes ?? null,
+    keptTimeMs: cut?.timeMs ?? null,
+    nowMs: Date.now(),
+  });
+}
+
+async function settle(secondary: Secondary, condition: () => boolean, what: string): Promise<void> {
+  const held = await secondary.until(() => condition() || secondary.phase === 'failed', SETTLE_MS);
+  if (!held || secondary.phase === 'failed') {
+    throw new RefusedError('ERR_PROMOTION_STUCK', `the promotion waits for ${what}: ${secondary.reason ?? `nothing moved for ${SETTLE_MS / 1000} s`}`, {
+      hint: 'mend the disk and start this host again: an interrupted promotion is finished by the start',
+    });
+  }
+}
+
+async function tellPrimary(secondary: Secondary): Promise<boolean> {
+  const { links, state } = secondary;
+  if (links === null) return false;
+  let answered = false;
+  links.onSupersededAcknowledged = () => {
+    answered = true;
+    secondary.moved();
+  };
+  links.sendSuperseded(supersededMessage(state, Date.now()));
+  await secondary.until(() => answered, SUPERSEDED_ANSWER_MS);
+  return answered;
+}
+
+function reportOf(secondary: Secondary, plan: PromotionPlan, options: { dryRun: boolean; primaryAnswered: boolean | null }): PromotionReport {
+  const cut = secondary.heads.cutOf(plan.keep?.dataSet ?? -1);
+  return {
+    promoted: !options.dryRun,
+    dryRun: options.dryRun,
+    keptDataSet: plan.keep === null ? null : String(plan.keep.dataSet),
+    keptSequence: plan.keep === null ? null : String(plan.keep.finalSequence),
+    lastWriteKept: cut === null ? null : new Date(cut.timeMs).toISOString(),
+    destaged: plan.destage.map(String),
+    discarded: plan.discard.map(({ dataSet, reason, records, bytes, missing }) => ({ dataSet: String(dataSet), reason, records, bytes, missing })),
+    lossAtLeast: plan.loss,
+    generation: plan.generation.number,
+    primaryAnswered: options.primaryAnswered,
+    lines: plan.lines,
+  };
+}
+
+function primaryConnected(): RefusedError {
+  return new RefusedError('ERR_PRIMARY_CONNECTED', 'the primary is connected: promoting now would leave two hosts that both take writes', {
+    hint: 'stop the primary first; or promote with --force, which tells the primary first that it is superseded',
+  });
+}
