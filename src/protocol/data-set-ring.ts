@@ -77,10 +77,10 @@ export class DataSetRing {
   #judgeFirst(dataSet: DataSetId, firstSequence: SequenceNumber): string | null {
     const earlier = this.#earlierThan(dataSet);
     // Without an earlier data set the origin stands for a closed one that ended just before it.
-    const closed = earlier === null || earlier.finalSequence !== null;
     const distance = earlier === null ? dataSet - this.#origin.dataSet + 1 : dataSet - earlier.dataSet;
     const finalMin = earlier === null ? this.#origin.firstSequence - 1 : earlier.finalMin;
-    const finalMax = closed ? finalMin : (earlier as DataSet).firstSequence + this.#geometry.recordsMax - 1;
+    const isClosed = earlier === null || earlier.finalSequence !== null;
+    const finalMax = isClosed ? finalMin : earlier.firstSequence + this.#geometry.recordsMax - 1;
     const lowest = finalMin + distance;
     const highest = finalMax + 1 + (distance - 1) * this.#geometry.recordsMax;
     if (firstSequence < lowest || firstSequence > highest) {

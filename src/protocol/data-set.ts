@@ -113,7 +113,7 @@ export class DataSet {
     if (violation !== null) return violation;
     const index = sequence - this.#firstSequence;
     if (!this.received.has(index)) return null;
-    const known = this.#headerChecksums[index] as number;
+    const known = this.#headerChecksums[index] ?? 0;
     if (known === record.headerChecksum) return null;
     return `record ${sequence} of data set ${this.#dataSet} came before with header checksum ${known}, now with ${record.headerChecksum}`;
   }
@@ -139,7 +139,8 @@ export class DataSet {
       return sequence === this.#finalSequence ? null : `${name} contradicts its sync ${this.#finalSequence}`;
     }
     if (sequence < this.finalMin) return `${name} is not above write ${this.finalMin - 1}, which belongs to the data set`;
-    if (this.#finalExact !== UNKNOWN && sequence !== this.#finalExact) return `${name} contradicts the next data set, which begins at ${this.#finalExact + 1}`;
+    if (this.#finalExact !== UNKNOWN && sequence !== this.#finalExact)
+      return `${name} contradicts the next data set, which begins at ${this.#finalExact + 1}`;
     if (sequence > this.#finalMax) return `${name} is above the highest number ${this.#finalMax} that the data set can have`;
     return null;
   }
@@ -164,7 +165,7 @@ export class DataSet {
   markDurable(records: number, gathered: RangeCollector): void {
     assert(records <= this.received.count, 'a journal is durable only as far as it was appended');
     for (let position = this.#durableRecords; position < records; position += 1) {
-      const index = this.#appended[position] as number;
+      const index = this.#appended[position] ?? 0;
       this.durable.set(index);
       gathered.add(this.#firstSequence + index);
     }

@@ -28,13 +28,13 @@ export class IdentifierBitmap {
   }
 
   has(index: number): boolean {
-    return index >= 0 && index <= this.#highest && ((this.#words[index >>> 5] as number) & (1 << (index & 31))) !== 0;
+    return index >= 0 && index <= this.#highest && ((this.#words[index >>> 5] ?? 0) & (1 << (index & 31))) !== 0;
   }
 
   /** Set a bit; false when it was set before. @design Fig. 8, step 60; Fig. 10, step 87 */
   set(index: number): boolean {
     assert(index >= 0 && index < this.bitsMax, 'an identifier bitmap is indexed within its bits');
-    const word = this.#words[index >>> 5] as number;
+    const word = this.#words[index >>> 5] ?? 0;
     const mask = 1 << (index & 31);
     if ((word & mask) !== 0) return false;
     this.#words[index >>> 5] = word | mask;
@@ -48,7 +48,7 @@ export class IdentifierBitmap {
     let bits = this.#prefixBits;
     while (bits < this.bitsMax) {
       // Zero bits of the inverted word are set bits; those below `bits` are known, so they are shifted out.
-      const missing = ~(this.#words[bits >>> 5] as number) >>> (bits & 31);
+      const missing = ~(this.#words[bits >>> 5] ?? 0) >>> (bits & 31);
       if (missing !== 0) {
         bits += 31 - Math.clz32(missing & -missing);
         break;
@@ -68,9 +68,10 @@ export class IdentifierBitmap {
   toBytes(bits: number): Uint8Array {
     const bytes = new Uint8Array(Math.ceil(bits / 8));
     for (let index = 0; index < bytes.length; index += 1) {
-      bytes[index] = (this.#words[index >>> 2] as number) >>> ((index & 3) * 8);
+      bytes[index] = (this.#words[index >>> 2] ?? 0) >>> ((index & 3) * 8);
     }
-    if ((bits & 7) !== 0) bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) & ((1 << (bits & 7)) - 1);
+    const lastBits = bits & 7;
+    if (lastBits !== 0) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) & ((1 << lastBits) - 1);
     return bytes;
   }
 

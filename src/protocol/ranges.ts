@@ -14,13 +14,13 @@ export class RangeCollector {
   add(sequence: SequenceNumber): void {
     const last = this.#to.length - 1;
     if (last >= 0) {
-      const lastTo = this.#to[last] as number;
+      const lastTo = this.#to[last] ?? 0;
       if (sequence === lastTo + 1) {
         this.#to[last] = sequence;
         return;
       }
       if (sequence <= lastTo) {
-        if (sequence >= (this.#from[last] as number)) return;
+        if (sequence >= (this.#from[last] ?? 0)) return;
         this.#ascending = false;
       }
     }
@@ -31,9 +31,7 @@ export class RangeCollector {
   /** Hand out what was gathered, merged and ascending, and begin again. */
   take(): SequenceRange[] {
     const ranges: SequenceRange[] = [];
-    for (let index = 0; index < this.#from.length; index += 1) {
-      ranges.push({ from: this.#from[index] as number, to: this.#to[index] as number });
-    }
+    for (const [index, from] of this.#from.entries()) ranges.push({ from, to: this.#to[index] ?? from });
     const result = this.#ascending ? ranges : mergeRanges(ranges);
     this.clear();
     return result;

@@ -76,7 +76,13 @@ export type SecondaryEffect =
   /** Fig. 8 step 82, Fig. 10 step 102: allocate the slot's memory buffer and journal for a new data set. */
   | { readonly effect: 'openJournal'; readonly dataSet: DataSetId; readonly slot: number; readonly firstSequence: SequenceNumber }
   /** Fig. 13: append to the memory buffer and make it durable; `index` is sequence - firstSequence. */
-  | { readonly effect: 'appendJournal'; readonly dataSet: DataSetId; readonly slot: number; readonly index: number; readonly record: ReceivedRecord }
+  | {
+      readonly effect: 'appendJournal';
+      readonly dataSet: DataSetId;
+      readonly slot: number;
+      readonly index: number;
+      readonly record: ReceivedRecord;
+    }
   /** Fig. 9 step 303. */
   | { readonly effect: 'setCompleteFlag'; readonly dataSet: DataSetId; readonly slot: number; readonly point: HistoryPoint }
   /** Fig. 9 step 304: store the records with index 0 .. writes - 1 in this order, then make the source volumes durable. */
@@ -87,7 +93,13 @@ export type SecondaryEffect =
   /** Fig. 8 step 74, Fig. 10 step 73. Also for records at or below the watermark and for duplicates that are durable. */
   | { readonly effect: 'acknowledge'; readonly ranges: readonly SequenceRange[] }
   /** Fig. 8 steps 78 and 80, Fig. 10 steps 104 and 106: outside the window; the record is forgotten. */
-  | { readonly effect: 'reject'; readonly link: LinkId; readonly reason: 'window'; readonly dataSet: DataSetId; readonly sequence: SequenceNumber }
+  | {
+      readonly effect: 'reject';
+      readonly link: LinkId;
+      readonly reason: 'window';
+      readonly dataSet: DataSetId;
+      readonly sequence: SequenceNumber;
+    }
   /** The window moved: tell the primary although nothing may be there to acknowledge. */
   | { readonly effect: 'announceWindow' }
   /** The sender broke the protocol: close its link, forget the record, acknowledge nothing. */

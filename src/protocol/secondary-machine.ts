@@ -19,7 +19,16 @@ import { DataSetRing } from './data-set-ring.ts';
 import type { DataSet } from './data-set.ts';
 import { RangeCollector } from './ranges.ts';
 import type {
-  HashChain, LinkId, ReceivedRecord, RestoredDataSet, SecondaryCore, SecondaryEffect, SecondaryEvent, SecondaryFailureCode, SecondaryMachineOptions, SecondaryPositions,
+  HashChain,
+  LinkId,
+  ReceivedRecord,
+  RestoredDataSet,
+  SecondaryCore,
+  SecondaryEffect,
+  SecondaryEvent,
+  SecondaryFailureCode,
+  SecondaryMachineOptions,
+  SecondaryPositions,
 } from './secondary-contract.ts';
 import { activityOf, completePoints, heldDataSets, positionsOf } from './secondary-report.ts';
 
@@ -84,7 +93,10 @@ export class SecondaryMachine implements SecondaryCore {
     for (const set of this.#ring.active()) {
       // A flag that is durable was set on a complete row of data sets: it is replayed, or nothing goes on (I3).
       if (!this.#isFailed && set.flagDurable && set.dataSet > this.#complete.dataSet) {
-        this.#fail('ERR_SYNC_CONTRADICTION', `restored data set ${set.dataSet} has its complete flag, but complete is only what is through ${this.#complete.dataSet}`);
+        this.#fail(
+          'ERR_SYNC_CONTRADICTION',
+          `restored data set ${set.dataSet} has its complete flag, but complete is only what is through ${this.#complete.dataSet}`,
+        );
       }
     }
     return this.#finishStep();
@@ -174,8 +186,15 @@ export class SecondaryMachine implements SecondaryCore {
     const { dataSet, firstSequence } = this.#ring.origin;
     const isLastSync = record.type === 'sync' && record.dataSet === dataSet - 1;
     // A number that is not in the source volumes must not be acknowledged under the ID of a data set that is.
-    if (record.sequence >= firstSequence || record.firstSequence > record.sequence || (isLastSync && record.sequence !== firstSequence - 1)) {
-      this.#closeLink(link, `record ${record.sequence} of data set ${record.dataSet} contradicts the watermark: data set ${dataSet} begins at ${firstSequence}`);
+    if (
+      record.sequence >= firstSequence ||
+      record.firstSequence > record.sequence ||
+      (isLastSync && record.sequence !== firstSequence - 1)
+    ) {
+      this.#closeLink(
+        link,
+        `record ${record.sequence} of data set ${record.dataSet} contradicts the watermark: data set ${dataSet} begins at ${firstSequence}`,
+      );
       return;
     }
     this.counters.dropped += 1;
@@ -200,7 +219,10 @@ export class SecondaryMachine implements SecondaryCore {
   #countContradiction(set: DataSet, violation: string): void {
     set.syncContradictions += 1;
     if (set.syncContradictions >= LIMITS.syncContradictionsMax) {
-      this.#fail('ERR_SYNC_CONTRADICTION', `${violation}; it came ${set.syncContradictions} times: the primary has another history than this copy`);
+      this.#fail(
+        'ERR_SYNC_CONTRADICTION',
+        `${violation}; it came ${set.syncContradictions} times: the primary has another history than this copy`,
+      );
     }
   }
 
@@ -238,10 +260,16 @@ export class SecondaryMachine implements SecondaryCore {
 
   /** Check the chain of a whole data set; a mismatch means another history, and fails the copy before it is changed. */
   #agreesWithChain(set: DataSet): boolean {
-    assert(set.firstSequence === this.#complete.finalSequence + 1 && set.sync !== null, 'a whole data set begins where the one before ended');
+    assert(
+      set.firstSequence === this.#complete.finalSequence + 1 && set.sync !== null,
+      'a whole data set begins where the one before ended',
+    );
     const chain = this.#hashChain(this.#complete.chain, set.writeChecksums(), set.sync.incarnation);
     if (chain === set.sync.chain) return true;
-    this.#fail('ERR_CHAIN_MISMATCH', `data set ${set.dataSet} (${set.firstSequence} to ${set.finalSequence}): the chain over its records is ${chain}, its sync says ${set.sync.chain}`);
+    this.#fail(
+      'ERR_CHAIN_MISMATCH',
+      `data set ${set.dataSet} (${set.firstSequence} to ${set.finalSequence}): the chain over its records is ${chain}, its sync says ${set.sync.chain}`,
+    );
     return false;
   }
 
@@ -275,7 +303,10 @@ export class SecondaryMachine implements SecondaryCore {
     if (this.#isFailed) return;
     const { dataSet, firstSequence } = restored;
     if (this.#ring.window.placeOf(dataSet) !== 'inside') {
-      this.#fail('ERR_SYNC_CONTRADICTION', `restored data set ${dataSet} is outside the window ${this.#ring.window.lowest} to ${this.#ring.window.highest}`);
+      this.#fail(
+        'ERR_SYNC_CONTRADICTION',
+        `restored data set ${dataSet} is outside the window ${this.#ring.window.lowest} to ${this.#ring.window.highest}`,
+      );
       return;
     }
     const set = this.#ring.open(dataSet, firstSequence);

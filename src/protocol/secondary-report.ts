@@ -41,7 +41,10 @@ export function activityOf(ring: DataSetRing): { active: number; partial: number
 }
 
 /** Tell the positions of OPERATOR's status; null before the first. */
-export function positionsOf(ring: DataSetRing, completed: { readonly dataSet: DataSetId; readonly finalSequence: SequenceNumber }): SecondaryPositions {
+export function positionsOf(
+  ring: DataSetRing,
+  completed: { readonly dataSet: DataSetId; readonly finalSequence: SequenceNumber },
+): SecondaryPositions {
   const { origin } = ring;
   // Before the first data set there is no position, whatever number the stream begins with.
   const destagedDataSet = origin.dataSet === 0 ? null : origin.dataSet - 1;

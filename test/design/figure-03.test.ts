@@ -7,10 +7,21 @@ import { blockWriteOf, figure3History } from '../support/secondary-history.ts';
 
 /** Command, block, data set ID, sequence number: "data set 0", "data set 1", "data sets 2 and 3". */
 const SENT = [
-  ['write', 'A0', 0, 134], ['write', 'B0', 0, 135], ['write', 'C0', 0, 136], ['write', 'D0', 0, 137], ['write', 'E0', 0, 138], ['write', 'F0', 0, 139], ['sync', null, 0, 140],
-  ['write', 'D1', 1, 141], ['sync', null, 1, 142],
-  ['write', 'E1', 2, 143], ['write', 'A1', 2, 144], ['sync', null, 2, 145],
-  ['write', 'B2', 3, 146], ['write', 'F1', 3, 147], ['sync', null, 3, 148],
+  ['write', 'A0', 0, 134],
+  ['write', 'B0', 0, 135],
+  ['write', 'C0', 0, 136],
+  ['write', 'D0', 0, 137],
+  ['write', 'E0', 0, 138],
+  ['write', 'F0', 0, 139],
+  ['sync', null, 0, 140],
+  ['write', 'D1', 1, 141],
+  ['sync', null, 1, 142],
+  ['write', 'E1', 2, 143],
+  ['write', 'A1', 2, 144],
+  ['sync', null, 2, 145],
+  ['write', 'B2', 3, 146],
+  ['write', 'F1', 3, 147],
+  ['sync', null, 3, 148],
 ] as const;
 
 /** "The receipt of the blocks at the secondary host", with the comment "Completes data set N". */
@@ -37,7 +48,12 @@ function completedBy(effects: readonly SecondaryEffect[]): number[] {
 }
 
 test('Fig. 3: what the primary host transmits', () => {
-  const sent = figure3History().records.map((record) => [record.type, record.type === 'sync' ? null : blockWriteOf(record)[1], record.dataSet, record.sequence]);
+  const sent = figure3History().records.map((record) => [
+    record.type,
+    record.type === 'sync' ? null : blockWriteOf(record)[1],
+    record.dataSet,
+    record.sequence,
+  ]);
   assert.equal(sent, SENT);
 });
 

@@ -27,7 +27,10 @@ test('Fig. 5, steps 1-2: the sync 2/145 arrives first and sets its bit', () => {
   const harness = beforeFigure5();
   assert.equal(identifierBitmap2(harness), { received: 0b010, durable: 0b010 });
   const effects = harness.receiveNumbers(145);
-  assert.equal(effects.map(({ effect }) => effect), ['appendJournal']);
+  assert.equal(
+    effects.map(({ effect }) => effect),
+    ['appendJournal'],
+  );
   assert.equal(identifierBitmap2(harness), { received: 0b110, durable: 0b010 });
   assert.is(harness.machine.held()[0]?.finalSequence, 145);
 });
@@ -36,7 +39,11 @@ test('Fig. 5, steps 3-5: E1 2/143 goes into the memory buffer and sets its bit',
   const harness = beforeFigure5();
   harness.receiveNumbers(145);
   const effects = harness.receiveNumbers(143);
-  assert.equal(effects.map(({ effect }) => effect), ['appendJournal'], 'nothing is acknowledged or flagged yet');
+  assert.equal(
+    effects.map(({ effect }) => effect),
+    ['appendJournal'],
+    'nothing is acknowledged or flagged yet',
+  );
   assert.equal(identifierBitmap2(harness), { received: 0b111, durable: 0b010 });
 });
 
@@ -46,13 +53,19 @@ test('Fig. 5, steps 6-8: the journal has E1 behind what came before, and the ind
   const [append] = harness.receiveNumbers(143);
   assert.ok(append?.effect === 'appendJournal');
   assert.equal([append.dataSet, append.slot, append.index, append.record.sequence], [2, 2, 0, 143]);
-  assert.equal(harness.journalOf(2).records.map(({ sequence }) => sequence), [144, 145, 143]);
+  assert.equal(
+    harness.journalOf(2).records.map(({ sequence }) => sequence),
+    [144, 145, 143],
+  );
 });
 
 test('Fig. 5, step 9: E1 is acknowledged when it is durable, and not before', () => {
   const harness = beforeFigure5();
   harness.receiveNumbers(145, 143);
-  assert.equal([...harness.acknowledged].filter((sequence) => sequence > 142), [144]);
+  assert.equal(
+    [...harness.acknowledged].filter((sequence) => sequence > 142),
+    [144],
+  );
   const sync = harness.commit(2, 2);
   assert.equal(sync, [{ effect: 'acknowledge', ranges: [{ from: 145, to: 145 }] }]);
   const write = harness.commit(2, 3);
@@ -63,7 +76,10 @@ test('Fig. 6, step 1: identifier bitmap 2 is full, so data set 2 is complete', (
   const harness = beforeFigure5();
   harness.receiveNumbers(145, 143);
   const effects = harness.commit(2);
-  assert.equal(effects.map(({ effect }) => effect), ['setCompleteFlag', 'acknowledge']);
+  assert.equal(
+    effects.map(({ effect }) => effect),
+    ['setCompleteFlag', 'acknowledge'],
+  );
   assert.is(harness.machine.complete().at(-1)?.dataSet, 2);
 });
 
@@ -85,7 +101,10 @@ test('Fig. 6, steps 3-4 and 6-9: bits, pointers and space are given back when th
   harness.receiveNumbers(145, 143);
   harness.commit(2);
   harness.makeFlagDurable(2);
-  assert.equal(harness.finishDestage(2).map(({ effect }) => effect), ['writeWatermark']);
+  assert.equal(
+    harness.finishDestage(2).map(({ effect }) => effect),
+    ['writeWatermark'],
+  );
   assert.equal(harness.machine.activity(), { active: 1, partial: 0 }, 'the slot is still taken');
   assert.equal(harness.finishWatermark(), [{ effect: 'retireJournal', dataSet: 2, slot: 2 }, { effect: 'announceWindow' }]);
   assert.equal(harness.machine.activity(), { active: 0, partial: 0 });

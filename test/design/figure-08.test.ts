@@ -15,7 +15,10 @@ test('Fig. 8, steps 50-56, 76 yes, 82: a write of a new data set allocates its s
 test('Fig. 8, step 56 no: a write of a known data set allocates nothing', () => {
   const harness = new SecondaryHarness({ history: figure3History() });
   harness.receiveNumbers(136);
-  assert.equal(harness.receiveNumbers(134).map(({ effect }) => effect), ['appendJournal']);
+  assert.equal(
+    harness.receiveNumbers(134).map(({ effect }) => effect),
+    ['appendJournal'],
+  );
 });
 
 test('Fig. 8, step 76 no, 78 and 80: without a free structure the write is rejected and discarded', () => {
@@ -32,7 +35,10 @@ test('Fig. 8, steps 78-80 and 50: the rejected write is welcome when the window 
   harness.receiveNumbers(134, 135, 136, 137, 138, 139, 140);
   assert.is(harness.machine.windowHigh, 2);
   const effects = harness.receiveNumbers(143);
-  assert.equal(effects.slice(0, 2).map(({ effect }) => effect), ['openJournal', 'appendJournal']);
+  assert.equal(
+    effects.slice(0, 2).map(({ effect }) => effect),
+    ['openJournal', 'appendJournal'],
+  );
   assert.ok(harness.acknowledged.has(143));
 });
 
@@ -51,7 +57,10 @@ test('Fig. 8, steps 68-70 before 74: the write is acknowledged after it is durab
 test('Fig. 8, steps 72 and 74: the data sets are managed before the acknowledgement', () => {
   const harness = new SecondaryHarness({ history: figure3History() });
   harness.receiveNumbers(140, 139, 138, 137, 136, 135, 134);
-  assert.equal(harness.commit(0).map(({ effect }) => effect), ['setCompleteFlag', 'acknowledge']);
+  assert.equal(
+    harness.commit(0).map(({ effect }) => effect),
+    ['setCompleteFlag', 'acknowledge'],
+  );
 });
 
 test.run();

@@ -5,7 +5,8 @@ import type { SecondaryEffect } from '../../src/protocol/secondary-contract.ts';
 import { SecondaryHarness } from '../support/secondary-harness.ts';
 import { figure3History } from '../support/secondary-history.ts';
 
-const names = (effects: readonly SecondaryEffect[]): string[] => effects.map((effect) => ('dataSet' in effect ? `${effect.effect} ${effect.dataSet}` : effect.effect));
+const names = (effects: readonly SecondaryEffect[]): string[] =>
+  effects.map((effect) => ('dataSet' in effect ? `${effect.effect} ${effect.dataSet}` : effect.effect));
 
 test('Fig. 9, step 300 no: a data set of which a number is missing is not managed further', () => {
   const harness = new SecondaryHarness({ history: figure3History() });

@@ -15,7 +15,10 @@ test('Fig. 10, steps 84-86, 98 yes, 102: a sync of a new data set allocates its 
 test('Fig. 10, step 86 no: a sync of a known data set allocates nothing', () => {
   const harness = new SecondaryHarness({ history: figure3History() });
   harness.receiveNumbers(141);
-  assert.equal(harness.receiveNumbers(142).map(({ effect }) => effect), ['appendJournal']);
+  assert.equal(
+    harness.receiveNumbers(142).map(({ effect }) => effect),
+    ['appendJournal'],
+  );
 });
 
 test('Fig. 10, step 98 no, 104 and 106: without a free structure the sync is rejected and discarded', () => {
@@ -37,7 +40,10 @@ test('Fig. 10, steps 72 and 73: the last missing sync completes the data set, th
   harness.commit(0);
   harness.receiveNumbers(140);
   const effects = harness.commit(0);
-  assert.equal(effects.map(({ effect }) => effect), ['setCompleteFlag', 'acknowledge']);
+  assert.equal(
+    effects.map(({ effect }) => effect),
+    ['setCompleteFlag', 'acknowledge'],
+  );
   assert.equal(effects[1], { effect: 'acknowledge', ranges: [{ from: 140, to: 140 }] });
 });
 

@@ -5,7 +5,8 @@ import type { SecondaryEffect } from '../../src/protocol/secondary-contract.ts';
 import { SecondaryHarness } from '../support/secondary-harness.ts';
 import { figure3History } from '../support/secondary-history.ts';
 
-const names = (effects: readonly SecondaryEffect[]): string[] => effects.map((effect) => ('dataSet' in effect ? `${effect.effect} ${effect.dataSet}` : effect.effect));
+const names = (effects: readonly SecondaryEffect[]): string[] =>
+  effects.map((effect) => ('dataSet' in effect ? `${effect.effect} ${effect.dataSet}` : effect.effect));
 
 /** Data sets 0-2 complete and flagged, of data set 3 only 146; nothing is destaged. */
 function beforeCrash(): SecondaryHarness {
@@ -23,7 +24,11 @@ test('Fig. 11, steps 400-410 no, 420: without a complete flag recovery has nothi
   before.commit(3);
   const after = new SecondaryHarness({ history: figure3History(), from: before.crash() });
   assert.equal(after.resume(), []);
-  assert.equal(after.machine.held().map(({ dataSet }) => dataSet), [0, 3], 'what is partial is kept');
+  assert.equal(
+    after.machine.held().map(({ dataSet }) => dataSet),
+    [0, 3],
+    'what is partial is kept',
+  );
 });
 
 test('Fig. 11, steps 410-450: the lowest ID first, again and again until none is left', () => {
@@ -85,7 +90,10 @@ test('after recovery the stream goes on where it was', () => {
   after.receiveNumbers(147);
   after.receiveNumbers(148);
   assert.equal(after.destageOrder, [0, 1, 2, 3]);
-  assert.equal(after.journals.get(3)?.records.map(({ sequence }) => sequence), [146, 147, 148]);
+  assert.equal(
+    after.journals.get(3)?.records.map(({ sequence }) => sequence),
+    [146, 147, 148],
+  );
   assert.equal(Object.fromEntries(after.volume), Object.fromEntries(figure3History().imageAfter(3)));
 });
 

@@ -86,7 +86,12 @@ test('trap 1, the mutant is fair otherwise: in order it delivers everything', ()
 });
 
 test('trap 1, cure (I6): the window keeps the slot of the lowest data set', () => {
-  for (const order of [[1, 2, 3, 0], [3, 2, 1, 0], [2, 1, 3, 0], [0, 1, 2, 3]]) {
+  for (const order of [
+    [1, 2, 3, 0],
+    [3, 2, 1, 0],
+    [2, 1, 3, 0],
+    [0, 1, 2, 3],
+  ]) {
     const production = new WindowSecondary();
     const { rounds, left } = deliverAll(production, order);
     assert.is(left, 0, `order ${order.join(' ')}`);

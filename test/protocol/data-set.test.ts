@@ -15,7 +15,12 @@ function write(sequence: number, options: { firstSequence?: number; content?: st
 }
 
 function sync(sequence: number, options: { chain?: string } = {}): ReceivedRecord {
-  return makeRecord({ dataSet: 7, firstSequence: 100, sequence, sync: { reason: 'flush', chain: options.chain ?? CHAIN, incarnation: INCARNATION } });
+  return makeRecord({
+    dataSet: 7,
+    firstSequence: 100,
+    sequence,
+    sync: { reason: 'flush', chain: options.chain ?? CHAIN, incarnation: INCARNATION },
+  });
 }
 
 /** Data set 7, numbers from 100; at most 5 records, sync included, and 4 x 64 bytes. */
@@ -41,7 +46,12 @@ const VIOLATIONS: readonly (readonly [name: string, before: readonly ReceivedRec
   ['another final number', [sync(102)], sync(103), /contradicts its sync 102/],
   ['the same final number with another chain', [sync(102)], sync(102, { chain: 'd'.repeat(32) }), /came before with header checksum/],
   ['the same number with another content', [write(101)], write(101, { content: 'A1' }), /came before with header checksum/],
-  ['more bytes than the capacity', [write(100, { encodedBytes: 3 * RECORD_BYTES })], write(101, { encodedBytes: 2 * RECORD_BYTES }), /has 192 bytes and record 101 adds 128; the capacity is 256/],
+  [
+    'more bytes than the capacity',
+    [write(100, { encodedBytes: 3 * RECORD_BYTES })],
+    write(101, { encodedBytes: 2 * RECORD_BYTES }),
+    /has 192 bytes and record 101 adds 128; the capacity is 256/,
+  ],
   ['a sync without content', [], { ...sync(101), sync: null }, /has no content/],
 ];
 
@@ -84,7 +94,10 @@ test('I2: durable records are counted in the order of append', () => {
   const gathered = new RangeCollector();
   const set = openDataSet(write(103), write(100), write(101));
   set.markDurable(2, gathered);
-  assert.equal(gathered.take(), [{ from: 100, to: 100 }, { from: 103, to: 103 }]);
+  assert.equal(gathered.take(), [
+    { from: 100, to: 100 },
+    { from: 103, to: 103 },
+  ]);
   set.markDurable(1, gathered);
   assert.equal(gathered.take(), [], 'a report that is older changes nothing');
   assert.throws(() => set.markDurable(4, gathered), /only as far as it was appended/);
@@ -105,33 +118,59 @@ test('a slot that is retired keeps nothing', () => {
   set.reset();
   assert.is(set.isFree, true);
   set.open({ dataSet: 11, firstSequence: 500 });
-  assert.equal([set.received.count, set.durable.count, set.finalSequence, set.sync, set.flagDurable, set.syncContradictions], [0, 0, null, null, false, 0]);
-  for (let sequence = 500; sequence < 504; sequence += 1) assert.is(set.judge({ ...write(sequence, { firstSequence: 500 }), dataSet: 11 }), null);
+  assert.equal(
+    [set.received.count, set.durable.count, set.finalSequence, set.sync, set.flagDurable, set.syncContradictions],
+    [0, 0, null, null, false, 0],
+  );
+  for (let sequence = 500; sequence < 504; sequence += 1)
+    assert.is(set.judge({ ...write(sequence, { firstSequence: 500 }), dataSet: 11 }), null);
   assert.is(set.heldBits, 0);
 });
 
+/** Data set 6 is next and begins at 90; four slots, at most 5 records in each. */
+function makeRing(): DataSetRing {
+  return new DataSetRing({ geometry: makeGeometry({ slots: 4, recordsMax: 5 }), origin: { dataSet: 6, firstSequence: 90, chain: CHAIN } });
+}
+
+function openIn(ring: DataSetRing, dataSet: number, firstSequence: number): DataSet {
+  const opened = ring.open(dataSet, firstSequence);
+  if (typeof opened === 'string') throw new Error(opened);
+  ring.settle(opened);
+  return opened;
+}
+
+function refusalOf(ring: DataSetRing, dataSet: number, firstSequence: number): string {
+  const opened = ring.open(dataSet, firstSequence);
+  return typeof opened === 'string' ? opened : 'no violation';
+}
+
 test('neighbours bound a data set: the next one tells the final number before the sync comes', () => {
-  const ring = new DataSetRing({ geometry: makeGeometry({ slots: 4, recordsMax: 5 }), origin: { dataSet: 6, firstSequence: 90, chain: CHAIN } });
-  const seven = ring.open(7, 92) as DataSet;
-  ring.settle(seven);
-  const eight = ring.open(8, 95) as DataSet;
-  ring.settle(eight);
+  const ring = makeRing();
+  const seven = openIn(ring, 7, 92);
+  openIn(ring, 8, 95);
   assert.match(seven.judge({ ...sync(93), firstSequence: 92 }) ?? '', /contradicts the next data set, which begins at 95/);
   assert.match(seven.judge({ ...write(94, { firstSequence: 92 }) }) ?? '', /not below its final number, which can be at most 94/);
   assert.is(seven.judge({ ...sync(94), firstSequence: 92 }), null);
 });
 
-test('neighbours bound where a data set can begin', () => {
-  const makeRing = (): DataSetRing => new DataSetRing({ geometry: makeGeometry({ slots: 4, recordsMax: 5 }), origin: { dataSet: 6, firstSequence: 90, chain: CHAIN } });
-  assert.match(makeRing().open(6, 91) as string, /begins at 90 by what came before it; the record says 91/);
-  assert.match(makeRing().open(7, 90) as string, /begins at 91 to 95 by what came before it; the record says 90/);
-  assert.match(makeRing().open(7, 96) as string, /begins at 91 to 95/);
-  assert.type(makeRing().open(9, 105), 'object');
-  assert.match(makeRing().open(9, 106) as string, /begins at 93 to 105/);
+test('neighbours bound a data set: one further off leaves room for the syncs between', () => {
   const ring = makeRing();
-  ring.settle(ring.open(8, 92) as DataSet);
-  assert.match(ring.open(7, 92) as string, /data set 8 begins at 92/);
-  assert.type(ring.open(7, 91), 'object');
+  const seven = openIn(ring, 7, 92);
+  openIn(ring, 9, 95);
+  assert.match(seven.judge({ ...sync(94), firstSequence: 92 }) ?? '', /above the highest number 93/);
+  assert.is(seven.judge({ ...sync(92), firstSequence: 92 }), null);
+});
+
+test('neighbours bound where a data set can begin', () => {
+  assert.match(refusalOf(makeRing(), 6, 91), /begins at 90 by what came before it; the record says 91/);
+  assert.match(refusalOf(makeRing(), 7, 90), /begins at 91 to 95 by what came before it; the record says 90/);
+  assert.match(refusalOf(makeRing(), 7, 96), /begins at 91 to 95/);
+  assert.is(refusalOf(makeRing(), 9, 105), 'no violation');
+  assert.match(refusalOf(makeRing(), 9, 106), /begins at 93 to 105/);
+  const ring = makeRing();
+  openIn(ring, 8, 92);
+  assert.match(refusalOf(ring, 7, 92), /data set 8 begins at 92/);
+  assert.is(refusalOf(ring, 7, 91), 'no violation');
 });
 
 test.run();

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { IdentifierBitmap } from '../../src/protocol/identifier-bitmap.ts';
@@ -60,29 +60,35 @@ test('reset leaves no bit behind', () => {
   assert.is(bitmap.count, 0);
   assert.is(bitmap.highest, -1);
   assert.is(bitmap.prefixBits(), 0);
-  assert.equal([...bitmap.toBytes(100)], Array.from({ length: 13 }, () => 0));
+  assert.equal(
+    [...bitmap.toBytes(100)],
+    Array.from({ length: 13 }, () => 0),
+  );
 });
 
 test('behaves like a set of numbers', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 200 }).chain((bits) => fc.tuple(fc.constant(bits), fc.array(fc.integer({ min: 0, max: bits - 1 })))), ([bits, indices]) => {
-      const bitmap = new IdentifierBitmap(bits);
-      const model = new Set<number>();
-      for (const index of indices) {
-        assert.is(bitmap.set(index), !model.has(index));
-        model.add(index);
-        let prefix = 0;
-        while (model.has(prefix)) prefix += 1;
-        assert.is(bitmap.prefixBits(), prefix);
-        assert.is(bitmap.allSetThrough(index), prefix > index);
-      }
-      assert.is(bitmap.count, model.size);
-      const bytes = bitmap.toBytes(bits);
-      for (let index = 0; index < bits; index += 1) {
-        assert.is(bitmap.has(index), model.has(index));
-        assert.is(((bytes[index >> 3] as number) >> (index & 7)) & 1, model.has(index) ? 1 : 0);
-      }
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 200 }).chain((bits) => fc.tuple(fc.constant(bits), fc.array(fc.integer({ min: 0, max: bits - 1 })))),
+      ([bits, indices]) => {
+        const bitmap = new IdentifierBitmap(bits);
+        const model = new Set<number>();
+        for (const index of indices) {
+          assert.is(bitmap.set(index), !model.has(index));
+          model.add(index);
+          let prefix = 0;
+          while (model.has(prefix)) prefix += 1;
+          assert.is(bitmap.prefixBits(), prefix);
+          assert.is(bitmap.allSetThrough(index), prefix > index);
+        }
+        assert.is(bitmap.count, model.size);
+        const bytes = bitmap.toBytes(bits);
+        for (let index = 0; index < bits; index += 1) {
+          assert.is(bitmap.has(index), model.has(index));
+          assert.is(((bytes[index >> 3] ?? 0) >> (index & 7)) & 1, model.has(index) ? 1 : 0);
+        }
+      },
+    ),
     { numRuns: 200 },
   );
 });

@@ -42,7 +42,15 @@ test('I2: a duplicate that is received but not durable yields nothing, also insi
 
 test('I6: a record at or below the watermark is acknowledged and dropped', () => {
   const harness = afterTwo();
-  assert.equal(harness.receiveNumbers(142, 141, 139), [{ effect: 'acknowledge', ranges: [{ from: 139, to: 139 }, { from: 141, to: 142 }] }]);
+  assert.equal(harness.receiveNumbers(142, 141, 139), [
+    {
+      effect: 'acknowledge',
+      ranges: [
+        { from: 139, to: 139 },
+        { from: 141, to: 142 },
+      ],
+    },
+  ]);
   assert.is(harness.machine.counters.dropped, 3);
 });
 
@@ -61,7 +69,10 @@ for (const [name, record] of BELOW) {
 
 test('I6: above the window a record is rejected and the window does not move by it', () => {
   const harness = harness3({ slots: 2 });
-  assert.equal(harness.receiveNumbers(146, 134).map((effect) => effect.effect), ['reject', 'openJournal', 'appendJournal']);
+  assert.equal(
+    harness.receiveNumbers(146, 134).map((effect) => effect.effect),
+    ['reject', 'openJournal', 'appendJournal'],
+  );
   assert.is(harness.machine.windowHigh, 1);
   assert.equal(harness.rejected, [146]);
 });
@@ -74,7 +85,10 @@ test('a moved window is announced, unless an acknowledgement of the same step ca
   harness.finishDestage(0);
   harness.journalOf(1).durableRecords = 1;
   harness.watermark = harness.pendingWatermark;
-  const effects = harness.step([{ event: 'watermarkDurable', dataSet: 0 }, { event: 'journalDurable', dataSet: 1, records: 1 }]);
+  const effects = harness.step([
+    { event: 'watermarkDurable', dataSet: 0 },
+    { event: 'journalDurable', dataSet: 1, records: 1 },
+  ]);
   assert.equal(names(effects), ['retireJournal', 'acknowledge']);
 });
 
@@ -88,7 +102,10 @@ test('a violation closes the link, forgets the rest of its batch and keeps what 
   ]);
   assert.equal(names(effects), ['openJournal', 'appendJournal', 'closeLink', 'appendJournal']);
   assert.is(harness.closed[0]?.link, 5);
-  assert.equal(harness.journalOf(0).records.map(({ sequence }) => sequence), [134, 138]);
+  assert.equal(
+    harness.journalOf(0).records.map(({ sequence }) => sequence),
+    [134, 138],
+  );
   assert.equal(names(harness.receiveNumbers(135)), ['appendJournal'], 'on another link the data set goes on');
 });
 
@@ -113,6 +130,17 @@ test('a sync that comes after the next data set began is checked against it', ()
   harness.receiveNumbers(141);
   assert.equal(names(harness.receive([syncOf(139, 0, 134)])), ['closeLink']);
   assert.equal(names(harness.receiveNumbers(140)), ['openJournal', 'appendJournal']);
+});
+
+test('a data set that is open learns where the next one begins', () => {
+  const harness = harness3();
+  harness.receiveNumbers(134);
+  harness.receiveNumbers(141);
+  assert.equal(names(harness.receive([makeRecord({ dataSet: 0, firstSequence: 134, sequence: 140, write: ['A', 'X'] })], 2)), [
+    'closeLink',
+  ]);
+  assert.equal(names(harness.receive([syncOf(139, 0, 134)], 3)), ['closeLink']);
+  assert.equal(names(harness.receiveNumbers(140)), ['appendJournal']);
 });
 
 test('a data set that begins inside an earlier one is a violation', () => {
@@ -151,7 +179,11 @@ test('a failed machine takes nothing in and acknowledges nothing, but destages w
   assert.equal(names(harness.makeFlagDurable(0)), ['destage']);
   harness.settle();
   assert.is(harness.watermark?.dataSet, 0);
-  assert.equal(harness.machine.held().map(({ dataSet }) => dataSet), [1, 2], 'everything is kept');
+  assert.equal(
+    harness.machine.held().map(({ dataSet }) => dataSet),
+    [1, 2],
+    'everything is kept',
+  );
   assert.equal(harness.failures, ['ERR_CHAIN_MISMATCH'], 'told once');
 });
 
@@ -178,7 +210,10 @@ test('positions: null before the first, then each in its own order', () => {
   harness.commit(0);
   harness.commit(1);
   assert.equal(harness.machine.positions(), {
-    received: 3, durable: 1, complete: 0, destaged: null,
+    received: 3,
+    durable: 1,
+    complete: 0,
+    destaged: null,
     sequence: { received: 146, durable: 141, complete: 140, destaged: null },
   });
   harness.settle();
@@ -189,12 +224,18 @@ test('held: both bitmaps have the same shape; complete ones are told until they 
   const harness = harness3();
   harness.receiveNumbers(134, 135, 136, 137, 138, 139, 140, 144);
   harness.commit(0, 3);
-  assert.equal(harness.machine.held().map((set) => [set.dataSet, set.firstSequence, set.finalSequence, [...set.received], [...set.durable]]), [
-    [0, 134, 140, [0b111_1111], [0b111]],
-    [2, 143, null, [0b10], [0]],
-  ]);
+  assert.equal(
+    harness.machine.held().map((set) => [set.dataSet, set.firstSequence, set.finalSequence, [...set.received], [...set.durable]]),
+    [
+      [0, 134, 140, [0b111_1111], [0b111]],
+      [2, 143, null, [0b10], [0]],
+    ],
+  );
   harness.settle();
-  assert.equal(harness.machine.held().map(({ dataSet }) => dataSet), [2]);
+  assert.equal(
+    harness.machine.held().map(({ dataSet }) => dataSet),
+    [2],
+  );
 });
 
 test('complete: the points of the history above the watermark', () => {
@@ -202,7 +243,10 @@ test('complete: the points of the history above the watermark', () => {
   const harness = harness3();
   harness.receive(history.records.slice(0, 12));
   for (const dataSet of [0, 1, 2]) harness.commit(dataSet);
-  assert.equal(harness.machine.complete(), [0, 1, 2].map((dataSet) => ({ dataSet, finalSequence: history.dataSet(dataSet).finalSequence, chain: history.dataSet(dataSet).chain })));
+  assert.equal(
+    harness.machine.complete(),
+    [0, 1, 2].map((dataSet) => ({ dataSet, finalSequence: history.dataSet(dataSet).finalSequence, chain: history.dataSet(dataSet).chain })),
+  );
 });
 
 test('restored records count as appended: the journal goes on behind them', () => {
@@ -213,7 +257,11 @@ test('restored records count as appended: the journal goes on behind them', () =
   assert.equal(after.resume(), [], 'nothing is acknowledged again by itself');
   assert.equal(names(after.receiveNumbers(135)), ['appendJournal'], 'the journal is open already');
   assert.equal(after.commit(0, 3), [{ effect: 'acknowledge', ranges: [{ from: 135, to: 135 }] }]);
-  assert.equal(after.receiveNumbers(137), [{ effect: 'acknowledge', ranges: [{ from: 137, to: 137 }] }], 'a retransmit of a restored record');
+  assert.equal(
+    after.receiveNumbers(137),
+    [{ effect: 'acknowledge', ranges: [{ from: 137, to: 137 }] }],
+    'a retransmit of a restored record',
+  );
 });
 
 test('restored journals that contradict one another fail the machine', () => {
@@ -221,7 +269,12 @@ test('restored journals that contradict one another fail the machine', () => {
   const [zero, one] = dataSets;
   const restored = [
     { dataSet: 0, firstSequence: 134, completeFlag: false, records: zero?.records ?? [] },
-    { dataSet: 1, firstSequence: 142, completeFlag: false, records: (one?.records ?? []).map((record) => ({ ...record, firstSequence: 142 })) },
+    {
+      dataSet: 1,
+      firstSequence: 142,
+      completeFlag: false,
+      records: (one?.records ?? []).map((record) => ({ ...record, firstSequence: 142 })),
+    },
   ];
   const machine = new SecondaryMachine({ geometry: makeGeometry(), origin, restored, hashChain: hashChainForTest });
   const failure = machine.resume().find(({ effect }) => effect === 'fail');
@@ -250,7 +303,14 @@ test('a shell that reports what it was not told breaks an invariant', () => {
 
 test('late reports on a retired data set are ignored', () => {
   const harness = afterTwo();
-  assert.equal(harness.machine.step([{ event: 'journalDurable', dataSet: 0, records: 7 }, { event: 'completeFlagDurable', dataSet: 0 }, { event: 'watermarkDurable', dataSet: 0 }]), []);
+  assert.equal(
+    harness.machine.step([
+      { event: 'journalDurable', dataSet: 0, records: 7 },
+      { event: 'completeFlagDurable', dataSet: 0 },
+      { event: 'watermarkDurable', dataSet: 0 },
+    ]),
+    [],
+  );
 });
 
 test.run();

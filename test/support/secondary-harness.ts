@@ -5,9 +5,15 @@
  */
 import type { DataSetId, Geometry, HistoryPoint, SequenceNumber } from '../../src/model/ids.ts';
 import type { HistoryOrigin } from '../../src/model/handshake.ts';
-import type { ReceivedRecord, RestoredDataSet, SecondaryCore, SecondaryEffect, SecondaryEvent } from '../../src/protocol/secondary-contract.ts';
+import type {
+  ReceivedRecord,
+  RestoredDataSet,
+  SecondaryCore,
+  SecondaryEffect,
+  SecondaryEvent,
+} from '../../src/protocol/secondary-contract.ts';
 import { SecondaryMachine } from '../../src/protocol/secondary-machine.ts';
-import { blockWriteOf, hashChainForTest, RECORD_BYTES } from './secondary-history.ts';
+import { blockWriteOf, hashChainForTest, RECORD_BYTES, showImage } from './secondary-history.ts';
 import type { SecondaryHistory } from './secondary-history.ts';
 
 export interface ModelJournal {
@@ -112,8 +118,8 @@ export class SecondaryHarness {
 
   /** Store the pending data sets through this one and flush the volume. */
   finishDestage(dataSet: DataSetId): SecondaryEffect[] {
-    while (this.pendingDestages[0] !== undefined && this.pendingDestages[0] <= dataSet) {
-      const next = this.pendingDestages.shift() as DataSetId;
+    for (let next = this.pendingDestages[0]; next !== undefined && next <= dataSet; next = this.pendingDestages[0]) {
+      this.pendingDestages.shift();
       this.store(next);
       this.#expectVolumeAt(next);
     }
@@ -122,7 +128,9 @@ export class SecondaryHarness {
 
   /** Store the first `records` writes of a data set in sequence order, as a destage does (Fig. 9, step 304). */
   store(dataSet: DataSetId, records = Number.POSITIVE_INFINITY): void {
-    const inOrder = this.journalOf(dataSet).records.filter((record) => record.type !== 'sync').toSorted((left, right) => left.sequence - right.sequence);
+    const inOrder = this.journalOf(dataSet)
+      .records.filter((record) => record.type !== 'sync')
+      .toSorted((left, right) => left.sequence - right.sequence);
     for (const record of inOrder.slice(0, records)) this.volume.set(...blockWriteOf(record));
     this.#mixedThrough = Math.max(this.#mixedThrough, dataSet);
   }
@@ -151,7 +159,7 @@ export class SecondaryHarness {
   /** Carry everything out until nothing is pending. */
   settle(): SecondaryEffect[] {
     const effects: SecondaryEffect[] = [];
-    for (let actions = this.actions(); actions.length > 0; actions = this.actions()) effects.push(...(actions[0] as () => SecondaryEffect[])());
+    for (let [next] = this.actions(); next !== undefined; [next] = this.actions()) effects.push(...next());
     return effects;
   }
 
@@ -170,9 +178,8 @@ export class SecondaryHarness {
   /** I1: the volume is the history's as of this data set, unless a torn destage of later ones has to be done again first. */
   #expectVolumeAt(dataSet: DataSetId): void {
     if (dataSet < this.#mixedThrough) return;
-    const show = (image: ReadonlyMap<string, string>): string => [...image].toSorted((left, right) => (left[0] < right[0] ? -1 : 1)).join(' ');
-    const found = show(this.volume);
-    const expected = show(this.#history.imageAfter(dataSet));
+    const found = showImage(this.volume);
+    const expected = showImage(this.#history.imageAfter(dataSet));
     expect(found === expected, `I1: the volume after data set ${dataSet}: found ${found}, expected ${expected}`);
   }
 
@@ -186,7 +193,13 @@ export class SecondaryHarness {
     for (const journal of this.journals.values()) {
       // A journal at or below the watermark is done already (DESIGN section 6).
       if (journal.dataSet < origin.dataSet) journal.retired = true;
-      else restored.push({ dataSet: journal.dataSet, firstSequence: journal.firstSequence, completeFlag: journal.flag === 'durable', records: journal.records });
+      else
+        restored.push({
+          dataSet: journal.dataSet,
+          firstSequence: journal.firstSequence,
+          completeFlag: journal.flag === 'durable',
+          records: journal.records,
+        });
     }
     return restored;
   }
@@ -201,7 +214,14 @@ export class SecondaryHarness {
       case 'openJournal':
         expect(effect.slot === effect.dataSet % this.geometry.slots, 'I6: slot = ID mod slots');
         expect(this.journals.get(effect.slot)?.retired ?? true, `I5: slot ${effect.slot} is used again before it was retired`);
-        this.journals.set(effect.slot, { dataSet: effect.dataSet, firstSequence: effect.firstSequence, records: [], durableRecords: 0, flag: 'no', retired: false });
+        this.journals.set(effect.slot, {
+          dataSet: effect.dataSet,
+          firstSequence: effect.firstSequence,
+          records: [],
+          durableRecords: 0,
+          flag: 'no',
+          retired: false,
+        });
         return;
       case 'appendJournal':
         expect(effect.index === effect.record.sequence - effect.record.firstSequence, 'the index is sequence - firstSequence');
@@ -209,12 +229,18 @@ export class SecondaryHarness {
         return;
       case 'setCompleteFlag': {
         const journal = this.journalOf(effect.dataSet);
-        expect(journal.durableRecords === journal.records.length, `I3: data set ${effect.dataSet} is flagged before its records are durable`);
+        expect(
+          journal.durableRecords === journal.records.length,
+          `I3: data set ${effect.dataSet} is flagged before its records are durable`,
+        );
         journal.flag = 'told';
         return;
       }
       case 'destage':
-        expect(effect.dataSet === (this.destageOrder.at(-1) ?? (this.watermark?.dataSet ?? this.#history.origin.dataSet - 1)) + 1, 'I4: destage in ascending order');
+        expect(
+          effect.dataSet === (this.destageOrder.at(-1) ?? this.watermark?.dataSet ?? this.#history.origin.dataSet - 1) + 1,
+          'I4: destage in ascending order',
+        );
         expect(this.journalOf(effect.dataSet).flag === 'durable', 'I3: destage only after the complete flag is durable');
         expect(effect.writes === this.journalOf(effect.dataSet).records.length - 1, 'a destage has every record but the sync');
         this.destageOrder.push(effect.dataSet);
@@ -251,7 +277,10 @@ export class SecondaryHarness {
       const { dataSet } = this.#history.at(sequence);
       if (this.watermark === null || dataSet > this.watermark.dataSet) {
         const { records, durableRecords } = this.journalOf(dataSet);
-        expect(records.slice(0, durableRecords).some((record) => record.sequence === sequence), `I2: ${sequence} is acknowledged before it is durable`);
+        expect(
+          records.slice(0, durableRecords).some((record) => record.sequence === sequence),
+          `I2: ${sequence} is acknowledged before it is durable`,
+        );
       }
       this.acknowledged.add(sequence);
     }

@@ -34,22 +34,38 @@ function checksumOf(text: string): number {
 }
 
 export function makeRecord(options: {
-  dataSet: DataSetId; firstSequence: SequenceNumber; sequence: SequenceNumber; write?: BlockWrite; sync?: SyncContent; encodedBytes?: number;
+  dataSet: DataSetId;
+  firstSequence: SequenceNumber;
+  sequence: SequenceNumber;
+  write?: BlockWrite;
+  sync?: SyncContent;
+  encodedBytes?: number;
 }): ReceivedRecord {
   const { dataSet, firstSequence, sequence, write, sync } = options;
   return {
     type: sync === undefined ? 'write' : 'sync',
-    dataSet, firstSequence, sequence,
+    dataSet,
+    firstSequence,
+    sequence,
     encodedBytes: options.encodedBytes ?? RECORD_BYTES,
     headerChecksum: checksumOf(JSON.stringify([dataSet, sequence, write, sync])),
     sync: sync ?? null,
-    bytes: new TextEncoder().encode(JSON.stringify(write ?? null)),
+    bytes: new TextEncoder().encode(write?.join('=') ?? ''),
   };
 }
 
 /** The block write that a record carries. */
 export function blockWriteOf(record: ReceivedRecord): BlockWrite {
-  return JSON.parse(new TextDecoder().decode(record.bytes)) as BlockWrite;
+  const [block = '', content = ''] = new TextDecoder().decode(record.bytes).split('=');
+  return [block, content];
+}
+
+/** Show an image in one order, so that two can be compared. */
+export function showImage(image: Image): string {
+  return [...image]
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([block, content]) => `${block}=${content}`)
+    .join(' ');
 }
 
 export class SecondaryHistory {
@@ -68,9 +84,15 @@ export class SecondaryHistory {
       const firstSequence = sequence;
       const records = writes.map((write) => makeRecord({ dataSet, firstSequence, sequence: sequence++, write }));
       for (const [block, content] of writes) image.set(block, content);
-      chain = hashChainForTest(chain, Uint32Array.from(records, (record) => record.headerChecksum), INCARNATION);
+      chain = hashChainForTest(
+        chain,
+        Uint32Array.from(records, (record) => record.headerChecksum),
+        INCARNATION,
+      );
       const finalSequence = sequence++;
-      records.push(makeRecord({ dataSet, firstSequence, sequence: finalSequence, sync: { reason: 'flush', chain, incarnation: INCARNATION } }));
+      records.push(
+        makeRecord({ dataSet, firstSequence, sequence: finalSequence, sync: { reason: 'flush', chain, incarnation: INCARNATION } }),
+      );
       for (const record of records) this.#bySequence.set(record.sequence, record);
       return { dataSet, firstSequence, finalSequence, chain, records, image: new Map(image) };
     });
@@ -102,10 +124,23 @@ export class SecondaryHistory {
 export function figure3History(): SecondaryHistory {
   return new SecondaryHistory(
     [
-      [['A', 'A0'], ['B', 'B0'], ['C', 'C0'], ['D', 'D0'], ['E', 'E0'], ['F', 'F0']],
+      [
+        ['A', 'A0'],
+        ['B', 'B0'],
+        ['C', 'C0'],
+        ['D', 'D0'],
+        ['E', 'E0'],
+        ['F', 'F0'],
+      ],
       [['D', 'D1']],
-      [['E', 'E1'], ['A', 'A1']],
-      [['B', 'B2'], ['F', 'F1']],
+      [
+        ['E', 'E1'],
+        ['A', 'A1'],
+      ],
+      [
+        ['B', 'B2'],
+        ['F', 'F1'],
+      ],
     ],
     { firstSequence: 134 },
   );
