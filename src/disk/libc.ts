@@ -73,9 +73,12 @@ function libc(): Libc {
   return loaded;
 }
 
+/** Errors that libuv, and with it Node, has no name for. */
+const UNNAMED: Readonly<Record<number, readonly [code: string, text: string]>> = { 15: ['ENOTBLK', 'neither a file nor a block device'] };
+
 /** Make the error that Node would make for a failed system call: `code`, `errno`, `syscall`, `path`. */
 export function systemError(options: { errno: number; syscall: string; path: string }): NodeJS.ErrnoException {
-  const [code, text] = getSystemErrorMap().get(-options.errno) ?? [`ERRNO_${options.errno}`, 'unknown error'];
+  const [code, text] = getSystemErrorMap().get(-options.errno) ?? UNNAMED[options.errno] ?? [`ERRNO_${options.errno}`, 'unknown error'];
   const error: NodeJS.ErrnoException = new Error(`${code}: ${text}, ${options.syscall} '${options.path}'`);
   return Object.assign(error, { code, errno: -options.errno, syscall: options.syscall, path: options.path });
 }
