@@ -26,11 +26,14 @@ export interface MemoryBuffer {
 }
 
 export interface JournalPoolEvents {
-  /** The first `records` appended records of the data set are durable, with every byte before them and the slot's header. */
+  /**
+   * The first `records` appended records of the data set are durable, with every byte before them and the slot's header.
+   * Records that the scan restored count as the first ones appended, in the journal's order, pads left out.
+   */
   durable(dataSet: DataSetId, records: number): void;
   completeFlagDurable(dataSet: DataSetId): void;
   watermarkDurable(point: HistoryPoint): void;
-  /** A journal failed and was moved whole into a new file (I10), or the second failure came: `fatal`. */
+  /** A journal failed and was moved whole into a new file (I10), or the second failure came: `fatal`. Slot -1: the watermark, always fatal. */
   failed(slot: number, error: Error, fatal: boolean): void;
 }
 
@@ -79,13 +82,20 @@ export type ScannedTail =
   | { readonly verdict: 'clean-end'; readonly offset: number }
   | { readonly verdict: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string };
 
+/** A header made anew from records that are whole. */
+export interface RebuiltHeader {
+  readonly identity: JournalIdentity;
+  readonly dataSet: DataSetId;
+  readonly firstSequence: SequenceNumber;
+}
+
 /** The ring of slots on one host. */
 export interface JournalRing {
   readonly geometry: Geometry;
   readonly directory: string;
   /** Memory buffers by slot, for the destage worker. */
   readonly buffers: readonly MemoryBuffer[];
-  /** Identity that new headers carry; set once the secondary is bound. */
+  /** Identity that new headers and watermarks carry; set once the secondary is bound. */
   setIdentity(identity: JournalIdentity): void;
   /** New header in the memory buffer of a retired slot; durable with the first commit (DESIGN section 5). */
   openDataSet(options: { slot: number; dataSet: DataSetId; firstSequence: SequenceNumber }): void;
@@ -93,13 +103,19 @@ export interface JournalRing {
   append(options: { slot: number; index: number; bytes: Uint8Array }): void;
   /** End of a batch: start what commits are due. At most two in flight, never two on one journal. */
   commit(): void;
+  /** Started at once, behind the slot's own records. */
   setCompleteFlag(options: { slot: number; point: HistoryPoint }): void;
   writeWatermark(point: HistoryPoint): void;
   retire(slot: number): void;
   /** Scan every slot's file, streaming; loads the readable records into the memory buffers. */
   scan(done: (error: Error | null, journals: readonly ScannedJournal[]) => void): void;
-  /** Recovery: rewrite what was read of this slot (header, mark, records through the tail) and flush it. */
-  makeDurable(slot: number, done: (error: Error | null) => void): void;
+  /**
+   * Recovery: rewrite what was read of this slot (header, mark, records through the tail) durably; then it goes on where it was.
+   * `header`: whose data set the records are, when they won over an older, free or unreadable header.
+   */
+  makeDurable(slot: number, done: (error: Error | null) => void, header?: RebuiltHeader): void;
+  /** Recovery: rewrite what `readWatermark` told, durably; after the journals, before anything relies on it. */
+  makeWatermarkDurable(done: (error: Error | null) => void): void;
   /** Write an empty header (data set null), durably: promotion's discard. */
   discard(slot: number, done: (error: Error | null) => void): void;
   /** Newest valid watermark; null if none was written yet. @throws ERR_WATERMARK_UNREADABLE when both sectors are bad. */

@@ -1,0 +1,20 @@
+/** Names of the files in a journals' folder. */
+import { join } from 'node:path';
+
+export function journalPath(directory: string, slot: number): string {
+  return join(directory, `slot-${String(slot).padStart(4, '0')}.journal`);
+}
+
+/** Where a failed journal is written anew before it is renamed over the slot's file (I10). */
+export function sparePath(path: string): string {
+  return `${path}.spare`;
+}
+
+export function watermarkPath(directory: string): string {
+  return join(directory, 'watermark');
+}
+
+/** Whether a name in the folder belongs to a ring: a journal, a spare or the watermark. */
+export function isRingFile(name: string): boolean {
+  return name === 'watermark' || /^slot-\d{4}\.journal(\.spare)?$/.test(name);
+}
