@@ -23,6 +23,12 @@ interface OptionReply {
   readonly data: Buffer;
 }
 
+interface OptionAnswer {
+  /** ACK or an error. */
+  readonly last: OptionReply;
+  readonly before: readonly OptionReply[];
+}
+
 /** Agree on an export over a socket that is being connected. @throws FarshoreError ERR_NBD_CONNECT, ERR_NBD_NEGOTIATION */
 export async function negotiateClient(socket: Socket, options: ClientNegotiationOptions): Promise<ClientAgreement> {
   const bytes = new SocketReader(socket, options);
@@ -38,7 +44,7 @@ export async function negotiateClient(socket: Socket, options: ClientNegotiation
 
     let structured = false;
     if (options.structured) {
-      structured = (await askOption(bytes, NBD_OPTION.structuredReply, Buffer.alloc(0))).at(-1)?.type === NBD_OPTION_REPLY.ack;
+      structured = (await askOption(bytes, NBD_OPTION.structuredReply, Buffer.alloc(0))).last.type === NBD_OPTION_REPLY.ack;
       if (structured) await askOption(bytes, NBD_OPTION.setMetaContext, encodeContextQuery(options.exportName));
     }
     return { ...(await go(bytes, options)), structured };
@@ -48,30 +54,39 @@ export async function negotiateClient(socket: Socket, options: ClientNegotiation
 }
 
 async function go(bytes: SocketReader, options: ClientNegotiationOptions): Promise<{ sizeBytes: number; flags: number }> {
-  const replies = await askOption(bytes, NBD_OPTION.go, encodeGo(options.exportName));
-  const last = replies.at(-1) as OptionReply;
+  const { last, before } = await askOption(bytes, NBD_OPTION.go, encodeGo(options.exportName));
   if (last.type !== NBD_OPTION_REPLY.ack) {
-    const why = last.type === NBD_OPTION_REPLY.errUnknown ? `it has no export named "${options.exportName}"` : `it refuses (0x${last.type.toString(16)})`;
+    const why =
+      last.type === NBD_OPTION_REPLY.errUnknown
+        ? `it has no export named "${options.exportName}"`
+        : `it refuses (0x${last.type.toString(16)})`;
     throw refusal(options, `${why}${last.data.length > 0 ? `: ${last.data.toString('utf8')}` : ''}`);
   }
-  const info = replies.find(({ type, data }) => type === NBD_OPTION_REPLY.info && data.length === 12 && data.readUInt16BE(0) === NBD_INFO.export);
+  const info = before.find(
+    ({ type, data }) => type === NBD_OPTION_REPLY.info && data.length === 12 && data.readUInt16BE(0) === NBD_INFO.export,
+  );
   if (info === undefined) throw refusal(options, 'it does not tell the size of the export');
   return { sizeBytes: Number(info.data.readBigUInt64BE(2)), flags: info.data.readUInt16BE(10) };
 }
 
 /** Send an option and gather its replies up to the ACK or the error. */
-async function askOption(bytes: SocketReader, option: number, data: Buffer): Promise<OptionReply[]> {
+async function askOption(bytes: SocketReader, option: number, data: Buffer): Promise<OptionAnswer> {
   bytes.socket.write(encodeOption(option, data));
-  const replies: OptionReply[] = [];
+  const before: OptionReply[] = [];
   for (;;) {
     const header = await bytes.take(NBD_BYTES.optionReplyHeader);
     const lengthBytes = header.readUInt32BE(16);
-    if (header.readBigUInt64BE(0) !== NBD_MAGIC.optionReply || lengthBytes > LIMITS.nbdOptionBytesMax || replies.length > LIMITS.nbdOptionsMax) {
+    if (
+      header.readBigUInt64BE(0) !== NBD_MAGIC.optionReply ||
+      lengthBytes > LIMITS.nbdOptionBytesMax ||
+      before.length > LIMITS.nbdOptionsMax
+    ) {
       throw refusal(bytes.options, 'it sent a malformed option reply');
     }
     const type = header.readUInt32BE(12);
-    replies.push({ type, data: await bytes.take(lengthBytes) });
-    if (type === NBD_OPTION_REPLY.ack || type >= 0x8000_0000) return replies;
+    const reply: OptionReply = { type, data: await bytes.take(lengthBytes) };
+    if (type === NBD_OPTION_REPLY.ack || type >= 0x8000_0000) return { last: reply, before };
+    before.push(reply);
   }
 }
 

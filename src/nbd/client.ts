@@ -11,7 +11,7 @@ import type { ClientAgreement } from './client-negotiation.ts';
 import { NBD_BYTES, NBD_CHUNK, NBD_CHUNK_FLAG_DONE, NBD_COMMAND, NBD_COMMAND_FLAG, NBD_MAGIC } from './constants.ts';
 import type { NbdCommandName } from './constants.ts';
 import type { NbdErrno } from './contract.ts';
-import { errnoName } from './counters.ts';
+import { errnoFromWire, errnoName } from './counters.ts';
 import { formatListenAddress } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
 
@@ -79,7 +79,9 @@ export class NbdClient {
   static async connect(options: NbdClientOptions): Promise<NbdClient> {
     const { address } = options;
     const where = formatListenAddress(address);
-    const socket = connectSocket(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port, noDelay: true });
+    const socket = connectSocket(
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port, noDelay: true },
+    );
     try {
       const agreement = await negotiateClient(socket, {
         exportName: options.exportName ?? '',
@@ -117,7 +119,11 @@ export class NbdClient {
     await this.#call('trim', { offset, lengthBytes, flags: fuaFlag(options) });
   }
 
-  async writeZeroes(offset: number, lengthBytes: number, options: { fua?: boolean; noHole?: boolean; fastZero?: boolean } = {}): Promise<void> {
+  async writeZeroes(
+    offset: number,
+    lengthBytes: number,
+    options: { fua?: boolean; noHole?: boolean; fastZero?: boolean } = {},
+  ): Promise<void> {
     const { noHole, fastZero } = NBD_COMMAND_FLAG;
     const flags = fuaFlag(options) | (options.noHole === true ? noHole : 0) | (options.fastZero === true ? fastZero : 0);
     await this.#call('writeZeroes', { offset, lengthBytes, flags });
@@ -215,16 +221,17 @@ export class NbdClient {
 
   #reply(bytes: Buffer): void {
     const cookie = cookieAt(bytes);
-    const call = this.#calls.get(cookie) as Call;
+    const call = this.#calls.get(cookie);
+    if (call === undefined) return;
     if (bytes.readUInt32BE(0) === NBD_MAGIC.simpleReply) {
       call.data?.set(bytes.subarray(NBD_BYTES.simpleReply));
-      return this.#settle(cookie, call, { errno: bytes.readUInt32BE(4) as NbdErrno, result: call.data ?? NOTHING });
+      return this.#settle(cookie, call, { errno: errnoFromWire(bytes.readUInt32BE(4)), result: call.data ?? NOTHING });
     }
     const type = bytes.readUInt16BE(6);
     const body = bytes.subarray(NBD_BYTES.structuredReplyHeader);
     if ((type & 0x8000) !== 0) {
       if (body.length < 6) return void this.#breach('an error chunk that is too short');
-      if (call.errno === 0) call.errno = body.readUInt32BE(0) as NbdErrno;
+      if (call.errno === 0) call.errno = errnoFromWire(body.readUInt32BE(0));
     } else if (type === NBD_CHUNK.offsetData || type === NBD_CHUNK.offsetHole) {
       if (!storeChunk(call, type, body)) return void this.#breach('a data chunk outside its request');
     }
@@ -247,7 +254,9 @@ export class NbdClient {
 
   #fail(cause?: Error): void {
     this.#lost ??=
-      cause instanceof FarshoreError ? cause : new FarshoreError('ERR_NBD_LOST', `the connection to the NBD server at ${this.#where} is closed`, { cause });
+      cause instanceof FarshoreError
+        ? cause
+        : new FarshoreError('ERR_NBD_LOST', `the connection to the NBD server at ${this.#where} is closed`, { cause });
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const call of calls) call.reject(this.#lost);
@@ -276,7 +285,13 @@ function storeChunk(call: Call, type: number, body: Buffer): boolean {
 }
 
 /** Encode one request without its payload. */
-export function encodeRequest(request: { command: NbdCommandName; cookie: number; flags: number; offset: number; lengthBytes: number }): Buffer {
+export function encodeRequest(request: {
+  command: NbdCommandName;
+  cookie: number;
+  flags: number;
+  offset: number;
+  lengthBytes: number;
+}): Buffer {
   const bytes = Buffer.allocUnsafe(NBD_BYTES.requestHeader);
   bytes.writeUInt32BE(NBD_MAGIC.request, 0);
   bytes.writeUInt16BE(request.flags, 4);

@@ -49,9 +49,14 @@ class ConnectionRequest implements NbdRequest {
   readonly pooled: PooledBuffer | null;
   #connection: NbdConnection | null;
 
-  constructor(connection: NbdConnection, header: RequestHeader, content: { exportIndex: number; data: Uint8Array | null; pooled: PooledBuffer | null }) {
-    const { command, flags } = header;
-    this.command = command as NbdRequest['command'];
+  constructor(
+    connection: NbdConnection,
+    header: RequestHeader,
+    content: { command: NbdRequest['command']; exportIndex: number; data: Uint8Array | null; pooled: PooledBuffer | null },
+  ) {
+    const { flags } = header;
+    const { command } = content;
+    this.command = command;
     this.exportIndex = content.exportIndex;
     this.offset = header.offset;
     this.lengthBytes = header.lengthBytes;
@@ -145,7 +150,13 @@ export class NbdConnection implements TransmissionSink {
     assert(entry !== undefined, 'a negotiated export exists');
     this.#agreement = agreement;
     const { sizeBytes, readOnly } = entry;
-    this.#facts = { sizeBytes, readOnly, structured: agreement.structured, allocationContext: agreement.allocationContext, shuttingDown: false };
+    this.#facts = {
+      sizeBytes,
+      readOnly,
+      structured: agreement.structured,
+      allocationContext: agreement.allocationContext,
+      shuttingDown: false,
+    };
     this.#parser = new TransmissionParser({ facts: this.#facts, sink: this, pool: this.#context.pool });
     this.#data(rest);
   }
@@ -157,6 +168,8 @@ export class NbdConnection implements TransmissionSink {
       this.#batch = [];
       this.#context.backend.submit(batch);
     }
+    // What was answered at once leaves at once: a client with one request in flight does not wait for the turn's end.
+    this.#sendGathered();
     if (this.#parser?.stopped === true) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
     this.#endIfDone();
@@ -169,22 +182,23 @@ export class NbdConnection implements TransmissionSink {
 
   received(header: RequestHeader, payload: Uint8Array | null, pooled: PooledBuffer | null): void {
     const { counters, pool } = this.#context;
-    if (header.command === null) counters.requestsUnknown += 1;
-    else counters.requests[header.command] += 1;
+    const { command } = header;
+    if (command === null) counters.requestsUnknown += 1;
+    else counters.requests[command] += 1;
 
-    if (header.command === 'disconnect') return this.#readNoMore('disconnect');
-    if (header.errno !== NBD_ERRNO.ok) return this.#refuse(header);
-    if (header.command === 'blockStatus') {
+    if (command === 'disconnect') return this.#readNoMore('disconnect');
+    if (command === null || header.errno !== NBD_ERRNO.ok) return this.#refuse(header);
+    if (command === 'blockStatus') {
       this.#replies.pushBlockStatus(header);
       return this.#replyPushed();
     }
-    if (header.command === 'write') counters.bytesWritten += header.lengthBytes;
-    const buffer = header.command === 'read' ? pool.acquire(header.lengthBytes) : pooled;
-    const data = header.command === 'read' && buffer !== null ? buffer.data(header.lengthBytes) : payload;
+    if (command === 'write') counters.bytesWritten += header.lengthBytes;
+    const buffer = command === 'read' ? pool.acquire(header.lengthBytes) : pooled;
+    const data = command === 'read' && buffer !== null ? buffer.data(header.lengthBytes) : payload;
     this.#atBackend += 1;
     this.#bytesUnderWay += payloadBytes(header);
     const exportIndex = this.#agreement?.exportIndex ?? 0;
-    this.#batch.push(new ConnectionRequest(this, header, { exportIndex, data, pooled: buffer }));
+    this.#batch.push(new ConnectionRequest(this, header, { command, exportIndex, data, pooled: buffer }));
   }
 
   violated(reason: 'requestMagic'): void {
@@ -229,22 +243,30 @@ export class NbdConnection implements TransmissionSink {
     this.#context.flushLater(this);
   }
 
-  /** Send every gathered reply in one socket write. */
+  /** At the end of a turn: send what was gathered. Room may have come without a reply leaving (a write's bytes are free when it completes). */
   flush(): void {
     this.#flushAsked = false;
+    this.#sendGathered();
+    this.#endIfDone();
+    this.#readOn();
+  }
+
+  /** Send every gathered reply in one socket write. */
+  #sendGathered(): void {
     if (this.#closed || this.#replies.empty) return;
     const batch = this.#replies.take();
     this.#leaving.push(batch);
     this.#context.counters.socketWrites += 1;
     this.#context.counters.replies += batch.replies;
-    const last = batch.pieces.length - 1;
-    if (last > 0) this.#socket.cork();
-    for (let index = 0; index < last; index += 1) this.#socket.write(batch.pieces[index] as Buffer);
-    this.#socket.write(batch.pieces[last] as Buffer, this.#afterWrite);
-    if (last > 0) this.#socket.uncork();
-    this.#endIfDone();
-    // Room may have come without a reply leaving: bytes of a write are free at its completion.
-    this.#readOn();
+    let left = batch.pieces.length;
+    const several = left > 1;
+    if (several) this.#socket.cork();
+    for (const piece of batch.pieces) {
+      left -= 1;
+      if (left > 0) this.#socket.write(piece);
+      else this.#socket.write(piece, this.#afterWrite);
+    }
+    if (several) this.#socket.uncork();
   }
 
   #written(error?: Error | null): void {
@@ -286,7 +308,7 @@ export class NbdConnection implements TransmissionSink {
     if (this.#closed || this.#atBackend > 0 || this.#batch.length > 0) return;
     if (this.#facts?.shuttingDown === true) this.#readNoMore('shutdown');
     if (this.#parser === null || this.#endReason === null) return;
-    if (!this.#replies.empty) return this.flush();
+    this.#sendGathered();
     this.#socket.destroySoon();
   }
 

@@ -1,7 +1,17 @@
 /** What the NBD server needs of whoever serves the volumes. */
 
 /** errno values of the NBD protocol that a backend may answer with; 0 is success. */
-export const NBD_ERRNO = { ok: 0, EPERM: 1, EIO: 5, ENOMEM: 12, EINVAL: 22, ENOSPC: 28, EOVERFLOW: 75, ENOTSUP: 95, ESHUTDOWN: 108 } as const;
+export const NBD_ERRNO = {
+  ok: 0,
+  EPERM: 1,
+  EIO: 5,
+  ENOMEM: 12,
+  EINVAL: 22,
+  ENOSPC: 28,
+  EOVERFLOW: 75,
+  ENOTSUP: 95,
+  ESHUTDOWN: 108,
+} as const;
 export type NbdErrno = (typeof NBD_ERRNO)[keyof typeof NBD_ERRNO];
 
 export interface NbdExport {

@@ -1,7 +1,7 @@
 /** What the NBD server counts, in plain fields: metrics are copied from here when somebody asks. */
+import type { NbdCommandName } from './constants.ts';
 import { NBD_ERRNO } from './contract.ts';
 import type { NbdErrno } from './contract.ts';
-import type { NbdCommandName } from './constants.ts';
 
 /** Why a connection ended without a mistake of the client. */
 export const ORDERLY_ENDS = ['disconnect', 'abort', 'shutdown'] as const;
@@ -56,12 +56,26 @@ export interface NbdCounters {
 }
 
 export function createNbdCounters(): NbdCounters {
-  const reasons = [...ORDERLY_ENDS, ...EARLY_ENDS, ...VIOLATIONS];
   return {
     connectionsOpen: 0,
     connectionsAccepted: 0,
     connectionsRefused: 0,
-    connectionsEnded: Object.fromEntries(reasons.map((reason) => [reason, 0])) as Record<NbdEndReason, number>,
+    connectionsEnded: {
+      disconnect: 0,
+      abort: 0,
+      shutdown: 0,
+      hangUp: 0,
+      truncated: 0,
+      socketError: 0,
+      negotiationTimeout: 0,
+      clientFlags: 0,
+      optionMagic: 0,
+      optionTooBig: 0,
+      optionsTooMany: 0,
+      optionBeforeFixed: 0,
+      unknownExport: 0,
+      requestMagic: 0,
+    },
     protocolViolations: 0,
     requests: { read: 0, write: 0, disconnect: 0, flush: 0, trim: 0, cache: 0, writeZeroes: 0, blockStatus: 0 },
     requestsUnknown: 0,
@@ -73,17 +87,20 @@ export function createNbdCounters(): NbdCounters {
   };
 }
 
-const ERRNO_NAMES = new Map<NbdErrno, NbdErrnoName>(
-  Object.entries(NBD_ERRNO)
-    .filter(([name]) => name !== 'ok')
-    .map(([name, errno]) => [errno, name as NbdErrnoName]),
-);
+const NAMES: readonly NbdErrnoName[] = ['EPERM', 'EIO', 'ENOMEM', 'EINVAL', 'ENOSPC', 'EOVERFLOW', 'ENOTSUP', 'ESHUTDOWN'];
+const ERRNO_NAMES = new Map<number, NbdErrnoName>(NAMES.map((name) => [NBD_ERRNO[name], name]));
 
 /** Name of an errno, for counters and messages. */
 export function errnoName(errno: NbdErrno): NbdErrnoName {
   return ERRNO_NAMES.get(errno) ?? 'EIO';
 }
 
+/** Take an errno from the wire; one that the protocol does not have means EIO. */
+export function errnoFromWire(value: number): NbdErrno {
+  if (value === NBD_ERRNO.ok) return NBD_ERRNO.ok;
+  return NBD_ERRNO[ERRNO_NAMES.get(value) ?? 'EIO'];
+}
+
 export function isViolation(reason: NbdEndReason): reason is NbdViolation {
-  return (VIOLATIONS as readonly string[]).includes(reason);
+  return VIOLATIONS.some((violation) => violation === reason);
 }

@@ -29,7 +29,11 @@ export interface NbdAgreement {
 }
 
 export type NegotiationOutcome =
-  | { readonly kind: 'transmission'; readonly agreement: NbdAgreement; /** Bytes that already belong to the transmission phase. */ readonly rest: Buffer }
+  | {
+      readonly kind: 'transmission';
+      readonly agreement: NbdAgreement;
+      /** Bytes that already belong to the transmission phase. */ readonly rest: Buffer;
+    }
   | { readonly kind: 'close'; readonly reason: NbdViolation | 'abort' };
 
 export interface NegotiationStep {
@@ -42,7 +46,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 
 export class Negotiation {
   readonly #exports: readonly NbdExport[];
-  #state: (bytes: Buffer) => void;
+  #state: 'clientFlags' | 'optionHeader' | 'optionData' = 'clientFlags';
   #neededBytes: number = NBD_BYTES.clientFlags;
   /** What has come of a message that is not whole yet; joined once, or an option sent in single bytes would cost its length squared. */
   #pieces: Buffer[] = [];
@@ -60,7 +64,6 @@ export class Negotiation {
 
   constructor(exports: readonly NbdExport[]) {
     this.#exports = exports;
-    this.#state = this.#clientFlags;
   }
 
   /** The bytes that the server sends before anything else. */
@@ -70,7 +73,7 @@ export class Negotiation {
 
   /** True while a part of an option has come and the rest has not. */
   get insideMessage(): boolean {
-    return this.#pendingBytes > 0 || this.#state === this.#optionData;
+    return this.#pendingBytes > 0 || this.#state === 'optionData';
   }
 
   /** Take the next bytes of the client; after an outcome all further bytes are ignored. */
@@ -83,7 +86,7 @@ export class Negotiation {
       while (this.#outcome === null && rest.length >= this.#neededBytes) {
         const message = rest.subarray(0, this.#neededBytes);
         rest = rest.subarray(this.#neededBytes);
-        this.#state(message);
+        this.#step(message);
       }
       // Bounded: never more than one option, whose length was checked, plus what one read of a socket brings.
       this.#pieces = rest.length === 0 ? [] : [rest];
@@ -96,12 +99,23 @@ export class Negotiation {
     return { reply, outcome: outcome?.kind === 'transmission' ? { ...outcome, rest } : outcome };
   }
 
+  #step(message: Buffer): void {
+    switch (this.#state) {
+      case 'clientFlags':
+        return this.#clientFlags(message);
+      case 'optionHeader':
+        return this.#optionHeader(message);
+      case 'optionData':
+        return this.#optionData(message);
+    }
+  }
+
   #clientFlags(bytes: Buffer): void {
     const flags = bytes.readUInt32BE(0);
     if ((flags & ~(NBD_HANDSHAKE_FLAG.fixedNewstyle | NBD_HANDSHAKE_FLAG.noZeroes)) !== 0) return this.#close('clientFlags');
     this.#fixedNewstyle = (flags & NBD_HANDSHAKE_FLAG.fixedNewstyle) !== 0;
     this.#zeroes = (flags & NBD_HANDSHAKE_FLAG.noZeroes) === 0;
-    this.#expect(this.#optionHeader, NBD_BYTES.optionHeader);
+    this.#expect('optionHeader', NBD_BYTES.optionHeader);
   }
 
   #optionHeader(bytes: Buffer): void {
@@ -120,11 +134,11 @@ export class Negotiation {
       }
       return this.#close('optionTooBig');
     }
-    this.#expect(this.#optionData, lengthBytes);
+    this.#expect('optionData', lengthBytes);
   }
 
   #optionData(data: Buffer): void {
-    this.#expect(this.#optionHeader, NBD_BYTES.optionHeader);
+    this.#expect('optionHeader', NBD_BYTES.optionHeader);
     switch (this.#option) {
       case NBD_OPTION.exportName:
         return this.#exportName(data);
@@ -208,7 +222,7 @@ export class Negotiation {
     this.#outcome = { kind: 'transmission', agreement, rest: NOTHING };
   }
 
-  #expect(state: (bytes: Buffer) => void, neededBytes: number): void {
+  #expect(state: 'optionHeader' | 'optionData', neededBytes: number): void {
     this.#state = state;
     this.#neededBytes = neededBytes;
   }

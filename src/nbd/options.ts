@@ -58,7 +58,11 @@ export function encodeExportNameReply(entry: NbdExport, options: { structured: b
 }
 
 /** Encode the information items of one export: size with flags and block sizes always, texts when they were asked for. */
-export function encodeInfoReplies(option: number, entry: NbdExport, options: { structured: boolean; wanted: ReadonlySet<number> }): Buffer[] {
+export function encodeInfoReplies(
+  option: number,
+  entry: NbdExport,
+  options: { structured: boolean; wanted: ReadonlySet<number> },
+): Buffer[] {
   const exportInfo = Buffer.alloc(12);
   exportInfo.writeUInt16BE(NBD_INFO.export, 0);
   exportInfo.writeBigUInt64BE(BigInt(entry.sizeBytes), 2);

@@ -30,7 +30,11 @@ export function encodeSimpleReply(view: DataView, position: number, cookie: Cook
 }
 
 /** Encode the header of a READ's only chunk, NBD_REPLY_TYPE_OFFSET_DATA; one chunk honours DF always. */
-export function encodeOffsetDataHeader(view: DataView, position: number, request: Cookie & { offset: number; lengthBytes: number }): number {
+export function encodeOffsetDataHeader(
+  view: DataView,
+  position: number,
+  request: Cookie & { offset: number; lengthBytes: number },
+): number {
   encodeChunkHeader(view, position, request, { type: NBD_CHUNK.offsetData, lengthBytes: NBD_BYTES.chunkOffset + request.lengthBytes });
   view.setUint32(position + 20, Math.floor(request.offset / 2 ** 32));
   view.setUint32(position + 24, request.offset % 2 ** 32);

@@ -5,7 +5,14 @@
 import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
 import { HEADROOM_BYTES } from './buffer-pool.ts';
 import type { NbdErrno } from './contract.ts';
-import { encodeBlockStatus, encodeOffsetDataHeader, encodeSimpleReply, encodeStructuredError, REPLY_BYTES, REPLY_BYTES_MAX } from './replies.ts';
+import {
+  encodeBlockStatus,
+  encodeOffsetDataHeader,
+  encodeSimpleReply,
+  encodeStructuredError,
+  REPLY_BYTES,
+  REPLY_BYTES_MAX,
+} from './replies.ts';
 import type { Cookie } from './replies.ts';
 
 /** What one socket write carries, and what becomes free when it has left. */

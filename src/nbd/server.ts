@@ -65,7 +65,10 @@ export class NbdServer {
     this.#state = 'started';
     try {
       for (const address of this.#listen) {
-        const server = createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => this.#accept(socket));
+        const server = createServer(
+          { noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+          (socket) => this.#accept(socket),
+        );
         const bound = await listenOn(server, address);
         server.on('error', (error) => this.#onEvent?.({ kind: 'listenerFailed', address: formatListenAddress(bound), error }));
         this.#servers.push(server);

@@ -156,7 +156,8 @@ export class TransmissionParser {
     if (this.#parsing) return;
     this.#parsing = true;
     while (this.#step()) {
-      while (this.#position === this.#chunk.length && this.#waiting.length > 0) this.#use(this.#waiting.shift() as Buffer);
+      const next = this.#position === this.#chunk.length ? this.#waiting.shift() : undefined;
+      if (next !== undefined) this.#use(next);
     }
     this.#parsing = false;
   }
@@ -173,8 +174,9 @@ export class TransmissionParser {
       case 'discard':
         return this.#discardPayload();
       case 'ended':
-        return false;
+        break;
     }
+    return false;
   }
 
   #parseHeader(): boolean {

@@ -47,13 +47,13 @@ export class MemoryBackend implements NbdBackend {
 
   /** Answer held requests, the newest first. */
   release(count: number = this.held.length): void {
-    for (const request of this.held.splice(0, count).reverse()) this.carryOut(request);
+    for (const request of this.held.splice(0, count).toReversed()) this.carryOut(request);
   }
 
   carryOut(request: NbdRequest): void {
     const { command, offset, lengthBytes, data } = request;
-    const memory = this.memory[request.exportIndex] as Buffer;
-    if (this.errno === 0) {
+    const memory = this.memory[request.exportIndex];
+    if (this.errno === 0 && memory !== undefined) {
       if (command === 'read') data?.set(memory.subarray(offset, offset + lengthBytes));
       else if (command === 'write' && data !== null) memory.set(data, offset);
       else if (command === 'trim' || command === 'writeZeroes') memory.fill(0, offset, offset + lengthBytes);
