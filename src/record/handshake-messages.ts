@@ -5,7 +5,14 @@ import type { Generation, Geometry, HistoryPoint, VolumeEntry } from '../model/i
 import { LIMITS } from '../model/limits.ts';
 import { BITMAP_BYTES_MAX, heldDataSetFault } from './held-data-set.ts';
 import { NO_VLUN } from './layout.ts';
-import type { HandshakeMessage, HelloMessage, ReadyMessage, RefuseMessage, SupersededAcknowledgedMessage, SupersededMessage, WelcomeMessage } from './messages.ts';
+import type {
+  HandshakeMessage,
+  HelloMessage,
+  RefuseMessage,
+  SupersededAcknowledgedMessage,
+  SupersededMessage,
+  WelcomeMessage,
+} from './messages.ts';
 import { bitmap, hex, integer, list, nullable, object, text, UNPRINTABLE, word } from './shape.ts';
 import type { Shape } from './shape.ts';
 import { violate } from './violation.ts';
@@ -100,21 +107,34 @@ type Body<Message> = Omit<Message, 'kind'>;
 export const HANDSHAKE_SHAPES: { readonly [Kind in HandshakeMessage['kind']]: Shape<Body<Extract<HandshakeMessage, { kind: Kind }>>> } = {
   hello: object<Body<HelloMessage>>({ linkKey: integer(0, U32_MAX), facts: SECONDARY_FACTS }),
   welcome: object<Body<WelcomeMessage>>({ facts: PRIMARY_FACTS }),
-  ready: object<Body<ReadyMessage>>({}),
-  refuse: object<Body<RefuseMessage>>({ outcome: word('refuse', 'wait'), label: text(LIMITS.labelBytesMax), sentence: text(LIMITS.sentenceBytesMax) }),
+  ready: object({}),
+  refuse: object<Body<RefuseMessage>>({
+    outcome: word('refuse', 'wait'),
+    label: text(LIMITS.labelBytesMax),
+    sentence: text(LIMITS.sentenceBytesMax),
+  }),
   superseded: object<Body<SupersededMessage>>({ groupId: hex(32), generations: GENERATIONS, promotedAtMs: id }),
   supersededAcknowledged: object<Body<SupersededAcknowledgedMessage>>({ groupId: hex(32) }),
 };
 
+/** The shape of a body whose kind is known at run time only; kind and body belong together by HANDSHAKE_SHAPES. */
+function shapeOf(kind: HandshakeMessage['kind']): Shape<object> {
+  return HANDSHAKE_SHAPES[kind] as unknown as Shape<object>;
+}
+
 /** Encode the body of a handshake message. */
 export function encodeHandshakeBody(message: HandshakeMessage): Uint8Array {
-  const shape = HANDSHAKE_SHAPES[message.kind] as Shape<HandshakeMessage>;
+  const shape = shapeOf(message.kind);
   return new TextEncoder().encode(JSON.stringify(shape.toJson(message.kind === 'refuse' ? printable(message) : message)));
 }
 
 /** A refusal whose words quote paths and errors must reach the peer all the same: make them text that its shape accepts. */
 function printable(message: RefuseMessage): RefuseMessage {
-  return { ...message, label: printableText(message.label, LIMITS.labelBytesMax), sentence: printableText(message.sentence, LIMITS.sentenceBytesMax) };
+  return {
+    ...message,
+    label: printableText(message.label, LIMITS.labelBytesMax),
+    sentence: printableText(message.sentence, LIMITS.sentenceBytesMax),
+  };
 }
 
 function printableText(words: string, bytesMax: number): string {
@@ -129,7 +149,7 @@ function printableText(words: string, bytesMax: number): string {
 
 /** Decode and check the body of a handshake message. Never throws. */
 export function decodeHandshakeBody(kind: HandshakeMessage['kind'], body: Uint8Array): HandshakeMessage | Violation {
-  const shape = HANDSHAKE_SHAPES[kind] as Shape<object>;
+  const shape = shapeOf(kind);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));

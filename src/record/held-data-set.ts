@@ -8,7 +8,8 @@ export const BITMAP_BYTES_MAX = Math.ceil(LIMITS.dataSetRecordsMax / 8);
 /** Say what in a held data set contradicts itself, or null. */
 export function heldDataSetFault(held: HeldDataSet): string | null {
   const { firstSequence, finalSequence, received, durable } = held;
-  if (finalSequence !== null && finalSequence < firstSequence) return `finalSequence ${finalSequence} is below firstSequence ${firstSequence}`;
+  if (finalSequence !== null && finalSequence < firstSequence)
+    return `finalSequence ${finalSequence} is below firstSequence ${firstSequence}`;
   if (received.length !== durable.length) return `received has ${received.length} bytes, durable ${durable.length}`;
   for (let index = 0; index < received.length; index += 1) {
     if (((durable[index] ?? 0) & ~(received[index] ?? 0)) !== 0) return `durable is not a subset of received, at byte ${index}`;

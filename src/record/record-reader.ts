@@ -15,7 +15,16 @@ import { BLOCK_BYTES, ID_MAX } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { BadReason, BadRecord, DecodedRecord, DecodeResult, RecordPeek, SyncContent } from './contract.ts';
 import { isZero, NOT_AN_ID, readHex, readId, showU32, showU64 } from './fields.ts';
-import { FORMAT_MAGIC, FORMAT_VERSION, NO_VLUN, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, SYNC_PAYLOAD, SYNC_PAYLOAD_BYTES } from './layout.ts';
+import {
+  FORMAT_MAGIC,
+  FORMAT_VERSION,
+  NO_VLUN,
+  offsetsOf,
+  RECORD_HEADER,
+  RECORD_HEADER_BYTES,
+  SYNC_PAYLOAD,
+  SYNC_PAYLOAD_BYTES,
+} from './layout.ts';
 
 const AT = offsetsOf(RECORD_HEADER);
 const SYNC_AT = offsetsOf(SYNC_PAYLOAD);
@@ -70,8 +79,22 @@ export class RecordReader {
   readonly #view: DataView;
   /** Valid after the verdict 'record', and after 'bad' with reason 'payload-checksum'. */
   readonly header: ExaminedHeader = {
-    type: 'pad', generation: 0, streamHigh: 0, streamLow: 0, dataSet: 0, firstSequence: 0, sequence: 0, vlun: 0, lba: 0,
-    lengthBytes: 0, timeUs: 0, payloadChecksum: 0, headerChecksum: 0, payloadBytes: 0, encodedBytes: 0, sync: null,
+    type: 'pad',
+    generation: 0,
+    streamHigh: 0,
+    streamLow: 0,
+    dataSet: 0,
+    firstSequence: 0,
+    sequence: 0,
+    vlun: 0,
+    lba: 0,
+    lengthBytes: 0,
+    timeUs: 0,
+    payloadChecksum: 0,
+    headerChecksum: 0,
+    payloadBytes: 0,
+    encodedBytes: 0,
+    sync: null,
   };
   readonly fault: ExaminedFault = { reason: 'magic', expected: '', found: '' };
   /** Valid after the verdict 'incomplete'. */
@@ -197,7 +220,8 @@ export class RecordReader {
     const reasonCode = this.#bytes[offset + SYNC_AT.reason] ?? 0;
     const reason = REASON_NAMES[reasonCode];
     if (reason === undefined) return this.#bad('type', 'a cut reason of version 1', `cut reason ${reasonCode}`);
-    if (!isZero(this.#bytes, offset + SYNC_AT.reserved, offset + SYNC_AT.chain)) return this.#bad('type', 'reserved bytes of zero', 'other bytes');
+    if (!isZero(this.#bytes, offset + SYNC_AT.reserved, offset + SYNC_AT.chain))
+      return this.#bad('type', 'reserved bytes of zero', 'other bytes');
     this.header.sync = {
       reason,
       chain: readHex(this.#bytes, offset + SYNC_AT.chain, 32),
@@ -271,7 +295,9 @@ function wrongLength({ type, lba, lengthBytes }: ExaminedHeader): string | null 
     case 'sync':
       return lengthBytes === SYNC_PAYLOAD_BYTES ? null : `${SYNC_PAYLOAD_BYTES} bytes`;
     case 'pad':
-      return lengthBytes % 8 === 0 && lengthBytes <= LIMITS.recordDataBytesMax ? null : `a multiple of 8, at most ${LIMITS.recordDataBytesMax} bytes`;
+      return lengthBytes % 8 === 0 && lengthBytes <= LIMITS.recordDataBytesMax
+        ? null
+        : `a multiple of 8, at most ${LIMITS.recordDataBytesMax} bytes`;
     default:
       return unreachable(type);
   }

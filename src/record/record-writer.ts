@@ -12,7 +12,17 @@ import { BLOCK_BYTES } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RecordNumbers, RecordStream, SyncCommand, WriteCommand } from './contract.ts';
 import { hexHalf, isHex, writeHex, writeId } from './fields.ts';
-import { FORMAT_MAGIC, FORMAT_VERSION, NO_VLUN, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, SYNC_PAYLOAD, SYNC_PAYLOAD_BYTES, SYNC_RECORD_BYTES } from './layout.ts';
+import {
+  FORMAT_MAGIC,
+  FORMAT_VERSION,
+  NO_VLUN,
+  offsetsOf,
+  RECORD_HEADER,
+  RECORD_HEADER_BYTES,
+  SYNC_PAYLOAD,
+  SYNC_PAYLOAD_BYTES,
+  SYNC_RECORD_BYTES,
+} from './layout.ts';
 
 const AT = offsetsOf(RECORD_HEADER);
 const SYNC_AT = offsetsOf(SYNC_PAYLOAD);
@@ -48,7 +58,10 @@ export class RecordWriter {
     const payload = command.payload;
     assert((payload !== null) === (command.type === 'write'), 'a payload belongs to a write, and only to a write');
     assert(command.lengthBytes > 0 && command.lengthBytes % BLOCK_BYTES === 0, 'a command must cover whole blocks');
-    assert((command.lba + command.lengthBytes / BLOCK_BYTES) * BLOCK_BYTES <= Number.MAX_SAFE_INTEGER, 'a command must end below 2^53 bytes');
+    assert(
+      (command.lba + command.lengthBytes / BLOCK_BYTES) * BLOCK_BYTES <= Number.MAX_SAFE_INTEGER,
+      'a command must end below 2^53 bytes',
+    );
     if (payload !== null) {
       assert(payload.length === command.lengthBytes, 'the payload must be as long as the command says');
       assert(payload.length <= LIMITS.recordDataBytesMax, 'a payload must not exceed recordDataBytesMax');
@@ -118,7 +131,7 @@ export class RecordWriter {
 
   #setNumbers(dataSet: number, firstSequence: number, sequence: number, timeUs: number): void {
     const view = this.#headerView;
-    assert(sequence >= firstSequence, 'a sequence number must not be below its data set\'s first');
+    assert(sequence >= firstSequence, "a sequence number must not be below its data set's first");
     writeId(view, AT.dataSet, dataSet);
     writeId(view, AT.firstSequence, firstSequence);
     writeId(view, AT.sequence, sequence);

@@ -55,8 +55,10 @@ export function isRecordsMessage(message: Uint8Array): boolean {
 
 /** Check the header of a message of records; null if it is right. */
 export function recordsHeaderFault(message: Uint8Array): Violation | null {
-  if (message.length < RECORDS_HEADER_BYTES) return violate('message-length', `expected at least ${RECORDS_HEADER_BYTES} bytes, found ${message.length}`);
-  if (message.length > LIMITS.messageBytesMax) return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${message.length}`);
+  if (message.length < RECORDS_HEADER_BYTES)
+    return violate('message-length', `expected at least ${RECORDS_HEADER_BYTES} bytes, found ${message.length}`);
+  if (message.length > LIMITS.messageBytesMax)
+    return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${message.length}`);
   const view = new DataView(message.buffer, message.byteOffset, RECORDS_HEADER_BYTES);
   const kind = view.getUint8(AT.kind);
   if (kind !== MESSAGE_KIND.records) return violate('message-kind', `expected records, found kind ${kind}`);
@@ -97,7 +99,13 @@ export function decodeRecords(message: Uint8Array, expected: RecordStream): Deco
       break;
     }
     if (isDamaged) {
-      damaged.push({ dataSet: header.dataSet, sequence: header.sequence, offset, expected: reader.fault.expected, found: reader.fault.found });
+      damaged.push({
+        dataSet: header.dataSet,
+        sequence: header.sequence,
+        offset,
+        expected: reader.fault.expected,
+        found: reader.fault.found,
+      });
     } else {
       records.push(wireRecord(header, header.type, message.subarray(offset, offset + header.encodedBytes)));
     }
@@ -124,12 +132,19 @@ function wireRecord(header: ExaminedHeader, type: WireRecord['type'], bytes: Uin
 
 function unreadable(verdict: Verdict, reader: RecordReader, offset: number, length: number): Violation {
   if (verdict === 'end') return violate('record-type', `an empty header at byte ${offset}`);
-  if (verdict === 'incomplete') return violate('record-truncated', `the record at byte ${offset} has at least ${reader.neededBytes} bytes, the message ends after ${length - offset}`);
+  if (verdict === 'incomplete')
+    return violate(
+      'record-truncated',
+      `the record at byte ${offset} has at least ${reader.neededBytes} bytes, the message ends after ${length - offset}`,
+    );
   const { reason, expected, found } = reader.fault;
   return violate('record-header', `${reason} at byte ${offset}: expected ${expected}, found ${found}`);
 }
 
 function foreign(header: ExaminedHeader, expected: RecordStream): Violation {
   const found = `generation ${header.generation} stream ${showU32(header.streamHigh)}${showU32(header.streamLow)}`;
-  return violate('foreign-stream', `expected generation ${expected.generation} stream ${expected.stream}, found ${found}, data set ${header.dataSet}`);
+  return violate(
+    'foreign-stream',
+    `expected generation ${expected.generation} stream ${expected.stream}, found ${found}, data set ${header.dataSet}`,
+  );
 }

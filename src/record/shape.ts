@@ -6,11 +6,11 @@ import { isHex } from './fields.ts';
 
 export interface Shape<T> {
   /** First fault with the field's path, or null. Never throws. */
-  check(value: unknown, path: string): string | null;
+  readonly check: (value: unknown, path: string) => string | null;
   /** Only what the shape names is sent. */
-  toJson(value: T): unknown;
+  readonly toJson: (value: T) => unknown;
   /** Only for a value that `check` found right. */
-  fromJson(value: unknown): T;
+  readonly fromJson: (value: unknown) => T;
   /** Names and kinds, nested, for the hash that is pinned to the version. */
   readonly outline: unknown;
 }

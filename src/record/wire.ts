@@ -7,7 +7,7 @@
 import { crc32 } from 'node:zlib';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import { LIMITS } from '../model/limits.ts';
-import { decodeControlMessage, encodeControlMessage } from './control-messages.ts';
+import { decodeControlMessage, encodeControlMessage, isControlKind, isControlMessage } from './control-messages.ts';
 import { showU32 } from './fields.ts';
 import { decodeHandshakeBody, encodeHandshakeBody } from './handshake-messages.ts';
 import { MESSAGE_HEADER, MESSAGE_HEADER_BYTES, MESSAGE_KIND, offsetsOf, RECORDS_HEADER_BYTES } from './layout.ts';
@@ -29,46 +29,30 @@ const KIND_NAMES: ReadonlyMap<number, MessageKindName> = new Map(
 
 /** Encode a message. */
 export function encodeMessage(message: WireMessage): Uint8Array {
-  switch (message.kind) {
-    case 'records':
-      return encodeRecords(message.encoded);
-    case 'acknowledge':
-    case 'reject':
-    case 'head':
-    case 'requestProgress':
-    case 'progress':
-      return seal(encodeControlMessage(message));
-    default:
-      return seal(envelope(message));
-  }
+  if (message.kind === 'records') return encodeRecords(message.encoded);
+  return seal(isControlMessage(message) ? encodeControlMessage(message) : envelope(message));
 }
 
 /** Decode a message, or say how it breaks the protocol. */
 export function decodeMessage(bytes: Uint8Array): WireMessage | Violation {
-  if (bytes.length < MESSAGE_HEADER_BYTES) return violate('message-length', `expected at least ${MESSAGE_HEADER_BYTES} bytes, found ${bytes.length}`);
-  if (bytes.length > LIMITS.messageBytesMax) return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${bytes.length}`);
+  if (bytes.length < MESSAGE_HEADER_BYTES)
+    return violate('message-length', `expected at least ${MESSAGE_HEADER_BYTES} bytes, found ${bytes.length}`);
+  if (bytes.length > LIMITS.messageBytesMax)
+    return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${bytes.length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const code = view.getUint8(AT.kind);
   const kind = KIND_NAMES.get(code);
   const version = view.getUint8(AT.version);
   // A refusal reads the same in every version, so that a host can be told that its version is the reason.
-  if (version !== PROTOCOL_VERSION && kind !== 'refuse') return violate('protocol-version', `expected ${PROTOCOL_VERSION}, found ${version}`);
+  if (version !== PROTOCOL_VERSION && kind !== 'refuse')
+    return violate('protocol-version', `expected ${PROTOCOL_VERSION}, found ${version}`);
   if (kind === undefined) return violate('message-kind', `found ${code}`);
   if (kind === 'records') return recordsHeaderFault(bytes) ?? { kind, encoded: bytes.subarray(RECORDS_HEADER_BYTES) };
   if (view.getUint16(AT.reserved, true) !== 0) return violate('reserved', 'bytes 2 and 3 are not 0');
   const stated = view.getUint32(AT.checksum, true);
   const computed = messageChecksum(bytes);
   if (stated !== computed) return violate('message-checksum', `expected ${showU32(stated)}, found ${showU32(computed)}`);
-  switch (kind) {
-    case 'acknowledge':
-    case 'reject':
-    case 'head':
-    case 'requestProgress':
-    case 'progress':
-      return decodeControlMessage(kind, view);
-    default:
-      return decodeHandshakeBody(kind, bytes.subarray(MESSAGE_HEADER_BYTES));
-  }
+  return isControlKind(kind) ? decodeControlMessage(kind, view) : decodeHandshakeBody(kind, bytes.subarray(MESSAGE_HEADER_BYTES));
 }
 
 /** Header and records in one piece, with a copy; senders that can gather write the header and the slice instead. */

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { crc32 } from 'node:zlib';
@@ -7,13 +7,28 @@ import type { CutReason } from '../../src/model/commands.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import type { DecodedRecord, DecodeResult, RecordPeek, WriteCommand } from '../../src/record/contract.ts';
 import { encodedWriteBytes, NO_VLUN, RECORD_HEADER_BYTES, RecordReader, RecordWriter, SYNC_RECORD_BYTES } from '../../src/record/record.ts';
-import { concatenate, encodePad, encodeSync, encodeWrite, NUMBERS, payload, RECORDS, STREAM, SYNC, TRIM, WRITE, ZERO } from './samples.ts';
+import {
+  concatenate,
+  encodePad,
+  encodeSync,
+  encodeWrite,
+  flip,
+  NUMBERS,
+  payload,
+  RECORDS,
+  STREAM,
+  SYNC,
+  TRIM,
+  WRITE,
+  ZERO,
+} from './samples.ts';
 
 /** Like fc.record, but without objects that have no prototype: decoded messages are plain objects. */
-const record = <T>(fields: { [Name in keyof T]: fc.Arbitrary<T[Name]> }): fc.Arbitrary<T> => fc.record(fields, { noNullPrototype: true }) as fc.Arbitrary<T>;
+const plain = <T>(fields: { [Name in keyof T]: fc.Arbitrary<T[Name]> }): fc.Arbitrary<T> => fc.record(fields, { noNullPrototype: true });
 const id = fc.oneof(fc.maxSafeNat(), fc.nat(100), fc.constant(Number.MAX_SAFE_INTEGER), fc.constant(2 ** 32));
-const hexDigits = (digits: number): fc.Arbitrary<string> => fc.uint8Array({ minLength: digits / 2, maxLength: digits / 2 }).map((bytes) => Buffer.from(bytes).toString('hex'));
-const stream = record({ generation: fc.nat(0xffff_ffff), stream: hexDigits(16) });
+const hexDigits = (digits: number): fc.Arbitrary<string> =>
+  fc.uint8Array({ minLength: digits / 2, maxLength: digits / 2 }).map((bytes) => Buffer.from(bytes).toString('hex'));
+const stream = plain({ generation: fc.nat(0xffff_ffff), stream: hexDigits(16) });
 const numbers = fc.tuple(id, id, id).map(([dataSet, a, b]) => ({ dataSet, firstSequence: Math.min(a, b), sequence: Math.max(a, b) }));
 
 function decode(bytes: Uint8Array, offset = 0, end = bytes.length): DecodeResult {
@@ -36,7 +51,13 @@ function forge(record: Uint8Array, change: (view: DataView) => void): Uint8Array
 }
 
 test('a write, zero or trim command comes back as it was', () => {
-  const command = record({ type: fc.constantFrom('write', 'zero', 'trim'), vlun: fc.nat(NO_VLUN - 1), lba: fc.nat(2 ** 31), blocks: fc.integer({ min: 1, max: 4 }), timeUs: id });
+  const command = plain({
+    type: fc.constantFrom('write', 'zero', 'trim'),
+    vlun: fc.nat(NO_VLUN - 1),
+    lba: fc.nat(2 ** 31),
+    blocks: fc.integer({ min: 1, max: 4 }),
+    timeUs: id,
+  });
   fc.assert(
     fc.property(command, numbers, stream, fc.nat(5), ({ type, blocks, ...rest }, given, of, eighths) => {
       const lengthBytes = blocks * 512;
@@ -48,7 +69,14 @@ test('a write, zero or trim command comes back as it was', () => {
       assert.is(encodedBytes, encodedWriteBytes(data === null ? 0 : lengthBytes));
       const found = decodeGood(bytes, offset);
       assert.equal(
-        { type: found.type, vlun: found.vlun, lba: found.lba, lengthBytes: found.lengthBytes, timeUs: found.timeUs, payload: data === null ? null : bytes.slice(found.payloadOffset, found.payloadOffset + found.payloadBytes) },
+        {
+          type: found.type,
+          vlun: found.vlun,
+          lba: found.lba,
+          lengthBytes: found.lengthBytes,
+          timeUs: found.timeUs,
+          payload: data === null ? null : bytes.slice(found.payloadOffset, found.payloadOffset + found.payloadBytes),
+        },
         { ...write },
       );
       assert.equal({ dataSet: found.dataSet, firstSequence: found.firstSequence, sequence: found.sequence }, given);
@@ -61,7 +89,12 @@ test('a write, zero or trim command comes back as it was', () => {
 });
 
 test('a sync command comes back as it was', () => {
-  const sync = record({ chain: hexDigits(32), incarnation: hexDigits(16), reason: fc.constantFrom(...(Object.keys(CUT_REASON) as CutReason[])), timeUs: id });
+  const sync = plain({
+    chain: hexDigits(32),
+    incarnation: hexDigits(16),
+    reason: fc.constantFrom(...(Object.keys(CUT_REASON) as CutReason[])),
+    timeUs: id,
+  });
   fc.assert(
     fc.property(sync, numbers, stream, ({ timeUs, ...content }, { dataSet, firstSequence, sequence }, of) => {
       const found = decodeGood(encodeSync({ ...content, timeUs, dataSet, firstSequence, finalSequence: sequence }, of));
@@ -115,7 +148,13 @@ test('a peek reads what destage needs into an object that is used again', () => 
   let offset = 0;
   for (const command of [WRITE, ZERO, TRIM]) {
     reader.peekAt(offset, peek);
-    assert.equal(peek, { type: command.type, vlun: command.vlun, lba: command.lba, lengthBytes: command.lengthBytes, payloadOffset: offset + 80 });
+    assert.equal(peek, {
+      type: command.type,
+      vlun: command.vlun,
+      lba: command.lba,
+      lengthBytes: command.lengthBytes,
+      payloadOffset: offset + 80,
+    });
     offset += encodedWriteBytes(command.payload?.length ?? 0);
   }
   reader.peekAt(offset, peek);
@@ -147,11 +186,11 @@ test('a record with any one bit flipped is never a record (I9)', () => {
   for (const [name, record] of Object.entries(RECORDS)) {
     const bytes = record.slice();
     for (let bit = 0; bit < bytes.length * 8; bit += 1) {
-      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      flip(bytes, bit);
       const found = decode(bytes);
       assert.is(found.kind, 'bad', `${name} bit ${bit}`);
       if (found.kind === 'bad') assert.is(found.reason === 'payload-checksum', bit >= 80 * 8, `${name} bit ${bit}: ${found.reason}`);
-      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      flip(bytes, bit);
     }
   }
 });
@@ -160,8 +199,11 @@ test('a good header over a zeroed payload is told apart, with the numbers that t
   const record = encodeWrite(WRITE);
   record.fill(0, 80);
   assert.equal(decode(record), {
-    kind: 'bad', reason: 'payload-checksum', offset: 0,
-    expected: crc32(payload(512)).toString(16).padStart(8, '0'), found: crc32(new Uint8Array(512)).toString(16).padStart(8, '0'),
+    kind: 'bad',
+    reason: 'payload-checksum',
+    offset: 0,
+    expected: crc32(payload(512)).toString(16).padStart(8, '0'),
+    found: crc32(new Uint8Array(512)).toString(16).padStart(8, '0'),
     intactHeader: { encodedBytes: 592, dataSet: 7, sequence: 1002 },
   });
 });
@@ -184,32 +226,105 @@ test('random bytes, also behind a right magic, version or checksum, never throw 
 });
 
 const violations: readonly (readonly [name: string, reason: string, found: RegExp, bytes: () => Uint8Array])[] = [
-  ['another magic', 'magic', /46534432/, () => { const bytes = encodeWrite(ZERO); bytes.set([0x46, 0x53, 0x44, 0x32]); return bytes; }],
-  ['a later version, before its checksum is looked at', 'version', /^2$/, () => { const bytes = encodeWrite(ZERO); bytes[4] = 2; return bytes; }],
+  [
+    'another magic',
+    'magic',
+    /46534432/,
+    () => {
+      const bytes = encodeWrite(ZERO);
+      bytes.set([0x46, 0x53, 0x44, 0x32]);
+      return bytes;
+    },
+  ],
+  [
+    'a later version, before its checksum is looked at',
+    'version',
+    /^2$/,
+    () => {
+      const bytes = encodeWrite(ZERO);
+      bytes[4] = 2;
+      return bytes;
+    },
+  ],
   ['an unknown type', 'type', /type 6/, () => forge(encodeWrite(ZERO), (view) => view.setUint8(6, 6))],
   ['type 0', 'type', /type 0/, () => forge(encodeWrite(ZERO), (view) => view.setUint8(6, 0))],
   ['unknown flags', 'type', /flags 1/, () => forge(encodeWrite(ZERO), (view) => view.setUint8(7, 1))],
   ...['dataSet', 'firstSequence', 'sequence', 'lba', 'lengthBytes', 'timeUs'].map(
-    (name, index) => [`${name} 2^53`, 'identifier', new RegExp(`${name} 0x00200000`), () => forge(encodeWrite(ZERO), (view) => view.setUint32(24 + index * 8 + 4, 0x20_0000, true))] as const,
+    (name, index) =>
+      [
+        `${name} 2^53`,
+        'identifier',
+        new RegExp(`${name} 0x00200000`),
+        () => forge(encodeWrite(ZERO), (view) => view.setUint32(24 + index * 8 + 4, 0x20_0000, true)),
+      ] as const,
   ),
-  ['a sequence number below the first', 'identifier', /sequence 999/, () => forge(encodeWrite(ZERO), (view) => view.setUint32(40, 999, true))],
+  [
+    'a sequence number below the first',
+    'identifier',
+    /sequence 999/,
+    () => forge(encodeWrite(ZERO), (view) => view.setUint32(40, 999, true)),
+  ],
   ['a write without VLUN', 'identifier', /VLUN 4294967295/, () => forge(encodeWrite(WRITE), (view) => view.setUint32(12, NO_VLUN, true))],
   ['a sync with VLUN', 'identifier', /VLUN 0/, () => forge(encodeSync(), (view) => view.setUint32(12, 0, true))],
   ['a sync with LBA', 'identifier', /LBA 1/, () => forge(encodeSync(), (view) => view.setUint32(48, 1, true))],
-  ['an LBA beyond 2^53 bytes', 'identifier', /LBA 17592186044416/, () => forge(encodeWrite(ZERO), (view) => { view.setUint32(48, 0, true); view.setUint32(52, 4096, true); })],
-  ['an end beyond 2^53 bytes', 'length', /4096 bytes in a trim/, () => forge(encodeWrite(TRIM), (view) => { view.setUint32(48, 0xffff_ffff, true); view.setUint32(52, 4095, true); })],
+  [
+    'an LBA beyond 2^53 bytes',
+    'identifier',
+    /LBA 17592186044416/,
+    () =>
+      forge(encodeWrite(ZERO), (view) => {
+        view.setUint32(48, 0, true);
+        view.setUint32(52, 4096, true);
+      }),
+  ],
+  [
+    'an end beyond 2^53 bytes',
+    'length',
+    /4096 bytes in a trim/,
+    () =>
+      forge(encodeWrite(TRIM), (view) => {
+        view.setUint32(48, 0xffff_ffff, true);
+        view.setUint32(52, 4095, true);
+      }),
+  ],
   ['a write of no bytes', 'length', /0 bytes/, () => forge(encodeWrite(WRITE), (view) => view.setUint32(56, 0, true))],
   ['half a block', 'length', /768 bytes/, () => forge(encodeWrite(ZERO), (view) => view.setUint32(56, 768, true))],
-  ['a write longer than the limit', 'length', /1049088 bytes/, () => forge(encodeWrite(WRITE), (view) => view.setUint32(56, LIMITS.recordDataBytesMax + 512, true))],
+  [
+    'a write longer than the limit',
+    'length',
+    /1049088 bytes/,
+    () => forge(encodeWrite(WRITE), (view) => view.setUint32(56, LIMITS.recordDataBytesMax + 512, true)),
+  ],
   ['a sync of another length', 'length', /40 bytes/, () => forge(encodeSync(), (view) => view.setUint32(56, 40, true))],
   ['a pad of 4 bytes', 'length', /4 bytes/, () => forge(encodePad(88), (view) => view.setUint32(56, 4, true))],
-  ['an unknown cut reason', 'type', /cut reason 0/, () => rewriteSync((payloadBytes) => { payloadBytes[0] = 0; })],
-  ['reserved bytes in a sync', 'type', /other bytes/, () => rewriteSync((payloadBytes) => { payloadBytes[3] = 1; })],
-  ['a pad that is not zero', 'type', /other bytes/, () => {
-    const pad = encodePad(88);
-    pad[80] = 1;
-    return forge(pad, (view) => view.setUint32(72, crc32(pad.subarray(80)), true));
-  }],
+  [
+    'an unknown cut reason',
+    'type',
+    /cut reason 0/,
+    () =>
+      rewriteSync((payloadBytes) => {
+        payloadBytes[0] = 0;
+      }),
+  ],
+  [
+    'reserved bytes in a sync',
+    'type',
+    /other bytes/,
+    () =>
+      rewriteSync((payloadBytes) => {
+        payloadBytes[3] = 1;
+      }),
+  ],
+  [
+    'a pad that is not zero',
+    'type',
+    /other bytes/,
+    () => {
+      const pad = encodePad(88);
+      pad[80] = 1;
+      return forge(pad, (view) => view.setUint32(72, crc32(pad.subarray(80)), true));
+    },
+  ],
 ];
 
 function rewriteSync(change: (payloadBytes: Uint8Array) => void): Uint8Array {
@@ -244,7 +359,8 @@ test('the encoder refuses what the decoder would refuse', () => {
     () => writer.encodeWrite(2000, ZERO, NUMBERS, STREAM),
     () => writer.encodeSync(0, { ...SYNC, chain: 'ab' }, STREAM),
   ];
-  for (const [index, encode] of refused.entries()) assert.throws(encode, (error: Error) => error.name === 'BrokenInvariant', `case ${index}`);
+  for (const [index, encode] of refused.entries())
+    assert.throws(encode, (error: Error) => error.name === 'BrokenInvariant', `case ${index}`);
 });
 
 test.run();

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeRecords, encodeRecordsHeader, isRecordsMessage } from '../../src/record/wire.ts';
 import type { DecodedRecords } from '../../src/record/wire.ts';
-import { concatenate, encodePad, encodeSync, encodeWrite, NUMBERS, STREAM, SYNC, TRIM, WRITE, ZERO } from './samples.ts';
+import { concatenate, encodePad, encodeSync, encodeWrite, flip, NUMBERS, STREAM, SYNC, TRIM, WRITE, ZERO } from './samples.ts';
 
 function message(...records: readonly Uint8Array[]): Uint8Array {
   const encoded = concatenate(...records);
@@ -20,15 +20,38 @@ test('records come out in the order of the message, with what the machine and th
   const { records, damaged, violation } = decodeRecords(bytes, STREAM);
   assert.is(violation, null);
   assert.equal(damaged, []);
-  assert.equal(records.map((record) => record.type), ['write', 'zero', 'trim', 'sync']);
-  assert.equal(records.map((record) => record.sequence), [1002, 1001, 1002, 1003]);
-  assert.equal(records.map((record) => record.bytes), parts);
-  assert.equal(records.map((record) => record.encodedBytes), parts.map((part) => part.length));
+  assert.equal(
+    records.map((record) => record.type),
+    ['write', 'zero', 'trim', 'sync'],
+  );
+  assert.equal(
+    records.map((record) => record.sequence),
+    [1002, 1001, 1002, 1003],
+  );
+  assert.equal(
+    records.map((record) => record.bytes),
+    parts,
+  );
+  assert.equal(
+    records.map((record) => record.encodedBytes),
+    parts.map((part) => part.length),
+  );
   assert.equal(records[3]?.sync, { reason: SYNC.reason, chain: SYNC.chain, incarnation: SYNC.incarnation });
-  const { bytes: view, headerChecksum, ...write } = records[0]!;
+  const first = records[0];
+  if (first === undefined) throw new Error('no record came out');
+  const { bytes: view, headerChecksum, ...write } = first;
   assert.is(view.buffer, bytes.buffer, 'no copy is made');
   assert.is(headerChecksum, new DataView(bytes.buffer).getUint32(8 + 76, true));
-  assert.equal(write, { type: 'write', ...NUMBERS, vlun: WRITE.vlun, lba: WRITE.lba, lengthBytes: 512, timeUs: WRITE.timeUs, encodedBytes: 592, sync: null });
+  assert.equal(write, {
+    type: 'write',
+    ...NUMBERS,
+    vlun: WRITE.vlun,
+    lba: WRITE.lba,
+    lengthBytes: 512,
+    timeUs: WRITE.timeUs,
+    encodedBytes: 592,
+    sync: null,
+  });
 });
 
 test('a message without records is empty, and a view into a larger buffer works', () => {
@@ -39,31 +62,41 @@ test('a message without records is empty, and a view into a larger buffer works'
 
 test('a damaged payload is reported with its numbers and the records after it are still read (I9)', () => {
   const bytes = message(encodeWrite(WRITE, { ...NUMBERS, sequence: 1001 }), encodeWrite(WRITE), encodeSync());
-  bytes[8 + 80 + 100]! ^= 4;
+  flip(bytes, (8 + 80 + 100) * 8);
   const { records, damaged, violation } = decodeRecords(bytes, STREAM);
   assert.is(violation, null);
-  assert.equal(records.map((record) => record.sequence), [1002, 1003]);
-  assert.equal(damaged.map(({ dataSet, sequence, offset }) => ({ dataSet, sequence, offset })), [{ dataSet: 7, sequence: 1001, offset: 8 }]);
+  assert.equal(
+    records.map((record) => record.sequence),
+    [1002, 1003],
+  );
+  assert.equal(
+    damaged.map(({ dataSet, sequence, offset }) => ({ dataSet, sequence, offset })),
+    [{ dataSet: 7, sequence: 1001, offset: 8 }],
+  );
   assert.is.not(damaged[0]?.expected, damaged[0]?.found);
 });
 
 test('a damaged header makes the rest unreadable, and keeps what came before', () => {
   const bytes = message(encodeWrite(ZERO), encodeSync(), encodeWrite(TRIM));
-  bytes[8 + 80 + 30]! ^= 1;
+  flip(bytes, (8 + 80 + 30) * 8);
   const decoded = decodeRecords(bytes, STREAM);
   assert.is(label(decoded), 'record-header');
-  assert.match(decoded.violation!.violation, /header-checksum at byte 88/);
+  assert.match(decoded.violation?.violation ?? '', /header-checksum at byte 88/);
   assert.is(decoded.records.length, 1);
 });
 
 test('a record of another generation or stream is refused, also when its payload is damaged (I8)', () => {
-  for (const other of [{ ...STREAM, generation: 2 }, { ...STREAM, stream: '0123456789abcdee' }, { ...STREAM, stream: '1123456789abcdef' }]) {
+  for (const other of [
+    { ...STREAM, generation: 2 },
+    { ...STREAM, stream: '0123456789abcdee' },
+    { ...STREAM, stream: '1123456789abcdef' },
+  ]) {
     const bytes = message(encodeWrite(ZERO), encodeWrite(WRITE, NUMBERS, other), encodeSync());
     const decoded = decodeRecords(bytes, STREAM);
     assert.is(label(decoded), 'foreign-stream');
-    assert.match(decoded.violation!.violation, new RegExp(`found generation ${other.generation} stream ${other.stream}, data set 7`));
+    assert.match(decoded.violation?.violation ?? '', new RegExp(`found generation ${other.generation} stream ${other.stream}, data set 7`));
     assert.is(decoded.records.length, 1);
-    bytes[bytes.length - 200]! ^= 1;
+    flip(bytes, (bytes.length - 200) * 8);
     assert.is(label(decodeRecords(bytes, STREAM)), 'foreign-stream');
   }
 });
@@ -90,11 +123,14 @@ test('a message with any one bit flipped yields no record that was not sent', ()
   const bytes = message(encodeWrite(ZERO), encodeSync());
   const sent = new Set(decodeRecords(bytes, STREAM).records.map((record) => JSON.stringify({ ...record, bytes: [...record.bytes] })));
   for (let bit = 0; bit < bytes.length * 8; bit += 1) {
-    bytes[bit >> 3]! ^= 1 << (bit & 7);
+    flip(bytes, bit);
     const { records, damaged, violation } = decodeRecords(bytes, STREAM);
     assert.ok(violation !== null || damaged.length === 1, `bit ${bit}`);
-    assert.ok(records.every((record) => sent.has(JSON.stringify({ ...record, bytes: [...record.bytes] }))), `bit ${bit}`);
-    bytes[bit >> 3]! ^= 1 << (bit & 7);
+    assert.ok(
+      records.every((record) => sent.has(JSON.stringify({ ...record, bytes: [...record.bytes] }))),
+      `bit ${bit}`,
+    );
+    flip(bytes, bit);
   }
 });
 

@@ -1,6 +1,8 @@
 /** One value of each record type and message, for golden bytes, round trips and fuzzing. */
+import { crc32 } from 'node:zlib';
 import type { RecordNumbers, RecordStream, SyncCommand, WriteCommand } from '../../src/record/contract.ts';
 import type { WireMessage } from '../../src/record/messages.ts';
+import { decodeMessage } from '../../src/record/wire.ts';
 import { encodedWriteBytes, RecordWriter, SYNC_RECORD_BYTES } from '../../src/record/record.ts';
 
 export const STREAM: RecordStream = { generation: 3, stream: '0123456789abcdef' };
@@ -11,7 +13,14 @@ export function payload(lengthBytes: number): Uint8Array {
   return Uint8Array.from({ length: lengthBytes }, (_, index) => (index * 7 + (index >> 8)) & 0xff);
 }
 
-export const WRITE: WriteCommand = { type: 'write', vlun: 2, lba: 0x1_0000_0001, lengthBytes: 512, timeUs: 1_700_000_000_123_456, payload: payload(512) };
+export const WRITE: WriteCommand = {
+  type: 'write',
+  vlun: 2,
+  lba: 0x1_0000_0001,
+  lengthBytes: 512,
+  timeUs: 1_700_000_000_123_456,
+  payload: payload(512),
+};
 export const ZERO: WriteCommand = { type: 'zero', vlun: 0, lba: 8, lengthBytes: 1 << 30, timeUs: 1, payload: null };
 export const TRIM: WriteCommand = { type: 'trim', vlun: 0xffff_fffe, lba: 0, lengthBytes: 4096, timeUs: 2, payload: null };
 export const SYNC: SyncCommand = {
@@ -46,6 +55,11 @@ export function concatenate(...parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
+/** Flip one bit in place; bit 8 is the lowest of the second byte. */
+export function flip(bytes: Uint8Array, bit: number): void {
+  bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+}
+
 export const RECORDS: Readonly<Record<string, Uint8Array>> = {
   write: encodeWrite(WRITE),
   zero: encodeWrite(ZERO),
@@ -63,7 +77,16 @@ const GENERATION = {
   firstDataSet: 0,
   firstSequence: 0,
 };
-const PROMOTION = { ...GENERATION, number: 3, id: '3333333333333333', afterDataSet: 5, afterSequence: 998, chain: SYNC.chain, firstDataSet: 7, firstSequence: 1000 };
+const PROMOTION = {
+  ...GENERATION,
+  number: 3,
+  id: '3333333333333333',
+  afterDataSet: 5,
+  afterSequence: 998,
+  chain: SYNC.chain,
+  firstDataSet: 7,
+  firstSequence: 1000,
+};
 const VOLUMES = [
   { vlun: 0, name: 'db1', sizeBytes: 1 << 30 },
   { vlun: 2, name: 'log ü', sizeBytes: 512 },
@@ -73,13 +96,16 @@ const HELD = { dataSet: 7, firstSequence: 1000, finalSequence: 1003, received: U
 const HELD_OPEN = { dataSet: 8, firstSequence: 1004, finalSequence: null, received: Uint8Array.of(0, 0x80), durable: Uint8Array.of(0, 0) };
 const GEOMETRY = { slots: 16, slotBytes: 33_554_432, capacityBytes: 33_000_000, recordsMax: 65_536 };
 
-export const MESSAGES: Readonly<Record<string, WireMessage>> = {
+export const MESSAGES = {
   records: { kind: 'records', encoded: concatenate(encodeWrite(ZERO), encodeSync()) },
   acknowledge: {
     kind: 'acknowledge',
     windowHigh: 21,
     positions: { received: 9, durable: 8, complete: 7, destaged: 5, destagedSequence: 998 },
-    ranges: [{ from: 1000, to: 1002 }, { from: 1004, to: 1004 }],
+    ranges: [
+      { from: 1000, to: 1002 },
+      { from: 1004, to: 1004 },
+    ],
   },
   'keep-alive': {
     kind: 'acknowledge',
@@ -96,31 +122,91 @@ export const MESSAGES: Readonly<Record<string, WireMessage>> = {
     kind: 'hello',
     linkKey: 4,
     facts: {
-      protocolVersion: 1, role: 'secondary', groupName: 'demo', groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb',
-      generations: [GENERATION, PROMOTION], stream: STREAM.stream, session: '5555555555555555', lastPrimarySession: SYNC.incarnation,
-      hostEpoch: 1, volumes: VOLUMES, geometry: GEOMETRY, watermark: POINT, complete: [], held: [HELD, HELD_OPEN],
+      protocolVersion: 1,
+      role: 'secondary',
+      groupName: 'demo',
+      groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb',
+      generations: [GENERATION, PROMOTION],
+      stream: STREAM.stream,
+      session: '5555555555555555',
+      lastPrimarySession: SYNC.incarnation,
+      hostEpoch: 1,
+      volumes: VOLUMES,
+      geometry: GEOMETRY,
+      watermark: POINT,
+      complete: [],
+      held: [HELD, HELD_OPEN],
     },
   },
   'hello-blank': {
     kind: 'hello',
     linkKey: 0,
     facts: {
-      protocolVersion: 1, role: 'secondary', groupName: 'demo', groupId: null, generations: [], stream: null, session: '5555555555555555',
-      lastPrimarySession: null, hostEpoch: 0, volumes: [], geometry: GEOMETRY, watermark: null, complete: [], held: [],
+      protocolVersion: 1,
+      role: 'secondary',
+      groupName: 'demo',
+      groupId: null,
+      generations: [],
+      stream: null,
+      session: '5555555555555555',
+      lastPrimarySession: null,
+      hostEpoch: 0,
+      volumes: [],
+      geometry: GEOMETRY,
+      watermark: null,
+      complete: [],
+      held: [],
     },
   },
   welcome: {
     kind: 'welcome',
     facts: {
-      protocolVersion: 1, role: 'primary', state: 'serving', groupName: 'demo', groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb',
-      generations: [GENERATION, PROMOTION], stream: STREAM.stream, session: SYNC.incarnation, sessionFirstSequence: 1000, hostEpoch: 1,
-      volumes: VOLUMES, dataSetBytesMax: 32_505_856, dataSetRecordsMax: 65_536, chains: [POINT], acknowledged: POINT,
+      protocolVersion: 1,
+      role: 'primary',
+      state: 'serving',
+      groupName: 'demo',
+      groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb',
+      generations: [GENERATION, PROMOTION],
+      stream: STREAM.stream,
+      session: SYNC.incarnation,
+      sessionFirstSequence: 1000,
+      hostEpoch: 1,
+      volumes: VOLUMES,
+      dataSetBytesMax: 32_505_856,
+      dataSetRecordsMax: 65_536,
+      chains: [POINT],
+      acknowledged: POINT,
       unacknowledged: [{ dataSet: 7, firstSequence: 1000, finalSequence: null, acknowledged: Uint8Array.of(5) }],
       head: { dataSet: 7, sequence: 1002, bytes: 4096, timeMs: 1_700_000_000_123 },
     },
   },
   ready: { kind: 'ready' },
-  refuse: { kind: 'refuse', outcome: 'refuse', label: 'other-group', sentence: 'The secondary belongs to group bbbb, this primary is group aaaa.' },
-  superseded: { kind: 'superseded', groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb', generations: [GENERATION, PROMOTION], promotedAtMs: 1_700_000_000_123 },
+  refuse: {
+    kind: 'refuse',
+    outcome: 'refuse',
+    label: 'other-group',
+    sentence: 'The secondary belongs to group bbbb, this primary is group aaaa.',
+  },
+  superseded: {
+    kind: 'superseded',
+    groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb',
+    generations: [GENERATION, PROMOTION],
+    promotedAtMs: 1_700_000_000_123,
+  },
   'superseded-acknowledged': { kind: 'supersededAcknowledged', groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb' },
-};
+} as const satisfies Readonly<Record<string, WireMessage>>;
+
+/** A message with another body under a right checksum. */
+export function forge(bytes: Uint8Array, change: (view: DataView) => void): Uint8Array {
+  const forged = bytes.slice();
+  const view = new DataView(forged.buffer);
+  change(view);
+  view.setUint32(4, crc32(forged.subarray(8), crc32(forged.subarray(0, 4))), true);
+  return forged;
+}
+
+/** What is wrong with a message, as its receiver says it. */
+export function violation(bytes: Uint8Array): string {
+  const found = decodeMessage(bytes);
+  return found.kind === 'violation' ? found.violation : `decoded as ${found.kind}`;
+}

@@ -40,7 +40,11 @@ function showHex(bytes: Uint8Array, title: string, parts: readonly GoldenPart[])
   let offset = 0;
   while (offset < bytes.length) {
     const part = parts.find((candidate) => candidate.offset === offset && candidate.size > 0);
-    const next = parts.map((candidate) => candidate.offset).filter((start) => start > offset).sort((a, b) => a - b)[0] ?? bytes.length;
+    const next =
+      parts
+        .map((candidate) => candidate.offset)
+        .filter((start) => start > offset)
+        .toSorted((a, b) => a - b)[0] ?? bytes.length;
     const end = Math.min(part === undefined ? next : offset + part.size, offset + 16, bytes.length);
     const row = [...bytes.subarray(offset, end)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
     lines.push(part === undefined ? row : `${row.padEnd(47)}  # ${offset} ${part.label}`);
