@@ -6,7 +6,12 @@ import { nearestWord } from './nearest-word.ts';
 /** Refuse an unknown command. @throws UsageError ERR_COMMAND_UNKNOWN */
 export const commandNotFound: Hook<'command_not_found'> = async ({ id, config }) => {
   const wrong = id.replaceAll(':', ' ');
-  const nearest = nearestCommand(wrong.split(' '), config.commandIDs) ?? nearestCommand(wrong.split(' '), config.topics.map((topic) => topic.name));
+  const nearest =
+    nearestCommand(wrong.split(' '), config.commandIDs) ??
+    nearestCommand(
+      wrong.split(' '),
+      config.topics.map((topic) => topic.name),
+    );
   const suggestion = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
   throw new UsageError('ERR_COMMAND_UNKNOWN', `"${wrong}" is not a command of farshore${suggestion}`, {
     hint: '"farshore --help" lists the commands',

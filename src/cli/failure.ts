@@ -21,7 +21,7 @@ const WHY: Readonly<Record<ExitCode, string>> = {
   [EXIT.failed]: 'the command did not do what it was asked to do',
   [EXIT.usage]: 'nothing was done',
   [EXIT.unreachable]: 'a host that is needed does not answer',
-  [EXIT.degraded]: "the group is behind its recovery point objective: more would be lost now than it allows",
+  [EXIT.degraded]: 'the group is behind its recovery point objective: more would be lost now than it allows',
   [EXIT.refused]: 'going on could lose or mix up data, so it was refused',
   [EXIT.corruption]: 'damaged bytes were found; none of them is used',
   [EXIT.brokenInvariant]: 'Farshore found itself in a state that must not exist; it stopped because going on could make the copy wrong',
@@ -64,7 +64,17 @@ export function isQuietExit(thrown: unknown): boolean {
 /** The failure as `--json` shows it. */
 export function failureJson(failure: Failure): { error: Record<string, unknown> } {
   const { code, message, hint, exitCode, details, causes, stack } = failure;
-  return { error: { code, message, hint: hint ?? null, exitCode, details: JSON.parse(JSON.stringify(details, bigintAsText)), causes, ...(stack === undefined ? {} : { stack }) } };
+  return {
+    error: {
+      code,
+      message,
+      hint: hint ?? null,
+      exitCode,
+      details: JSON.parse(JSON.stringify(details, bigintAsText)),
+      causes,
+      ...(stack === undefined ? {} : { stack }),
+    },
+  };
 }
 
 /** The failure as people read it. */

@@ -8,7 +8,8 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
   for (const candidate of candidates) {
     const right = candidate.toLowerCase();
     // A beginning or an ending of the word is a good guess however long the rest is: "listenAddress" for "listen".
-    const contained = wrong.length >= 3 && right.length >= 3 && (wrong.startsWith(right) || right.startsWith(wrong) || wrong.endsWith(right));
+    const contained =
+      wrong.length >= 3 && right.length >= 3 && (wrong.startsWith(right) || right.startsWith(wrong) || wrong.endsWith(right));
     const distance = contained ? 1 : editDistance(wrong, right);
     if (distance < nearestDistance) {
       nearest = candidate;

@@ -88,13 +88,22 @@ function jsonLine({ level, message, fields, time }: Line): string {
 }
 
 function textLine({ level, message, fields, time }: Line): string {
-  const shown = Object.entries(fields).map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value, plainValue)}`);
+  const shown = Object.entries(fields).map(
+    ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value, plainValue)}`,
+  );
   return `${time.toISOString().slice(11, 23)} ${level.padEnd(5)} ${message}${shown.join('')}`;
 }
 
 /** JSON has no bigint, and loses what an Error says. */
 function plainValue(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
-  if (value instanceof Error) return { ...value, name: value.name, message: value.message, cause: value.cause, stack: value.stack };
+  if (value instanceof Error)
+    return {
+      ...Object.fromEntries(Object.entries(value)),
+      name: value.name,
+      message: value.message,
+      cause: value.cause,
+      stack: value.stack,
+    };
   return value;
 }

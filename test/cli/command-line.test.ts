@@ -135,7 +135,10 @@ test('a broken invariant in a callback ends the process with 70, its stack, and 
 
 test('the thread pool has 16 threads, unless UV_THREADPOOL_SIZE says otherwise', () => {
   const probe = join(folder, 'probe.cjs');
-  writeFileSync(probe, `process.on('exit', () => require('fs').writeSync(2, 'threads ' + require('fs').readdirSync('/proc/self/task').length));`);
+  writeFileSync(
+    probe,
+    `process.on('exit', () => require('fs').writeSync(2, 'threads ' + require('fs').readdirSync('/proc/self/task').length));`,
+  );
   const threads = (environment: Record<string, string>): number =>
     Number(/threads (\d+)/.exec(node(['-r', probe, RUN, 'config', 'check', '-c', right], environment).stderr)?.[1]);
   assert.is(threads({}) - threads({ UV_THREADPOOL_SIZE: '4' }), 12);

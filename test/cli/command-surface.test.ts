@@ -31,20 +31,25 @@ for (const name of readdirSync(join(compiledRoot, 'commands'), { recursive: true
 }
 
 function surfaceOf(command: Command.Class): Record<string, unknown> {
-  const optionsOf = (options: object | undefined): Record<string, Option> => Object.fromEntries(Object.entries(options ?? {}).map(([name, option]) => [name, shape(option as Option)]));
+  const optionsOf = (options: object | undefined): Record<string, Option> =>
+    Object.fromEntries(Object.entries(options ?? {}).map(([name, option]) => [name, shape(option as Option)]));
   return { args: optionsOf(command.args), flags: optionsOf({ ...command.baseFlags, ...command.flags }), json: command.enableJsonFlag };
 }
 
 /** What scripts can depend on: not the wording of help. */
 function shape({ type, char, env, required, options, multiple, default: preset }: Option): Option {
   const all = { type, char, env, required, options, multiple, default: typeof preset === 'function' ? undefined : preset };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && value !== false)) as Option;
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && value !== false));
 }
 
 test('the surface is the one of the snapshot', () => {
   const surface = Object.fromEntries([...commands].map(([name, command]) => [name, surfaceOf(command)]));
   if (process.env['REWRITE_FIXTURES'] === '1') writeFileSync(SNAPSHOT, `${JSON.stringify(surface, null, 2)}\n`);
-  assert.equal(surface, JSON.parse(readFileSync(SNAPSHOT, 'utf8')), 'if the change is meant: REWRITE_FIXTURES=1 npm test -- command-surface');
+  assert.equal(
+    surface,
+    JSON.parse(readFileSync(SNAPSHOT, 'utf8')),
+    'if the change is meant: REWRITE_FIXTURES=1 npm test -- command-surface',
+  );
 });
 
 for (const [name, command] of commands) {
@@ -53,7 +58,8 @@ for (const [name, command] of commands) {
     assert.is(command.enableJsonFlag, true);
     assert.ok(command.summary, 'summary');
     assert.ok((command.examples ?? []).length > 0, 'examples');
-    for (const [flag, { summary, description }] of Object.entries(command.flags ?? {})) assert.ok(summary ?? description, `--${flag} is explained`);
+    for (const [flag, { summary, description }] of Object.entries(command.flags ?? {}))
+      assert.ok(summary ?? description, `--${flag} is explained`);
     for (const [arg, { description }] of Object.entries(command.args ?? {})) assert.ok(description, `${arg} is explained`);
   });
 }

@@ -5,7 +5,10 @@ import { BrokenInvariant } from '../../src/model/assert.ts';
 import { CorruptionError, EXIT, FarshoreError, RefusedError, UsageError } from '../../src/model/errors.ts';
 
 test('an operating error: what happened, because, meaning, what to try', () => {
-  const error = new RefusedError('ERR_STATE_LOCKED', 'another process uses ./primary', { hint: 'stop it first', cause: new Error('EWOULDBLOCK') });
+  const error = new RefusedError('ERR_STATE_LOCKED', 'another process uses ./primary', {
+    hint: 'stop it first',
+    cause: new Error('EWOULDBLOCK'),
+  });
   assert.is(
     failureText(describeFailure(error), false),
     'Error ERR_STATE_LOCKED: another process uses ./primary\n' +

@@ -36,7 +36,9 @@ test('json: one object a line, with the fields of the host, bigint and errors', 
 });
 
 test('text: time, level, message, fields', async () => {
-  const lines = await linesOf({ level: 'debug', format: 'text' }, (log) => log.write('warn', 'link lost', { address: '127.0.0.1:1', count: 2 }));
+  const lines = await linesOf({ level: 'debug', format: 'text' }, (log) =>
+    log.write('warn', 'link lost', { address: '127.0.0.1:1', count: 2 }),
+  );
   assert.match(lines[0] ?? '', /^\d\d:\d\d:\d\d\.\d{3} warn  link lost address=127\.0\.0\.1:1 count=2$/);
 });
 

@@ -58,7 +58,11 @@ for (const [name, expected] of Object.entries(EXPECTED)) {
   test(`case ${name}: ${expected.passed} passed, ${expected.failed} failed`, () => {
     const result = results.get(name);
     assert.ok(result);
-    assert.equal({ passed: result.passed, failed: result.failed }, { passed: expected.passed, failed: expected.failed }, result.problems.join('\n'));
+    assert.equal(
+      { passed: result.passed, failed: result.failed },
+      { passed: expected.passed, failed: expected.failed },
+      result.problems.join('\n'),
+    );
     if (expected.problem) assert.match(result.problems.join('\n'), expected.problem);
     if (expected.output) assert.match(result.output, expected.output);
   });

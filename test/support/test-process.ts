@@ -50,12 +50,16 @@ export function stopAll(): void {
 /** Run one compiled test file. Never rejects: everything that can go wrong is a problem in the result. */
 export async function runTestFile(file: string, options: TestFileOptions): Promise<FileResult> {
   const started = performance.now();
-  const child = spawn(process.execPath, ['--enable-source-maps', '--unhandled-rejections=throw', RUN_FILE, file, String(options.graceMs ?? 3000)], {
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    // A process group of its own, so that whatever a test starts can be seen, and stopped, with it.
-    detached: true,
-    env: testEnvironment(),
-  });
+  const child = spawn(
+    process.execPath,
+    ['--enable-source-maps', '--unhandled-rejections=throw', RUN_FILE, file, String(options.graceMs ?? 3000)],
+    {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      // A process group of its own, so that whatever a test starts can be seen, and stopped, with it.
+      detached: true,
+      env: testEnvironment(),
+    },
+  );
   running.add(child);
   const output = collect([child.stdout, child.stderr]);
   const reportText = collect([child.stdio[REPORT_DESCRIPTOR] as Readable]);

@@ -27,8 +27,16 @@ export async function runTestFiles(options: RunOptions): Promise<{ exitCode: 0 |
     results.push(result);
     options.print(fileLine(options.root, result));
   };
-  await inParallel(terms.filter((item) => !item.alone), options.atOnce, runOne);
-  await inParallel(terms.filter((item) => item.alone), 1, runOne);
+  await inParallel(
+    terms.filter((item) => !item.alone),
+    options.atOnce,
+    runOne,
+  );
+  await inParallel(
+    terms.filter((item) => item.alone),
+    1,
+    runOne,
+  );
   return { exitCode: printReport(options, results), results };
 }
 

@@ -55,7 +55,8 @@ export function suite<T = Context>(title = '', context?: T): Test<T> {
       register(name, handler);
     },
     skip: (name = ''): void => {
-      if (!NEEDED.test(name)) noted.problem(`"${nameOf(name)}" is skipped without a missing tool: use needsTools() of test/support/tools.ts`);
+      if (!NEEDED.test(name))
+        noted.problem(`"${nameOf(name)}" is skipped without a missing tool: use needsTools() of test/support/tools.ts`);
       noted.skipped.push(nameOf(name));
       inner.skip(name);
     },

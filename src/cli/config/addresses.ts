@@ -42,9 +42,11 @@ export function isLoopback(address: ListenAddress): boolean {
 /** Check the address of a far host, `ws://host:port` or `ws+unix:/path`, and return it normalised. @throws Error saying what is wrong */
 export function parseConnectUrl(text: string, folder: string): string {
   if (text.startsWith('ws+unix:')) return `ws+${formatAddress(parseUnixAddress(text.slice('ws+unix:'.length), folder))}`;
-  if (text.startsWith('wss://')) throw new Error(`"${text}": TLS between the hosts is not available in this version; use ws:// inside a tunnel`);
+  if (text.startsWith('wss://'))
+    throw new Error(`"${text}": TLS between the hosts is not available in this version; use ws:// inside a tunnel`);
   const match = /^ws:\/\/(\[[^\]]+\]|[^/:@?#\s]+):(\d+)\/?$/.exec(text);
-  if (match === null || !URL.canParse(text)) throw new Error(`"${text}" is not the address of a host: expected ws://host:port or ws+unix:/path`);
+  if (match === null || !URL.canParse(text))
+    throw new Error(`"${text}" is not the address of a host: expected ws://host:port or ws+unix:/path`);
   const port = Number(match[2]);
   if (port === 0) throw new Error(`"${text}" has port 0, on which nobody can listen`);
   return `ws://${match[1]}:${port}`;

@@ -1,5 +1,5 @@
 /** A config file as text, values and places: finds line and column of every key and value. Imports yaml, so import this file lazily. */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type ParsedNode } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
 import type { ErrorCode } from '../../model/errors.ts';
 
 export type Path = readonly (string | number)[];
@@ -20,7 +20,7 @@ export class ConfigDocument {
   /** The file as the operator named it. */
   readonly file: string;
   readonly #lines = new LineCounter();
-  readonly #document: Document.Parsed<ParsedNode>;
+  readonly #document: Document.Parsed;
 
   constructor(file: string, text: string) {
     this.file = file;

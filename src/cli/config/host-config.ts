@@ -3,7 +3,6 @@ import type { ListenAddress } from '../../model/addresses.ts';
 import type { LogFormat, LogLevel } from '../../status/log.ts';
 import type { VolumeConfig } from '../../volume/contract.ts';
 
-
 export interface LogConfig {
   readonly level: LogLevel;
   readonly format: LogFormat;

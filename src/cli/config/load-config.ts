@@ -96,17 +96,22 @@ function readText(path: string): string {
 
 function roleOf(document: ConfigDocument, values: unknown): 'primary' | 'secondary' {
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-    throw new ConfigError([document.mistakeAt([], values === null || values === undefined ? 'the file is empty' : 'expected a map of keys and values')]);
+    throw new ConfigError([
+      document.mistakeAt([], values === null || values === undefined ? 'the file is empty' : 'expected a map of keys and values'),
+    ]);
   }
   const role: unknown = (values as { role?: unknown }).role;
   if (role === 'primary' || role === 'secondary') return role;
   if (role === undefined) throw new ConfigError([document.mistakeAt([], 'missing key "role": expected primary or secondary')]);
   if (role === 'peer') {
-    throw new ConfigError([document.mistakeAt(['role'], 'a peer serves write-back, which is not available in this version', 'ERR_NOT_AVAILABLE')]);
+    throw new ConfigError([
+      document.mistakeAt(['role'], 'a peer serves write-back, which is not available in this version', 'ERR_NOT_AVAILABLE'),
+    ]);
   }
-  const nearest = nearestWord(String(role), ['primary', 'secondary']);
+  const wrong = typeof role === 'string' ? role : JSON.stringify(role);
+  const nearest = nearestWord(wrong, ['primary', 'secondary']);
   const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
-  throw new ConfigError([document.mistakeAt(['role'], `"role" is "${String(role)}": expected primary or secondary${hint}`)]);
+  throw new ConfigError([document.mistakeAt(['role'], `"role" is "${wrong}": expected primary or secondary${hint}`)]);
 }
 
 function logLevelOf(environment: Readonly<Record<string, string | undefined>>): LogLevel | undefined {
@@ -121,15 +126,13 @@ function logLevelOf(environment: Readonly<Record<string, string | undefined>>): 
 
 function commonConfig(parsed: PrimaryFile | SecondaryFile, file: string): CommonConfig {
   const folder = dirname(file);
-  const volumes = parsed.volumes.map(
-    (volume): VolumeConfig => ({
-      name: volume.name,
-      vlun: volume.vlun,
-      sizeBytes: volume.size,
-      path: resolve(folder, volume.path),
-      store: volume.store,
-    }),
-  );
+  const volumes = parsed.volumes.map((volume): VolumeConfig => ({
+    name: volume.name,
+    vlun: volume.vlun,
+    sizeBytes: volume.size,
+    path: resolve(folder, volume.path),
+    store: volume.store,
+  }));
   return {
     file,
     group: parsed.group,

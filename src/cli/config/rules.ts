@@ -20,14 +20,21 @@ export interface RuleContext {
 
 /** List every broken rule. */
 export function brokenRules(context: RuleContext): Mistake[] {
-  return [...listenRules(context), ...volumeRules(context), ...(context.role === 'primary' ? primaryRules(context) : secondaryRules(context))];
+  return [
+    ...listenRules(context),
+    ...volumeRules(context),
+    ...(context.role === 'primary' ? primaryRules(context) : secondaryRules(context)),
+  ];
 }
 
 function listenRules({ document, values, folder, role }: RuleContext): Mistake[] {
   const mistakes: Mistake[] = [];
   const taken = new Map<string, string>();
   const insecure = at(values, ['insecure']) === true;
-  const keys: Path[] = [['nbd', 'listen'], ['status', 'listen']];
+  const keys: Path[] = [
+    ['nbd', 'listen'],
+    ['status', 'listen'],
+  ];
   if (role === 'primary') keys.push(['replication', 'listen']);
   for (const key of keys) {
     const value = at(values, key);
@@ -38,7 +45,8 @@ function listenRules({ document, values, folder, role }: RuleContext): Mistake[]
       if (!insecure && !isLoopback(address)) mistakes.push(exposed(document, path, address));
       const name = formatAddress(address);
       const other = taken.get(name);
-      if (other !== undefined && !name.endsWith(':0')) mistakes.push(document.mistakeAt(path, `${name} is used twice: "${other}" listens there too`));
+      if (other !== undefined && !name.endsWith(':0'))
+        mistakes.push(document.mistakeAt(path, `${name} is used twice: "${other}" listens there too`));
       else taken.set(name, key.join('.'));
     }
   }
@@ -64,7 +72,13 @@ function volumeRules({ document, values, folder }: RuleContext): Mistake[] {
       const same = key === 'path' ? resolve(folder, String(value)) : value;
       const earlier = first.get(same);
       if (earlier === undefined) first.set(same, index);
-      else mistakes.push(document.mistakeAt(['volumes', index, key], `${key} ${JSON.stringify(value)} is used twice: volume ${earlier + 1} of the list has it too`));
+      else
+        mistakes.push(
+          document.mistakeAt(
+            ['volumes', index, key],
+            `${key} ${JSON.stringify(value)} is used twice: volume ${earlier + 1} of the list has it too`,
+          ),
+        );
     }
   }
   return mistakes;
@@ -75,7 +89,9 @@ function primaryRules({ document, values, standalone }: RuleContext): Mistake[] 
   const minAge = attempted(parseDurationMs, at(values, ['dataSets', 'minAge']) ?? '10ms');
   const maxAge = attempted(parseDurationMs, at(values, ['dataSets', 'maxAge']) ?? '100ms');
   if (minAge !== undefined && maxAge !== undefined && minAge > maxAge) {
-    mistakes.push(document.mistakeAt(['dataSets', 'minAge'], `minAge is ${minAge}ms and maxAge ${maxAge}ms: minAge must not be the longer one`));
+    mistakes.push(
+      document.mistakeAt(['dataSets', 'minAge'], `minAge is ${minAge}ms and maxAge ${maxAge}ms: minAge must not be the longer one`),
+    );
   }
   const maxSize = attempted(parseSizeBytes, at(values, ['dataSets', 'maxSize']) ?? '31MiB');
   const limit = attempted(parseSizeBytes, at(values, ['backlog', 'limit']) ?? '256MiB');
@@ -85,7 +101,9 @@ function primaryRules({ document, values, standalone }: RuleContext): Mistake[] 
   }
   const policy = at(values, ['backlog', 'policy']);
   if (policy === 'spill' || policy === 'track') {
-    mistakes.push(document.mistakeAt(['backlog', 'policy'], `policy ${policy} is not available in this version: use throttle`, 'ERR_NOT_AVAILABLE'));
+    mistakes.push(
+      document.mistakeAt(['backlog', 'policy'], `policy ${policy} is not available in this version: use throttle`, 'ERR_NOT_AVAILABLE'),
+    );
   }
   if (!standalone && at(values, ['replication', 'listen']) === undefined) {
     const message = 'missing key "replication.listen": the secondary dials the primary there; without it only "start --standalone" works';
@@ -100,7 +118,9 @@ function secondaryRules({ document, values }: RuleContext): Mistake[] {
     mistakes.push(document.mistakeAt(['mode'], 'write-back is not available in this version: use write-through', 'ERR_NOT_AVAILABLE'));
   }
   if (at(values, ['peer']) !== undefined) {
-    mistakes.push(document.mistakeAtKey(['peer'], 'the peer serves write-back, which is not available in this version', 'ERR_NOT_AVAILABLE'));
+    mistakes.push(
+      document.mistakeAtKey(['peer'], 'the peer serves write-back, which is not available in this version', 'ERR_NOT_AVAILABLE'),
+    );
   }
   return mistakes;
 }

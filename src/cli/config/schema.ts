@@ -95,8 +95,14 @@ const volume = z.strictObject({
 
 /** Both schemas, for config files in `folder`. */
 export function hostSchemas(folder: string) {
-  const listen = listOf(address((text) => parseListenAddress(text, folder)), LIMITS.linksMax);
-  const connect = listOf(address((text) => parseConnectUrl(text, folder)), LIMITS.linksMax);
+  const listen = listOf(
+    address((text) => parseListenAddress(text, folder)),
+    LIMITS.linksMax,
+  );
+  const connect = listOf(
+    address((text) => parseConnectUrl(text, folder)),
+    LIMITS.linksMax,
+  );
   const common = {
     group: name('the group'),
     state: path,

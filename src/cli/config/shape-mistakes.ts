@@ -55,7 +55,7 @@ function messageOfIssue(issue: z.core.$ZodIssue, path: Path, values: unknown): s
   if (value === null) return `"${name}" has no value`;
   if (issue.code === 'invalid_value') {
     const right = issue.values.map(String);
-    const nearest = nearestWord(String(value), right);
+    const nearest = nearestWord(shown(value).replaceAll('"', ''), right);
     const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
     return `"${name}" is ${shown(value)}: expected ${right.join(', ')}${hint}`;
   }
@@ -67,14 +67,20 @@ function messageOfIssue(issue: z.core.$ZodIssue, path: Path, values: unknown): s
 }
 
 function expectedName(type: string): string {
-  const names: Record<string, string> = { object: 'a map of keys and values', array: 'a list', string: 'text', boolean: 'true or false', number: 'a number' };
+  const names: Record<string, string> = {
+    object: 'a map of keys and values',
+    array: 'a list',
+    string: 'text',
+    boolean: 'true or false',
+    number: 'a number',
+  };
   return names[type] ?? type;
 }
 
 function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a map';
-  return typeof value === 'string' ? `"${value}"` : String(value);
+  if (typeof value === 'object' && value !== null) return 'a map';
+  return JSON.stringify(value) ?? 'nothing';
 }
 
 function valueAt(path: Path, values: unknown): unknown {

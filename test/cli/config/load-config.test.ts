@@ -85,7 +85,10 @@ test('the samples of primary and secondary are right', async () => {
 });
 
 test('addresses: lists, IPv6, Unix sockets', async () => {
-  const text = PRIMARY.replace('{ listen: 127.0.0.1:10809 }', '{ listen: [ "[::1]:10809", localhost:1, "unix:run/nbd.sock", 127.9.9.9:0 ] }');
+  const text = PRIMARY.replace(
+    '{ listen: 127.0.0.1:10809 }',
+    '{ listen: [ "[::1]:10809", localhost:1, "unix:run/nbd.sock", 127.9.9.9:0 ] }',
+  );
   assert.equal((await check(text)).nbd.listen, [
     { kind: 'tcp', host: '::1', port: 10809 },
     { kind: 'tcp', host: 'localhost', port: 1 },
@@ -93,7 +96,11 @@ test('addresses: lists, IPv6, Unix sockets', async () => {
     { kind: 'tcp', host: '127.9.9.9', port: 0 },
   ]);
   const far = SECONDARY.replace('"ws://127.0.0.1:10810"', '[ "ws://far.example:1/", "ws://[::1]:2", "ws+unix:link.sock" ]');
-  assert.equal(((await check(far)) as SecondaryConfig).replication.connect, ['ws://far.example:1', 'ws://[::1]:2', 'ws+unix:/etc/farshore/link.sock']);
+  assert.equal(((await check(far)) as SecondaryConfig).replication.connect, [
+    'ws://far.example:1',
+    'ws://[::1]:2',
+    'ws+unix:/etc/farshore/link.sock',
+  ]);
 });
 
 /** [what is changed, by what, what must be said]. */
@@ -127,7 +134,11 @@ const PRIMARY_MISTAKES: readonly (readonly [string, string, string | RegExp])[] 
   ['127.0.0.1:10810', '127.0.0.1:10809', '7:24: 127.0.0.1:10809 is used twice: "nbd.listen" listens there too'],
   ['replication: { listen: 127.0.0.1:10810 }\n', '', /^1:1: missing key "replication\.listen"/],
   ['replication: {', 'replication: { flush: far,', '7:23: "replication.flush" is "far": expected local, remote'],
-  ['replication: {', 'replication: { connect: "ws://h:1",', '7:16: unknown key "connect" in "replication": it belongs to a secondary, and this is a primary'],
+  [
+    'replication: {',
+    'replication: { connect: "ws://h:1",',
+    '7:16: unknown key "connect" in "replication": it belongs to a secondary, and this is a primary',
+  ],
   ['state:', 'journals: { path: x }\nstate:', '3:1: unknown key "journals": it belongs to a secondary, and this is a primary'],
   ['state:', 'dataSets: { minAge: 2s, maxAge: 1s }\nstate:', '3:21: minAge is 2000ms and maxAge 1000ms: minAge must not be the longer one'],
   ['state:', 'dataSets: { minAge: 10 }\nstate:', '3:21: "10" is not a duration: expected a number with ms, s, m, h or d'],
@@ -161,7 +172,11 @@ const SECONDARY_MISTAKES: readonly (readonly [string, string, string | RegExp])[
   ['path: ./journals', 'path: ./journals, size: 70000', /must be a multiple of 4096 bytes$/],
   ['connect:', 'links: 17, connect:', '7:23: the number of links is 17: expected a whole number from 1 to 16'],
   ['connect:', 'links: 0, connect:', /from 1 to 16$/],
-  ['connect:', 'conect:', /^7:14: missing key "replication\.connect"\|7:16: unknown key "conect" in "replication": did you mean "connect"\?$/],
+  [
+    'connect:',
+    'conect:',
+    /^7:14: missing key "replication\.connect"\|7:16: unknown key "conect" in "replication": did you mean "connect"\?$/,
+  ],
   ['ws://127.0.0.1:10810', 'http://127.0.0.1:10810', /is not the address of a host: expected ws:\/\/host:port/],
   ['ws://127.0.0.1:10810', 'ws://127.0.0.1', /is not the address of a host/],
   ['ws://127.0.0.1:10810', 'ws://127.0.0.1:99999', /is not the address of a host/],
@@ -193,7 +208,10 @@ test('volumes: a name, a VLUN number or a path used twice', async () => {
 });
 
 test('all mistakes are listed, in the order of the file', async () => {
-  const text = PRIMARY.replace('demo', 'a/b').replace('vlun: 0', 'vlun: x').replace('127.0.0.1:10809', '0.0.0.0:1').replace('listen: 127.0.0.1:10810', 'lisen: x');
+  const text = PRIMARY.replace('demo', 'a/b')
+    .replace('vlun: 0', 'vlun: x')
+    .replace('127.0.0.1:10809', '0.0.0.0:1')
+    .replace('listen: 127.0.0.1:10810', 'lisen: x');
   const lines = (await mistakesOf(text)).map((mistake) => Number(mistake.split(':')[0]));
   assert.equal(lines, [2, 5, 6, 7, 7]);
 });
@@ -207,7 +225,12 @@ test('an empty file, a list, text', async () => {
 test('aliases: one without its anchor, and those that multiply', async () => {
   assert.match((await mistakesOf(PRIMARY.replace('demo', '*nothing'))).join(), /^\d+:\d+: .*nothing/i);
   const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]'];
-  for (let level = 1; level < 9; level++) bomb.push(`b${level}: &b${level} [${Array(9).fill(level === 1 ? '*a' : `*b${level - 1}`).join()}]`);
+  for (let level = 1; level < 9; level++)
+    bomb.push(
+      `b${level}: &b${level} [${Array(9)
+        .fill(level === 1 ? '*a' : `*b${level - 1}`)
+        .join()}]`,
+    );
   assert.match((await mistakesOf(bomb.join('\n'))).join(), /alias/i);
 });
 

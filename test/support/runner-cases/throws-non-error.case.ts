@@ -2,7 +2,6 @@
 import { test } from 'uvu';
 
 test('throws a string', () => {
-  // oxlint-disable-next-line no-throw-literal -- what this case is about
   throw 'just words';
 });
 test('rejects with undefined', () => Promise.reject());
