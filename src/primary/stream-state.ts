@@ -108,6 +108,11 @@ export function removeCleanMarker(disk: Disk, stateDirectory: string): void {
   disk.syncDirectory(stateDirectory);
 }
 
+/** Undo of an init that failed. */
+export function removeStreamState(disk: Disk, stateDirectory: string): void {
+  for (const path of Object.values(paths(stateDirectory))) if (disk.exists(path)) disk.unlink(path);
+}
+
 export interface LoadedStream {
   readonly state: StreamState;
   /** Encoded records of `state.dataSets`, back to back in the order of their numbers. */

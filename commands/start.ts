@@ -1,0 +1,30 @@
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../src/cli/base-command.ts';
+import { configFlag, logLevelFlag } from '../src/cli/flags.ts';
+
+export default class Start extends BaseCommand {
+  static override summary = 'Run this host in the foreground, as its config and durable state say.';
+  static override description =
+    'A primary serves its volumes over NBD and replicates them; a secondary keeps the copy; a promoted secondary serves. SIGTERM and SIGINT stop cleanly. ' +
+    'A primary whose last stop was not clean refuses (exit code 5): its volumes may hold writes that were never sent. Then either promote the secondary, or use --standalone.';
+  static override examples = ['<%= config.bin %> start -c primary.yaml', '<%= config.bin %> start -c primary.yaml --standalone'];
+  static override flags = {
+    config: configFlag,
+    standalone: Flags.boolean({
+      summary: 'Serve without replication.',
+      description: 'Records durably from which data set on the copy is no longer followed; the secondary keeps its consistent copy and is refused until a resync.',
+    }),
+    'log-level': logLevelFlag,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Start);
+    const { loadConfig } = await import('../src/cli/config/load-config.ts');
+    const { openLog } = await import('../src/status/log.ts');
+    const { runHost } = await import('../src/cli/run-host.ts');
+    const config = await loadConfig(flags.config, { standalone: flags.standalone, logLevel: flags['log-level'] });
+    const log = await openLog({ ...config.log, fields: { role: config.role, group: config.group } });
+    await runHost(config, { log, standalone: flags.standalone });
+    await log.end();
+  }
+}
