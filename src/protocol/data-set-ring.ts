@@ -6,6 +6,7 @@ import { assert } from '../model/assert.ts';
 import type { HistoryOrigin } from '../model/handshake.ts';
 import type { DataSetId, Geometry, SequenceNumber } from '../model/ids.ts';
 import { DataSet } from './data-set.ts';
+import type { RestoredRecord } from './secondary-contract.ts';
 import { Window } from './window.ts';
 
 export class DataSetRing {
@@ -60,6 +61,18 @@ export class DataSetRing {
   settle(set: DataSet): void {
     const earlier = this.#earlierThan(set.dataSet);
     earlier?.boundByLater({ distance: set.dataSet - earlier.dataSet, firstSequence: set.firstSequence });
+  }
+
+  /**
+   * Say why a record at or below the watermark contradicts it; null when the source volumes have the record. A number that
+   * they do not have must never be acknowledged under the ID of a data set that they have.
+   */
+  judgeBelow(record: RestoredRecord): string | null {
+    const { dataSet, firstSequence } = this.#origin;
+    const isLastSync = record.type === 'sync' && record.dataSet === dataSet - 1;
+    const isKnown = record.sequence < firstSequence && record.firstSequence <= record.sequence;
+    if (isKnown && (!isLastSync || record.sequence === firstSequence - 1)) return null;
+    return `record ${record.sequence} of data set ${record.dataSet} contradicts the watermark: data set ${dataSet} begins at ${firstSequence}`;
   }
 
   /** Retire the lowest data set and move origin and window behind it. @design Fig. 9, steps 305-306 @invariant I5 */

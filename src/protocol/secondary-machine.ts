@@ -22,7 +22,6 @@ import type {
   HashChain,
   LinkId,
   ReceivedRecord,
-  RestoredDataSet,
   SecondaryCore,
   SecondaryEffect,
   SecondaryEvent,
@@ -31,6 +30,7 @@ import type {
   SecondaryPositions,
 } from './secondary-contract.ts';
 import { activityOf, completePoints, heldDataSets, positionsOf } from './secondary-report.ts';
+import { restoreDataSets } from './secondary-restore.ts';
 
 export class SecondaryMachine implements SecondaryCore {
   readonly counters = { duplicates: 0, rejects: 0, dropped: 0 };
@@ -57,8 +57,8 @@ export class SecondaryMachine implements SecondaryCore {
     this.#destageTold = origin.dataSet - 1;
     this.#destaged = origin.dataSet - 1;
     this.#watermarkTold = origin.dataSet - 1;
-    const ascending = options.restored.toSorted((left, right) => left.dataSet - right.dataSet);
-    for (const restored of ascending) this.#restore(restored);
+    const contradiction = restoreDataSets({ ring: this.#ring, restored: options.restored, gathered: this.#acknowledged });
+    if (contradiction !== null) this.#fail('ERR_SYNC_CONTRADICTION', contradiction);
     // What is restored is not acknowledged again: the handshake tells the primary what is held.
     this.#acknowledged.clear();
   }
@@ -183,20 +183,8 @@ export class SecondaryMachine implements SecondaryCore {
 
   /** Acknowledge and drop a record at or below the watermark: the source volumes have it. @invariant I6, I7 */
   #drop(link: LinkId, record: ReceivedRecord): void {
-    const { dataSet, firstSequence } = this.#ring.origin;
-    const isLastSync = record.type === 'sync' && record.dataSet === dataSet - 1;
-    // A number that is not in the source volumes must not be acknowledged under the ID of a data set that is.
-    if (
-      record.sequence >= firstSequence ||
-      record.firstSequence > record.sequence ||
-      (isLastSync && record.sequence !== firstSequence - 1)
-    ) {
-      this.#closeLink(
-        link,
-        `record ${record.sequence} of data set ${record.dataSet} contradicts the watermark: data set ${dataSet} begins at ${firstSequence}`,
-      );
-      return;
-    }
+    const violation = this.#ring.judgeBelow(record);
+    if (violation !== null) return this.#closeLink(link, violation);
     this.counters.dropped += 1;
     this.#acknowledged.add(record.sequence);
   }
@@ -296,29 +284,5 @@ export class SecondaryMachine implements SecondaryCore {
       this.#effects.push({ effect: 'announceWindow' });
     }
     this.#windowMoved = false;
-  }
-
-  /** Rebuild one data set from its journal; contradictions fail the machine, and `resume` says so. */
-  #restore(restored: RestoredDataSet): void {
-    if (this.#isFailed) return;
-    const { dataSet, firstSequence } = restored;
-    if (this.#ring.window.placeOf(dataSet) !== 'inside') {
-      this.#fail(
-        'ERR_SYNC_CONTRADICTION',
-        `restored data set ${dataSet} is outside the window ${this.#ring.window.lowest} to ${this.#ring.window.highest}`,
-      );
-      return;
-    }
-    const set = this.#ring.open(dataSet, firstSequence);
-    if (typeof set === 'string') return this.#fail('ERR_SYNC_CONTRADICTION', `restored: ${set}`);
-    this.#ring.settle(set);
-    for (const record of restored.records) {
-      const violation = set.judge(record);
-      if (violation !== null) return this.#fail('ERR_SYNC_CONTRADICTION', `restored: ${violation}`);
-      assert(!set.received.has(record.sequence - firstSequence), 'a journal holds each record once');
-      set.accept(record);
-    }
-    set.markDurable(set.received.count, this.#acknowledged);
-    set.flagDurable = restored.completeFlag;
   }
 }

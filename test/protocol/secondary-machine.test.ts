@@ -283,6 +283,24 @@ test('restored journals that contradict one another fail the machine', () => {
   assert.match(failure.message, /restored: data set 1 begins at 141/);
 });
 
+test('restored data sets outside the window, or twice, fail the machine', () => {
+  const { origin, dataSets } = figure3History();
+  const restored = dataSets.map((set) => ({
+    dataSet: set.dataSet,
+    firstSequence: set.firstSequence,
+    completeFlag: false,
+    records: set.records,
+  }));
+  const failureOf = (slots: number, sets: typeof restored): string => {
+    const machine = new SecondaryMachine({ geometry: makeGeometry({ slots }), origin, restored: sets, hashChain: hashChainForTest });
+    const [failure] = machine.resume();
+    return failure?.effect === 'fail' ? failure.message : 'no failure';
+  };
+  assert.is(failureOf(4, restored), 'no failure');
+  assert.match(failureOf(2, restored), /data set 2 is outside the window 0 to 1/);
+  assert.match(failureOf(4, [...restored.slice(0, 2), ...restored.slice(1, 2)]), /two journals hold data set 1/);
+});
+
 test('I3: a restored flag behind an incomplete data set fails the machine, it is not skipped', () => {
   const { origin, dataSets } = figure3History();
   const restored = [{ dataSet: 1, firstSequence: 141, completeFlag: true, records: dataSets[1]?.records ?? [] }];
