@@ -50,7 +50,9 @@ export function decide<I extends Inputs, Result>(table: DecisionTable<I, Result>
 
 /** Show a tuple as `input=value` pairs, for messages and --trace. */
 export function describeTuple(tuple: Readonly<Record<string, string>>): string {
-  return Object.entries(tuple).map(([name, value]) => `${name}=${value}`).join(' ');
+  return Object.entries(tuple)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
 }
 
 /** Try every combination of the inputs against every row: the proof that a table is total and free of contradictions. */

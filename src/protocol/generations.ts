@@ -31,8 +31,13 @@ export function firstFork(a: readonly Generation[], b: readonly Generation[]): {
 
 function sameGeneration(a: Generation, b: Generation): boolean {
   return (
-    a.number === b.number && a.id === b.id && a.afterDataSet === b.afterDataSet && a.afterSequence === b.afterSequence &&
-    a.chain === b.chain && a.firstDataSet === b.firstDataSet && a.firstSequence === b.firstSequence
+    a.number === b.number &&
+    a.id === b.id &&
+    a.afterDataSet === b.afterDataSet &&
+    a.afterSequence === b.afterSequence &&
+    a.chain === b.chain &&
+    a.firstDataSet === b.firstDataSet &&
+    a.firstSequence === b.firstSequence
   );
 }
 
@@ -53,9 +58,13 @@ export function appendGeneration(
   const last = generations.at(-1);
   assert(last !== undefined, 'a promotion needs the generations of its group');
   if (generations.length >= LIMITS.generationsMax) {
-    throw new RefusedError('ERR_GENERATIONS_FULL', `this group was promoted ${generations.length - 1} times, the most that a host keeps is ${LIMITS.generationsMax} generations`, {
-      hint: 'make a new group from this copy',
-    });
+    throw new RefusedError(
+      'ERR_GENERATIONS_FULL',
+      `this group was promoted ${generations.length - 1} times, the most that a host keeps is ${LIMITS.generationsMax} generations`,
+      {
+        hint: 'make a new group from this copy',
+      },
+    );
   }
   const { id, kept, seen } = options;
   const after = kept ?? pointBefore(last);
@@ -95,13 +104,16 @@ export function validateGenerations(generations: readonly Generation[]): string 
 function validateGeneration(generation: Generation, previous: Generation | null): string | null {
   const { number, afterDataSet, afterSequence, firstDataSet, firstSequence } = generation;
   const numbers = [number, firstDataSet, firstSequence, afterDataSet ?? 0, afterSequence ?? 0];
-  if (!numbers.every((value) => Number.isSafeInteger(value) && value >= 0)) return `generation ${number} has a number that is not a whole one`;
+  if (!numbers.every((value) => Number.isSafeInteger(value) && value >= 0))
+    return `generation ${number} has a number that is not a whole one`;
   if ((afterDataSet === null) !== (afterSequence === null)) return `generation ${number} names half a point of the history`;
-  if (firstDataSet <= (afterDataSet ?? -1) || firstSequence <= (afterSequence ?? -1)) return `generation ${number} begins before the end of what it follows`;
+  if (firstDataSet <= (afterDataSet ?? -1) || firstSequence <= (afterSequence ?? -1))
+    return `generation ${number} begins before the end of what it follows`;
   if (previous === null) return afterDataSet === null ? null : `the first generation, ${number}, follows data set ${afterDataSet}`;
   if (number !== previous.number + 1) return `generation ${number} follows generation ${previous.number}`;
   if (firstDataSet < previous.firstDataSet || firstSequence < previous.firstSequence) return `the numbers of generation ${number} go back`;
-  if ((afterDataSet ?? -1) < (previous.afterDataSet ?? -1)) return `generation ${number} follows data set ${afterDataSet}, which is before generation ${previous.number}`;
+  if ((afterDataSet ?? -1) < (previous.afterDataSet ?? -1))
+    return `generation ${number} follows data set ${afterDataSet}, which is before generation ${previous.number}`;
   return null;
 }
 

@@ -175,10 +175,12 @@ export function findGeometryMisfit(question: Pick<HandshakeQuestion, 'primary' |
   if (capacityBytes < recordBytes) {
     return `a journal slot takes ${formatBytes(capacityBytes)} of records, but one record of this primary may have ${formatBytes(recordBytes)}`;
   }
-  if (Math.min(recordsMax, primary.dataSetRecordsMax) < RECORDS_MIN) return `a data set of ${Math.min(recordsMax, primary.dataSetRecordsMax)} records has no room for a write and a sync`;
+  if (Math.min(recordsMax, primary.dataSetRecordsMax) < RECORDS_MIN)
+    return `a data set of ${Math.min(recordsMax, primary.dataSetRecordsMax)} records has no room for a write and a sync`;
   for (const set of primary.unacknowledged) {
     const records = (set.finalSequence ?? primary.head.sequence + 1) - set.firstSequence + 1;
-    if (records > recordsMax) return `data set ${set.dataSet}, which the primary keeps, has ${records} records, but a journal slot takes ${recordsMax}`;
+    if (records > recordsMax)
+      return `data set ${set.dataSet}, which the primary keeps, has ${records} records, but a journal slot takes ${recordsMax}`;
   }
   if ((largestKeptBytes ?? 0) <= capacityBytes) return null;
   return `a data set that the primary keeps has ${formatBytes(largestKeptBytes ?? 0)}, but a journal slot takes ${formatBytes(capacityBytes)}`;
@@ -187,7 +189,8 @@ export function findGeometryMisfit(question: Pick<HandshakeQuestion, 'primary' |
 /** Find out why a blank secondary cannot begin with what the primary still keeps (until initial sync exists). */
 export function findReleasedBeginning(primary: PrimaryFacts): string | null {
   const first = primary.generations[0];
-  if (first === undefined || primary.generations.length > 1) return `the group is in generation ${primary.generations.at(-1)?.number ?? 'unknown'}`;
+  if (first === undefined || primary.generations.length > 1)
+    return `the group is in generation ${primary.generations.at(-1)?.number ?? 'unknown'}`;
   if (primary.acknowledged !== null) return `everything through data set ${primary.acknowledged.dataSet} was acknowledged and released`;
   const touched = primary.unacknowledged.find((set) => highestBit(set.acknowledged) >= 0);
   if (touched !== undefined) return `commands of data set ${touched.dataSet} were already acknowledged by another copy`;

@@ -45,10 +45,12 @@ export function findAhead(primary: PrimaryFacts, secondary: SecondaryFacts): str
     return `the copy holds data set ${newest.dataSet} complete, but the primary has closed none from ${head.dataSet} on`;
   }
   const highest = highestNumber(secondary);
-  if (highest > head.sequence) return `the copy holds number ${highest}, but the newest number that the primary has given is ${head.sequence}`;
+  if (highest > head.sequence)
+    return `the copy holds number ${highest}, but the newest number that the primary has given is ${head.sequence}`;
   for (const held of secondary.held) {
     const open = held.dataSet > head.dataSet || (held.dataSet === head.dataSet && held.finalSequence !== null);
-    if (open && highestOf(held) >= 0) return `the copy holds commands of data set ${held.dataSet} that the primary, which is at data set ${head.dataSet}, has not given`;
+    if (open && highestOf(held) >= 0)
+      return `the copy holds commands of data set ${held.dataSet} that the primary, which is at data set ${head.dataSet}, has not given`;
   }
   return null;
 }
@@ -65,7 +67,8 @@ export type ChainVerdict = { readonly verdict: 'equal' | 'unknown' } | { readonl
 /** Compare the chains at the secondary's newest complete data set. */
 export function compareChains(primary: PrimaryFacts, secondary: SecondaryFacts): ChainVerdict {
   const newest = newestPoint(secondary);
-  if (newest === null) return { verdict: primary.acknowledged === null && generationStart(primary.generations) === null ? 'equal' : 'unknown' };
+  if (newest === null)
+    return { verdict: primary.acknowledged === null && generationStart(primary.generations) === null ? 'equal' : 'unknown' };
   const points = [...primary.chains, primary.acknowledged, ...primary.generations.map(pointBefore)];
   const expected = points.find((point) => point?.dataSet === newest.dataSet);
   if (expected === undefined || expected === null) return { verdict: 'unknown' };
@@ -86,10 +89,15 @@ export function findMissing(primary: PrimaryFacts, secondary: SecondaryFacts): S
 }
 
 /** Find the first number of after + 1 .. through that no held data set has durable; numbers that no generation gave are skipped. */
-function findHole(generations: readonly Generation[], held: readonly HeldDataSet[], range: { after: number; through: number }): SequenceNumber | null {
+function findHole(
+  generations: readonly Generation[],
+  held: readonly HeldDataSet[],
+  range: { after: number; through: number },
+): SequenceNumber | null {
   let next = skipUngiven(generations, range.after + 1);
   for (const set of held) {
-    while (next <= range.through && next >= set.firstSequence && bitAt(set.durable, next - set.firstSequence)) next = skipUngiven(generations, next + 1);
+    while (next <= range.through && next >= set.firstSequence && bitAt(set.durable, next - set.firstSequence))
+      next = skipUngiven(generations, next + 1);
   }
   return next <= range.through ? next : null;
 }

@@ -8,7 +8,8 @@ import { newestPoint } from './handshake-history.ts';
 
 type Sentence = (question: HandshakeQuestion, findings: HandshakeFindings) => string;
 
-const RESYNC = 'A resync is needed: until it exists, serve the copy with "farshore promote", or initialise the secondary again together with a new group';
+const RESYNC =
+  'A resync is needed: until it exists, serve the copy with "farshore promote", or initialise the secondary again together with a new group';
 const KEEP = 'Nothing was changed on either side';
 
 /** Sentences by label of the table's rows; a test holds that none is missing. */
@@ -16,7 +17,7 @@ export const HANDSHAKE_SENTENCES: Readonly<Record<string, Sentence>> = {
   'other version': ({ primary, secondary }) =>
     `the primary speaks protocol version ${primary.protocolVersion} and the secondary version ${secondary.protocolVersion}; this Farshore speaks ${PROTOCOL_VERSION}, so the hosts would misread each other. Install the same release on both`,
   'wrong roles': ({ primary, secondary }) =>
-    `a ${String(secondary.role)} has connected to a ${String(primary.role)}; only a secondary replicates from a primary. Check replication.connect in the config of the host that dials`,
+    `a ${secondary.role} has connected to a ${primary.role}; only a secondary replicates from a primary. Check replication.connect in the config of the host that dials`,
   'contradictory facts': (_, { unsound }) =>
     `the hosts cannot be compared: ${unsound ?? 'unknown'}. A host that contradicts itself is damaged or altered by hand, and is not believed. ${KEEP}; look at that host's state folder`,
   'other group': ({ primary, secondary }) =>
@@ -62,11 +63,13 @@ export const HANDSHAKE_SENTENCES: Readonly<Record<string, Sentence>> = {
     judge === 'primary'
       ? `the primary "${primary.groupName}" has live links with another session of a secondary; two at once would both acknowledge. If that host is gone its links end by themselves; stop it if there are two`
       : `the secondary "${secondary.groupName}" has live links with another session of a primary; two at once would both be obeyed. If that primary is gone its links end by themselves; check replication.connect if there are two`,
-  'primary is stopping': ({ primary }) => `the primary "${primary.groupName}" is stopping and takes no new links. Nothing is lost: it continues the stream at its next start`,
+  'primary is stopping': ({ primary }) =>
+    `the primary "${primary.groupName}" is stopping and takes no new links. Nothing is lost: it continues the stream at its next start`,
   'further link': ({ primary }) => `a further link of sessions that agreed before, group "${primary.groupName}"`,
   'same history': ({ primary, secondary }) =>
     `both hosts share the history of group "${primary.groupName}" through data set ${newestPoint(secondary)?.dataSet ?? 'none yet'}; the stream goes on at generation ${numberOf(primary)}`,
-  'first contact': ({ primary }) => `the blank secondary joins group "${primary.groupName}", of which the primary holds everything from the first write on`,
+  'first contact': ({ primary }) =>
+    `the blank secondary joins group "${primary.groupName}", of which the primary holds everything from the first write on`,
 };
 
 /** Say what a row of the table means for these two hosts. */

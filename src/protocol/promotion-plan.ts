@@ -13,7 +13,7 @@ import { formatBytes, formatSeconds } from '../model/units.ts';
 import { appendGeneration } from './generations.ts';
 import { bitAt, highestBit } from './handshake-history.ts';
 import { rangesOf } from './recovery-summary.ts';
-import type { RecoveryPlan } from './recovery-plan.ts';
+import type { RecoveryPlan } from './recovery-decision.ts';
 
 /** A data set above the watermark, as machine or recovery know it. */
 export interface PromotionDataSet {
@@ -106,14 +106,29 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
   const generations = appendGeneration(facts.generations, { id: facts.generationId, kept: keep, seen: highestSeen(facts) });
   const generation = generations.at(-1) as Generation;
   const loss = lossOf(facts, discard);
-  const plan = { keep, destage: facts.complete.map((point) => point.dataSet), discard, loss, generation, generations, steps: PROMOTION_STEPS };
+  const plan = {
+    keep,
+    destage: facts.complete.map((point) => point.dataSet),
+    discard,
+    loss,
+    generation,
+    generations,
+    steps: PROMOTION_STEPS,
+  };
   return { ...plan, lines: describePromotion(plan, facts) };
 }
 
 function discardOf(set: PromotionDataSet): DiscardedDataSet {
   const { dataSet, records, bytes, firstSequence, finalSequence, highestSequence } = set;
   const missing = (finalSequence ?? highestSequence + 1) - firstSequence + 1 - records;
-  return { dataSet, records, bytes, missing, missingAtLeast: finalSequence === null, reason: missing === 0 ? 'complete behind a gap' : 'partial' };
+  return {
+    dataSet,
+    records,
+    bytes,
+    missing,
+    missingAtLeast: finalSequence === null,
+    reason: missing === 0 ? 'complete behind a gap' : 'partial',
+  };
 }
 
 /** Nothing that was ever heard of may be numbered again, not even what the primary only announced. */
@@ -130,7 +145,9 @@ function highestSeen({ held, knownHead, complete, watermark, origin }: Promotion
 /** The last number that is kept; where a generation began after the watermark, the numbers between do not count as lost. */
 function keptThrough({ complete, origin }: PromotionFacts): { dataSet: DataSetId; sequence: SequenceNumber } {
   const last = complete.at(-1);
-  return last === undefined ? { dataSet: origin.dataSet - 1, sequence: origin.firstSequence - 1 } : { dataSet: last.dataSet, sequence: last.finalSequence };
+  return last === undefined
+    ? { dataSet: origin.dataSet - 1, sequence: origin.firstSequence - 1 }
+    : { dataSet: last.dataSet, sequence: last.finalSequence };
 }
 
 function lossOf(facts: PromotionFacts, discard: readonly DiscardedDataSet[]): KnownLoss {
@@ -140,7 +157,13 @@ function lossOf(facts: PromotionFacts, discard: readonly DiscardedDataSet[]): Kn
   const highest = seen.reduce((max, set) => Math.max(max, set.highestSequence), keptSequence);
   const discardedBytes = discard.reduce((sum, set) => sum + set.bytes, 0);
   if (knownHead === null) {
-    return { dataSets: (seen.at(-1)?.dataSet ?? keptDataSet) - keptDataSet, records: highest - keptSequence, bytes: discardedBytes, seconds: null, headAgeSeconds: null };
+    return {
+      dataSets: (seen.at(-1)?.dataSet ?? keptDataSet) - keptDataSet,
+      records: highest - keptSequence,
+      bytes: discardedBytes,
+      seconds: null,
+      headAgeSeconds: null,
+    };
   }
   const { head, receivedAtMs } = knownHead;
   const lost = Math.max(head.sequence, highest) - keptSequence;
@@ -158,14 +181,16 @@ function lossOf(facts: PromotionFacts, discard: readonly DiscardedDataSet[]): Kn
 
 /** Whether a number of the head's data set is known to exist: one was received, or the set before ends below the head's number. */
 function headIsOpen({ held, complete, watermark }: PromotionFacts, head: Head): boolean {
-  const before = [...complete, watermark].find((point) => point?.dataSet === head.dataSet - 1)?.finalSequence ?? held.find((set) => set.dataSet === head.dataSet - 1)?.finalSequence;
-  return held.some((set) => set.dataSet >= head.dataSet) || (before != null && head.sequence > before);
+  const before = [...complete, ...held, watermark].find((set) => set?.dataSet === head.dataSet - 1)?.finalSequence ?? null;
+  return held.some((set) => set.dataSet >= head.dataSet) || (before !== null && head.sequence > before);
 }
 
 function describePromotion(plan: Omit<PromotionPlan, 'lines'>, facts: PromotionFacts): string[] {
   const { keep, destage, discard, loss, generation } = plan;
   const lines = [
-    keep === null ? 'keeps the volumes as they were initialised: no data set was ever complete' : `keeps everything through data set ${keep.dataSet} (number ${keep.finalSequence})`,
+    keep === null
+      ? 'keeps the volumes as they were initialised: no data set was ever complete'
+      : `keeps everything through data set ${keep.dataSet} (number ${keep.finalSequence})`,
   ];
   if (facts.keptTimeMs !== null) lines.push(`last write kept: ${new Date(facts.keptTimeMs).toISOString()} by the primary's clock`);
   if (destage.length > 0) lines.push(`destages ${destage.length} complete data sets first (${rangesOf(destage)})`);
@@ -180,7 +205,10 @@ function describePromotion(plan: Omit<PromotionPlan, 'lines'>, facts: PromotionF
 
 function describeLoss(loss: KnownLoss): string {
   const sum = `at least ${loss.dataSets} data sets, ${loss.records} commands, ${formatBytes(loss.bytes)}${loss.seconds === null ? '' : `, ${formatSeconds(loss.seconds)}`} of the primary's writes`;
-  if (loss.headAgeSeconds === null) return loss.records === 0 ? 'no head of the primary is known: how much is lost is unknown' : `loses ${sum}; no head of the primary is known`;
+  if (loss.headAgeSeconds === null)
+    return loss.records === 0
+      ? 'no head of the primary is known: how much is lost is unknown'
+      : `loses ${sum}; no head of the primary is known`;
   const age = `the last word of the primary is ${formatSeconds(loss.headAgeSeconds)} old, and later writes are unknown`;
   return loss.records === 0 ? `loses nothing that is known; ${age}` : `loses ${sum}; ${age}`;
 }
@@ -241,6 +269,13 @@ export function promotionOfHeld(held: readonly HeldDataSet[], bytesOf: (dataSet:
     let records = 0;
     for (let index = highestBit(set.durable); index >= 0; index -= 1) if (bitAt(set.durable, index)) records += 1;
     const { dataSet, firstSequence, finalSequence } = set;
-    return { dataSet, firstSequence, finalSequence, highestSequence: Math.max(firstSequence + highestBit(set.received), finalSequence ?? -1), records, bytes: bytesOf(dataSet) };
+    return {
+      dataSet,
+      firstSequence,
+      finalSequence,
+      highestSequence: Math.max(firstSequence + highestBit(set.received), finalSequence ?? -1),
+      records,
+      bytes: bytesOf(dataSet),
+    };
   });
 }

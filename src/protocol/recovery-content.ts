@@ -38,7 +38,11 @@ export function isOwnStream(identity: RecoveryIdentity, found: { generation: num
 }
 
 /** The data sets above the watermark that header, first record and complete flag name. */
-export function namesAbove(journal: JournalFacts, facts: RecoveryFacts, origin: HistoryOrigin): { header: DataSetId | null; record: DataSetId | null; mark: DataSetId | null } {
+export function namesAbove(
+  journal: JournalFacts,
+  facts: RecoveryFacts,
+  origin: HistoryOrigin,
+): { header: DataSetId | null; record: DataSetId | null; mark: DataSetId | null } {
   const { identity } = facts;
   const { header, completeMark } = journal;
   const first = journal.records.find((record) => record.type !== 'pad');
@@ -98,10 +102,15 @@ export function judgeContent(question: ContentQuestion): ActiveContent {
   const highest = records.reduce((max, record) => Math.max(max, record.sequence), firstSequence - 1);
   const finalSequence = closing?.sequence ?? null;
   const whole = finalSequence !== null && records.length === finalSequence - firstSequence + 1;
-  const before = active.dataSet === origin.dataSet ? { final: origin.firstSequence - 1, chain: origin.chain } : { final: previous?.finalSequence ?? null, chain: previous?.chain ?? null };
+  const before =
+    active.dataSet === origin.dataSet
+      ? { final: origin.firstSequence - 1, chain: origin.chain }
+      : { final: previous?.finalSequence ?? null, chain: previous?.chain ?? null };
   const contradiction =
     findBoundsContradiction(question, { finalSequence, highest, finalBefore: before.final }) ??
-    (whole && closing?.sync != null ? findChainContradiction(question, { chainBefore: before.chain, sync: closing.sync, finalSequence }) : null);
+    (whole && closing?.sync != null
+      ? findChainContradiction(question, { chainBefore: before.chain, sync: closing.sync, finalSequence })
+      : null);
   return {
     content: contradiction !== null ? 'contradictory' : whole ? 'complete' : 'partial',
     finalSequence,
@@ -111,31 +120,48 @@ export function judgeContent(question: ContentQuestion): ActiveContent {
   };
 }
 
-function findBoundsContradiction(question: ContentQuestion, found: { finalSequence: number | null; highest: number; finalBefore: number | null }): string | null {
+function findBoundsContradiction(
+  question: ContentQuestion,
+  found: { finalSequence: number | null; highest: number; finalBefore: number | null },
+): string | null {
   const { active, origin, recordsMax } = question;
   const firstSequence = active.firstSequence ?? 0;
   if (active.repeated !== null) return `number ${active.repeated} stands there twice with different contents`;
-  if (found.finalBefore !== null && firstSequence !== found.finalBefore + 1) return `it begins at number ${firstSequence}, expected ${found.finalBefore + 1}`;
+  if (found.finalBefore !== null && firstSequence !== found.finalBefore + 1)
+    return `it begins at number ${firstSequence}, expected ${found.finalBefore + 1}`;
   if (firstSequence < origin.firstSequence) return `it begins at number ${firstSequence}, which is before ${origin.firstSequence}`;
   for (const record of active.records) {
-    if (record.firstSequence !== firstSequence) return `the record at byte ${record.offset} says that it begins at number ${record.firstSequence}, expected ${firstSequence}`;
+    if (record.firstSequence !== firstSequence)
+      return `the record at byte ${record.offset} says that it begins at number ${record.firstSequence}, expected ${firstSequence}`;
     if (record.sequence < firstSequence || record.sequence >= firstSequence + recordsMax) {
       return `the record at byte ${record.offset} has number ${record.sequence}, expected ${firstSequence} to ${firstSequence + recordsMax - 1}`;
     }
   }
-  if (found.finalSequence !== null && found.highest > found.finalSequence) return `it holds number ${found.highest}, but its sync command ends it at ${found.finalSequence}`;
+  if (found.finalSequence !== null && found.highest > found.finalSequence)
+    return `it holds number ${found.highest}, but its sync command ends it at ${found.finalSequence}`;
   return null;
 }
 
-function findChainContradiction(question: ContentQuestion, found: { chainBefore: Chain | null; sync: SyncContent; finalSequence: SequenceNumber }): string | null {
+function findChainContradiction(
+  question: ContentQuestion,
+  found: { chainBefore: Chain | null; sync: SyncContent; finalSequence: SequenceNumber },
+): string | null {
   const { active, hashChain } = question;
   const { chainBefore, sync, finalSequence } = found;
   const mark = active.journal.completeMark;
-  if (mark.verdict === 'set' && mark.point.dataSet === active.dataSet && (mark.point.finalSequence !== finalSequence || mark.point.chain !== sync.chain)) {
+  if (
+    mark.verdict === 'set' &&
+    mark.point.dataSet === active.dataSet &&
+    (mark.point.finalSequence !== finalSequence || mark.point.chain !== sync.chain)
+  ) {
     return `its complete flag names number ${mark.point.finalSequence} and chain ${mark.point.chain}, its sync command ${finalSequence} and ${sync.chain}`;
   }
   if (chainBefore === null) return null;
   const writes = active.records.filter((record) => record.type !== 'sync').sort((a, b) => a.sequence - b.sequence);
-  const computed = hashChain(chainBefore, Uint32Array.from(writes, (record) => record.headerChecksum), sync.incarnation);
+  const computed = hashChain(
+    chainBefore,
+    Uint32Array.from(writes, (record) => record.headerChecksum),
+    sync.incarnation,
+  );
   return computed === sync.chain ? null : `its chain is ${computed}, its sync command says ${sync.chain}`;
 }

@@ -8,7 +8,17 @@ import type { Tuple } from './decision-table.ts';
 import type { HashChain, SyncContent } from './secondary-contract.ts';
 
 export type HeaderFacts =
-  | { readonly verdict: 'readable'; readonly groupId: GroupId; readonly generation: number; readonly stream: StreamId; readonly slot: number; readonly slots: number; readonly slotBytes: number; /** null: the slot is free. */ readonly dataSet: DataSetId | null; readonly firstSequence: SequenceNumber | null }
+  | {
+      readonly verdict: 'readable';
+      readonly groupId: GroupId;
+      readonly generation: number;
+      readonly stream: StreamId;
+      readonly slot: number;
+      readonly slots: number;
+      readonly slotBytes: number;
+      /** null: the slot is free. */ readonly dataSet: DataSetId | null;
+      readonly firstSequence: SequenceNumber | null;
+    }
   | { readonly verdict: 'later-version'; readonly version: number }
   | { readonly verdict: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string };
 
@@ -68,8 +78,17 @@ export interface RecoveryFacts {
 /** First table: does this journal hold a data set above the watermark? */
 export const OWNER_INPUTS = {
   header: [
-    'above', 'retired', 'free', 'later-version', 'foreign-group', 'foreign-geometry-above', 'foreign-geometry-retired',
-    'older-stream-above', 'older-stream-retired', 'unknown-stream', 'unreadable',
+    'above',
+    'retired',
+    'free',
+    'later-version',
+    'foreign-group',
+    'foreign-geometry-above',
+    'foreign-geometry-retired',
+    'older-stream-above',
+    'older-stream-retired',
+    'unknown-stream',
+    'unreadable',
   ],
   /** Of which data set the first record is: that alone tells, because every acknowledged record has all earlier bytes durable. */
   firstRecord: ['none', 'stale', 'retired', 'above'],

@@ -12,78 +12,18 @@
  * @invariant I1, I3, I4
  */
 import { RefusedError } from '../model/errors.ts';
-import type { ErrorCode } from '../model/errors.ts';
 import type { HistoryOrigin } from '../model/handshake.ts';
-import type { Chain, DataSetId, HistoryPoint, SequenceNumber } from '../model/ids.ts';
+import type { DataSetId } from '../model/ids.ts';
 import { decide, describeTuple } from './decision-table.ts';
 import { gatherActive, isOwnStream, judgeContent, namesAbove } from './recovery-content.ts';
 import type { ActiveContent, ActiveJournal } from './recovery-content.ts';
 import type { FateTuple, JournalFacts, OwnerTuple, RecordFacts, RecoveryFacts } from './recovery-facts.ts';
 import { FATE_TABLE, OWNER_TABLE } from './recovery-tables.ts';
-import type { RecoveryAction } from './recovery-tables.ts';
+import type { HeldInJournal, JournalDecision, RecoveryAction, RecoveryPlan, SlotToKeep } from './recovery-decision.ts';
 import type { RestoredDataSet, RestoredRecord } from './secondary-contract.ts';
 import { describePlan } from './recovery-summary.ts';
 
-export interface JournalDecision {
-  readonly slot: number;
-  readonly path: string;
-  /** The data set that the decision is about: above the watermark, else the header's; null for a free or unreadable slot. */
-  readonly dataSet: DataSetId | null;
-  /** The row of the table. */
-  readonly label: string;
-  readonly action: RecoveryAction;
-  /** Null unless the action is `refuse`. */
-  readonly code: ErrorCode | null;
-  /** Why, with what was found. */
-  readonly reason: string;
-  /** The inputs of the table as text, for the log. */
-  readonly inputs: string;
-  /** Null unless it is about a data set above the watermark. */
-  readonly held: HeldInJournal | null;
-}
-
-/** What a journal holds of a data set above the watermark. */
-export interface HeldInJournal {
-  readonly firstSequence: SequenceNumber;
-  /** Null as long as no sync command was read; so is `chain`. */
-  readonly finalSequence: SequenceNumber | null;
-  readonly chain: Chain | null;
-  readonly highestSequence: SequenceNumber;
-  readonly records: number;
-  readonly bytes: number;
-  /** Numbers that are not there; a lower bound as long as no sync command was read. */
-  readonly missing: number;
-}
-
-/** The bytes of a slot that recovery keeps: a header for this data set, this many records, and nothing behind `endOffset`. */
-export interface SlotToKeep {
-  readonly slot: number;
-  readonly dataSet: DataSetId;
-  readonly firstSequence: SequenceNumber;
-  readonly records: number;
-  /** Byte after the last record; null when there is none. */
-  readonly endOffset: number | null;
-  /** The header on the disk is older or unreadable: a new one has to be written with the rest. */
-  readonly headerIsOld: boolean;
-}
-
-export interface RecoveryPlan {
-  readonly outcome: 'recover' | 'refuse';
-  /** One decision for each journal, in the order of the slots. */
-  readonly journals: readonly JournalDecision[];
-  /** What the secondary machine begins with, ascending. */
-  readonly restored: readonly RestoredDataSet[];
-  /** Slots whose bytes must be made durable before anything is told of them. */
-  readonly makeDurable: readonly SlotToKeep[];
-  /** Slots to empty, after the replay. */
-  readonly discard: readonly number[];
-  /** Where numbering goes on after the watermark, before the replay. */
-  readonly origin: HistoryOrigin;
-  /** The copy after the replay; null when nothing is or will be in the source volumes. */
-  readonly through: HistoryPoint | null;
-  /** The plan for people: one line for each journal that matters, and a closing sentence. */
-  readonly lines: readonly string[];
-}
+export type { JournalDecision, RecoveryPlan, SlotToKeep } from './recovery-decision.ts';
 
 interface Judged {
   readonly active: ActiveJournal;
@@ -109,7 +49,9 @@ export function planRecovery(facts: RecoveryFacts): RecoveryPlan {
   let reachable = origin.dataSet;
   while (contents.get(reachable)?.content === 'complete') reachable += 1;
   const seen = { origin, reachable, count: (dataSet: DataSetId) => actives.filter((active) => active.dataSet === dataSet).length };
-  const journals = facts.journals.map((journal) => decideJournal(facts, seen, journal, judged.get(journal.slot) ?? null)).sort((a, b) => a.slot - b.slot);
+  const journals = facts.journals
+    .map((journal) => decideJournal(facts, seen, journal, judged.get(journal.slot) ?? null))
+    .sort((a, b) => a.slot - b.slot);
   const kept = actives.filter((active) => journals.some((journal) => journal.slot === active.journal.slot && isKept(journal.action)));
   const last = contents.get(reachable - 1);
   const replayed = reachable > origin.dataSet && last?.finalSequence != null && last.chain !== null;
@@ -133,10 +75,14 @@ export function refusalOf(plan: RecoveryPlan): RefusedError | null {
   const first = refused[0];
   if (first === undefined) return null;
   const others = refused.length > 1 ? ` (and ${refused.length - 1} more)` : '';
-  return new RefusedError(first.code ?? 'ERR_RECOVERY_JOURNAL_UNREADABLE', `recovery refuses: ${first.path}: ${first.label}: ${first.reason}${others}. Going on could lose or mix data that was acknowledged`, {
-    hint: 'nothing was changed; look at the journals before setting one aside, and restore a copy of this host only as a whole (state, journals and volumes together)',
-    details: { journals: refused.map(({ slot, path, dataSet, label, code }) => ({ slot, path, dataSet, label, code })) },
-  });
+  return new RefusedError(
+    first.code ?? 'ERR_RECOVERY_JOURNAL_UNREADABLE',
+    `recovery refuses: ${first.path}: ${first.label}: ${first.reason}${others}. Going on could lose or mix data that was acknowledged`,
+    {
+      hint: 'nothing was changed; look at the journals before setting one aside, and restore a copy of this host only as a whole (state, journals and volumes together)',
+      details: { journals: refused.map(({ slot, path, dataSet, label, code }) => ({ slot, path, dataSet, label, code })) },
+    },
+  );
 }
 
 /** Numbering goes on after the watermark, unless the origin says that a generation began there. */
@@ -157,15 +103,39 @@ function decideJournal(facts: RecoveryFacts, seen: Seen, journal: JournalFacts, 
   const owner = reduceOwner(facts, seen.origin, journal);
   const row = decide(OWNER_TABLE, owner);
   if (row.then !== null || judged === null) {
-    const { action, code, reason } = row.then ?? { action: 'refuse' as const, code: 'ERR_RECOVERY_CONTRADICTION' as const, reason: 'it names no data set' };
+    const { action, code, reason } = row.then ?? {
+      action: 'refuse' as const,
+      code: 'ERR_RECOVERY_CONTRADICTION' as const,
+      reason: 'it names no data set',
+    };
     const dataSet = header.verdict === 'readable' ? header.dataSet : null;
-    return { slot, path, dataSet, label: row.label, action, code, reason: describeHeader(journal, reason), inputs: describeTuple(owner), held: null };
+    return {
+      slot,
+      path,
+      dataSet,
+      label: row.label,
+      action,
+      code,
+      reason: describeHeader(journal, reason),
+      inputs: describeTuple(owner),
+      held: null,
+    };
   }
   const { active, content } = judged;
   const fate = reduceFate(facts, seen, judged);
   const { label, then } = decide(FATE_TABLE, fate);
   const reason = content.contradiction === null ? then.reason : `${then.reason} (${content.contradiction})`;
-  return { slot, path, dataSet: active.dataSet, label, action: then.action, code: then.code, reason, inputs: `${describeTuple(owner)} ${describeTuple(fate)}`, held: heldBy(judged) };
+  return {
+    slot,
+    path,
+    dataSet: active.dataSet,
+    label,
+    action: then.action,
+    code: then.code,
+    reason,
+    inputs: `${describeTuple(owner)} ${describeTuple(fate)}`,
+    held: heldBy(judged),
+  };
 }
 
 function heldBy({ active, content }: Judged): HeldInJournal {
@@ -193,7 +163,8 @@ export function reduceOwner(facts: RecoveryFacts, origin: HistoryOrigin, journal
   const { completeMark, records } = journal;
   const names = namesAbove(journal, facts, origin);
   const first = records.find((record) => record.type !== 'pad');
-  const olderMark = completeMark.verdict === 'set' && completeMark.stream !== facts.identity.stream && completeMark.point.dataSet >= origin.dataSet;
+  const olderMark =
+    completeMark.verdict === 'set' && completeMark.stream !== facts.identity.stream && completeMark.point.dataSet >= origin.dataSet;
   return {
     header: reduceHeader(facts, origin, journal),
     firstRecord: first === undefined ? 'none' : names.record !== null ? 'above' : isOwnStream(facts.identity, first) ? 'retired' : 'stale',

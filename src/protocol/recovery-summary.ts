@@ -1,15 +1,24 @@
 /** Recovery's plan in words: what the log and the inspection tool print. */
 import type { DataSetId, HistoryPoint } from '../model/ids.ts';
-import type { JournalDecision } from './recovery-plan.ts';
-import type { RecoveryAction } from './recovery-tables.ts';
+import type { JournalDecision, RecoveryAction } from './recovery-decision.ts';
 
 /** Describe a plan: a line for each journal that is not simply done, and a closing sentence. */
-export function describePlan(plan: { outcome: 'recover' | 'refuse'; journals: readonly JournalDecision[]; through: HistoryPoint | null; watermark: HistoryPoint | null }): string[] {
+export function describePlan(plan: {
+  outcome: 'recover' | 'refuse';
+  journals: readonly JournalDecision[];
+  through: HistoryPoint | null;
+  watermark: HistoryPoint | null;
+}): string[] {
   const notable = plan.journals.filter((journal) => journal.action !== 'done already');
-  const lines = notable.map((journal) => `slot ${journal.slot}  data set ${journal.dataSet ?? '-'}  ${journal.label}: ${journal.reason}${describeHeld(journal)}`);
+  const lines = notable.map(
+    (journal) => `slot ${journal.slot}  data set ${journal.dataSet ?? '-'}  ${journal.label}: ${journal.reason}${describeHeld(journal)}`,
+  );
   if (plan.outcome === 'refuse') {
     const refused = notable.filter((journal) => journal.action === 'refuse').length;
-    return [...lines, `recovery refuses because of ${refused} ${refused === 1 ? 'journal' : 'journals'}; the copy stays at data set ${plan.watermark?.dataSet ?? 'none'}`];
+    return [
+      ...lines,
+      `recovery refuses because of ${refused} ${refused === 1 ? 'journal' : 'journals'}; the copy stays at data set ${plan.watermark?.dataSet ?? 'none'}`,
+    ];
   }
   const phrases = [
     phrase('replays', idsOf(notable, ['replay'])),
@@ -27,7 +36,10 @@ function describeHeld({ held }: JournalDecision): string {
 }
 
 function idsOf(journals: readonly JournalDecision[], actions: readonly RecoveryAction[]): DataSetId[] {
-  return journals.filter((journal) => actions.includes(journal.action) && journal.dataSet !== null).map((journal) => journal.dataSet ?? 0).sort((a, b) => a - b);
+  return journals
+    .filter((journal) => actions.includes(journal.action) && journal.dataSet !== null)
+    .map((journal) => journal.dataSet ?? 0)
+    .sort((a, b) => a - b);
 }
 
 function phrase(verb: string, ids: readonly DataSetId[]): string | null {

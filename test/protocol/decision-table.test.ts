@@ -11,7 +11,14 @@ const sound: Lights = {
   rows: [
     { label: 'let pass', when: [{ siren: ['on'] }], then: 'wait' },
     { label: 'go', when: [{ siren: ['off'], light: ['green'], road: ['free'] }], then: 'go' },
-    { label: 'stay', when: [{ siren: ['off'], light: ['red'] }, { siren: ['off'], road: ['blocked'] }], then: 'wait' },
+    {
+      label: 'stay',
+      when: [
+        { siren: ['off'], light: ['red'] },
+        { siren: ['off'], road: ['blocked'] },
+      ],
+      then: 'wait',
+    },
   ],
 };
 

@@ -1,58 +1,26 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { HeldDataSet, PrimaryFacts, SecondaryFacts, UnacknowledgedDataSet } from '../../src/model/handshake.ts';
-import { PROTOCOL_VERSION } from '../../src/model/handshake.ts';
-import type { HistoryPoint, VolumeEntry } from '../../src/model/ids.ts';
+import type { PrimaryFacts, SecondaryFacts } from '../../src/model/handshake.ts';
 import { checkTable } from '../../src/protocol/decision-table.ts';
-import { appendGeneration, firstGenerations } from '../../src/protocol/generations.ts';
 import { HANDSHAKE_SENTENCES } from '../../src/protocol/handshake-sentences.ts';
 import { HANDSHAKE_TABLE } from '../../src/protocol/handshake-table.ts';
 import { agree, decideHandshake } from '../../src/protocol/handshake.ts';
 import type { HandshakeDecision, HandshakeQuestion } from '../../src/protocol/handshake.ts';
-
-/** Every data set of these histories has ten numbers: data set d holds 10 d .. 10 d + 9, the last is the sync. */
-const point = (dataSet: number, run = 'r'): HistoryPoint => ({ dataSet, finalSequence: dataSet * 10 + 9, chain: `${run}${dataSet}` });
-const points = (from: number, to: number, run = 'r'): HistoryPoint[] => Array.from({ length: to - from + 1 }, (_, i) => point(from + i, run));
-const bits = (...indexes: number[]): Uint8Array => {
-  const bytes = new Uint8Array(2);
-  for (const index of indexes) bytes[index >>> 3] = (bytes[index >>> 3] ?? 0) | (1 << (index & 7));
-  return bytes;
-};
-const ALL = bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
-const held = (dataSet: number, durable: Uint8Array, closed = true): HeldDataSet =>
-  ({ dataSet, firstSequence: dataSet * 10, finalSequence: closed ? dataSet * 10 + 9 : null, received: durable, durable });
-const kept = (dataSet: number, acknowledged: Uint8Array = bits(), closed = true): UnacknowledgedDataSet =>
-  ({ dataSet, firstSequence: dataSet * 10, finalSequence: closed ? dataSet * 10 + 9 : null, acknowledged });
-const volumes: VolumeEntry[] = [{ vlun: 0, name: 'db1', sizeBytes: 2 ** 30 }, { vlun: 1, name: 'wal', sizeBytes: 2 ** 30 }];
-const GENERATIONS = firstGenerations('1'.repeat(16));
-const promoted = (id: string, kept_: number) => appendGeneration(GENERATIONS, { id: id.repeat(16), kept: point(kept_), seen: { dataSet: kept_ + 2, sequence: kept_ * 10 + 29 } });
-
-/** A primary in mid-stream: closed through 20, acknowledged through 18, data set 21 open with three writes. */
-function primaryAt(changes: Partial<PrimaryFacts> = {}): PrimaryFacts {
-  return {
-    protocolVersion: PROTOCOL_VERSION, role: 'primary', state: 'serving', groupName: 'demo', groupId: 'g1', generations: GENERATIONS, stream: 's1', session: 'p1',
-    sessionFirstSequence: 0, hostEpoch: 0, volumes, dataSetBytesMax: 31 * 2 ** 20, dataSetRecordsMax: 65_536, chains: points(5, 20), acknowledged: point(18),
-    unacknowledged: [kept(19, ALL), kept(20, bits(0, 1)), kept(21, bits(0), false)], head: { dataSet: 21, sequence: 212, bytes: 1e6, timeMs: 0 }, ...changes,
-  };
-}
-
-/** Its secondary: destaged through 16, complete through 19, partial 20 and 21. */
-function secondaryAt(changes: Partial<SecondaryFacts> = {}): SecondaryFacts {
-  return {
-    protocolVersion: PROTOCOL_VERSION, role: 'secondary', groupName: 'demo', groupId: 'g1', generations: GENERATIONS, stream: 's1', session: 'c1', lastPrimarySession: 'p1',
-    hostEpoch: 0, volumes, geometry: { slots: 8, slotBytes: 32 * 2 ** 20, capacityBytes: 31.9 * 2 ** 20, recordsMax: 65_536 }, watermark: point(16), complete: points(17, 19),
-    held: [held(17, ALL), held(18, ALL), held(19, ALL), held(20, bits(0, 1, 4), false), held(21, bits(0), false)], ...changes,
-  };
-}
-
-function blankAt(changes: Partial<SecondaryFacts> = {}): SecondaryFacts {
-  return secondaryAt({ groupId: null, generations: [], stream: null, lastPrimarySession: null, watermark: null, complete: [], held: [], ...changes });
-}
-
-/** A new primary that never met a secondary: closed 0, data set 1 open. */
-function primaryNew(changes: Partial<PrimaryFacts> = {}): PrimaryFacts {
-  return primaryAt({ chains: [point(0)], acknowledged: null, unacknowledged: [kept(0), kept(1, bits(), false)], head: { dataSet: 1, sequence: 11, bytes: 1, timeMs: 0 }, ...changes });
-}
+import {
+  ALL,
+  bits,
+  blankAt,
+  db1,
+  held,
+  kept,
+  point,
+  points,
+  primaryAt,
+  primaryNew,
+  promoted,
+  secondaryAt,
+  wal,
+} from '../support/host-facts.ts';
 
 /** Judge on both sides: they must agree on everything but whose other session is live. */
 function judge(primary: PrimaryFacts, secondary: SecondaryFacts, more: Partial<HandshakeQuestion> = {}): HandshakeDecision {
@@ -90,9 +58,23 @@ test('a stream goes on: same sessions, secondary restarted, secondary restarted 
 });
 
 test('a stream goes on after a clean stop of the primary, with the secondary down meanwhile, and with its partial sets', () => {
-  const restarted = primaryAt({ session: 'p2', sessionFirstSequence: 220, unacknowledged: [kept(19, ALL), kept(20, bits(0, 1)), kept(21, bits(0))], chains: points(6, 21), head: { dataSet: 22, sequence: 219, bytes: 1, timeMs: 0 } });
+  const restarted = primaryAt({
+    session: 'p2',
+    sessionFirstSequence: 220,
+    unacknowledged: [kept(19, ALL), kept(20, bits(0, 1)), kept(21, bits(0))],
+    chains: points(6, 21),
+    head: { dataSet: 22, sequence: 219, bytes: 1, timeMs: 0 },
+  });
   continues(judge(restarted, secondaryAt()));
-  continues(judge(restarted, secondaryAt({ session: 'c2', held: [held(17, ALL), held(18, ALL), held(19, ALL), held(20, bits(0, 1), false), held(21, bits(0), false)] })));
+  continues(
+    judge(
+      restarted,
+      secondaryAt({
+        session: 'c2',
+        held: [held(17, ALL), held(18, ALL), held(19, ALL), held(20, bits(0, 1), false), held(21, bits(0), false)],
+      }),
+    ),
+  );
 });
 
 test('a stream goes on when acks were lost: the secondary has completed what the primary still keeps', () => {
@@ -101,10 +83,17 @@ test('a stream goes on when acks were lost: the secondary has completed what the
 
 test('a blank secondary joins a primary that holds everything from the first record, and no other', () => {
   continues(judge(primaryNew(), blankAt()), 'first contact');
-  continues(judge(primaryNew({ chains: [], unacknowledged: [], head: { dataSet: 0, sequence: -1, bytes: 0, timeMs: 0 } }), blankAt()), 'first contact');
+  continues(
+    judge(primaryNew({ chains: [], unacknowledged: [], head: { dataSet: 0, sequence: -1, bytes: 0, timeMs: 0 } }), blankAt()),
+    'first contact',
+  );
   assert.is(agree(primaryNew(), blankAt()).windowHigh, 7);
   refused(judge(primaryAt(), blankAt()), 'ERR_HANDSHAKE_BLANK', 'wiped', 'data set 18', 'resync');
-  refused(judge(primaryNew({ unacknowledged: [kept(0, bits(3)), kept(1, bits(), false)] }), blankAt()), 'ERR_HANDSHAKE_BLANK', 'another copy');
+  refused(
+    judge(primaryNew({ unacknowledged: [kept(0, bits(3)), kept(1, bits(), false)] }), blankAt()),
+    'ERR_HANDSHAKE_BLANK',
+    'another copy',
+  );
   refused(judge(primaryNew({ unacknowledged: [kept(1, bits(), false)] }), blankAt()), 'ERR_HANDSHAKE_BLANK', 'data set 1');
   refused(judge(primaryNew({ generations: promoted('2', 18) }), blankAt()), 'ERR_HANDSHAKE_BLANK', 'generation 2');
   refused(judge(primaryAt(), blankAt({ held: [held(0, bits(1), false)] })), 'ERR_HANDSHAKE_FACTS', 'belongs to no group');
@@ -126,18 +115,39 @@ test('two primaries behind the two addresses: another group is refused, another 
 });
 
 test('the primary was restored from a copy an hour old and not written to', () => {
-  const old = primaryAt({ session: 'p2', sessionFirstSequence: 100, chains: points(0, 9), acknowledged: point(9), unacknowledged: [], head: { dataSet: 10, sequence: 99, bytes: 1, timeMs: 0 } });
+  const old = primaryAt({
+    session: 'p2',
+    sessionFirstSequence: 100,
+    chains: points(0, 9),
+    acknowledged: point(9),
+    unacknowledged: [],
+    head: { dataSet: 10, sequence: 99, bytes: 1, timeMs: 0 },
+  });
   refused(judge(old, secondaryAt()), 'ERR_HANDSHAKE_AHEAD', 'ahead', 'data set 19', 'from 10 on', 'promote');
 });
 
 test('the primary was restored from a copy and written to, not as far as the copy', () => {
-  const old = primaryAt({ session: 'p2', sessionFirstSequence: 100, chains: points(0, 12, 'x'), acknowledged: point(9), unacknowledged: [kept(10), kept(11), kept(12)], head: { dataSet: 13, sequence: 129, bytes: 1, timeMs: 0 } });
+  const old = primaryAt({
+    session: 'p2',
+    sessionFirstSequence: 100,
+    chains: points(0, 12, 'x'),
+    acknowledged: point(9),
+    unacknowledged: [kept(10), kept(11), kept(12)],
+    head: { dataSet: 13, sequence: 129, bytes: 1, timeMs: 0 },
+  });
   refused(judge(old, secondaryAt()), 'ERR_HANDSHAKE_AHEAD');
 });
 
 test('the primary was restored from a copy and written to, past the watermark and past everything', () => {
   const sets = Array.from({ length: 20 }, (_, i) => kept(10 + i));
-  const old = primaryAt({ session: 'p2', sessionFirstSequence: 100, chains: [...points(0, 9), ...points(10, 29, 'x')], acknowledged: point(9), unacknowledged: sets, head: { dataSet: 30, sequence: 299, bytes: 1, timeMs: 0 } });
+  const old = primaryAt({
+    session: 'p2',
+    sessionFirstSequence: 100,
+    chains: [...points(0, 9), ...points(10, 29, 'x')],
+    acknowledged: point(9),
+    unacknowledged: sets,
+    head: { dataSet: 30, sequence: 299, bytes: 1, timeMs: 0 },
+  });
   refused(judge(old, secondaryAt()), 'ERR_HANDSHAKE_OTHER_RUN', 'number 210', 'p1', 'p2', 'from 100 on', 'restored');
   const lying = { ...old, session: 'p1', sessionFirstSequence: 0 };
   refused(judge(lying, secondaryAt()), 'ERR_HANDSHAKE_CHAIN', 'data set 19', 'x19', 'r19', 'number 199');
@@ -174,42 +184,105 @@ test('a history that the primary no longer knows is never merged', () => {
 
 test('held data sets that contradict the primary are refused', () => {
   const moved = { ...held(20, bits(0, 1, 4), false), firstSequence: 199 };
-  refused(judge(primaryAt({ unacknowledged: [kept(19, ALL), kept(20), kept(21, bits(0), false)] }), secondaryAt({ held: [...secondaryAt().held.slice(0, 3), moved, held(21, bits(0), false)] })), 'ERR_HANDSHAKE_CONTRADICTION', 'begins at number 200', '199');
+  refused(
+    judge(
+      primaryAt({ unacknowledged: [kept(19, ALL), kept(20), kept(21, bits(0), false)] }),
+      secondaryAt({ held: [...secondaryAt().held.slice(0, 3), moved, held(21, bits(0), false)] }),
+    ),
+    'ERR_HANDSHAKE_CONTRADICTION',
+    'begins at number 200',
+    '199',
+  );
   const longer = { ...held(20, bits(0, 1), false), finalSequence: 208 };
-  refused(judge(primaryAt(), secondaryAt({ held: [...secondaryAt().held.slice(0, 3), longer, held(21, bits(0), false)] })), 'ERR_HANDSHAKE_CONTRADICTION', 'ends at number 209', '208');
-  refused(judge(primaryAt({ unacknowledged: [kept(19, ALL), kept(21, bits(0), false)] }), secondaryAt()), 'ERR_HANDSHAKE_CONTRADICTION', 'data set 20');
-  refused(judge(primaryAt(), secondaryAt({ held: [...secondaryAt().held.slice(0, 4), { ...held(21, bits(0, 1), false), finalSequence: 211 }] })), 'ERR_HANDSHAKE_AHEAD', 'data set 21');
-  refused(judge(primaryAt(), secondaryAt({ held: [...secondaryAt().held.slice(0, 4), held(21, bits(0, 1, 2, 3), false)] })), 'ERR_HANDSHAKE_AHEAD', 'number 213', '212');
+  refused(
+    judge(primaryAt(), secondaryAt({ held: [...secondaryAt().held.slice(0, 3), longer, held(21, bits(0), false)] })),
+    'ERR_HANDSHAKE_CONTRADICTION',
+    'ends at number 209',
+    '208',
+  );
+  refused(
+    judge(primaryAt({ unacknowledged: [kept(19, ALL), kept(21, bits(0), false)] }), secondaryAt()),
+    'ERR_HANDSHAKE_CONTRADICTION',
+    'data set 20',
+  );
+  refused(
+    judge(primaryAt(), secondaryAt({ held: [...secondaryAt().held.slice(0, 4), { ...held(21, bits(0, 1), false), finalSequence: 211 }] })),
+    'ERR_HANDSHAKE_AHEAD',
+    'data set 21',
+  );
+  refused(
+    judge(primaryAt(), secondaryAt({ held: [...secondaryAt().held.slice(0, 4), held(21, bits(0, 1, 2, 3), false)] })),
+    'ERR_HANDSHAKE_AHEAD',
+    'number 213',
+    '212',
+  );
 });
 
 test('swapped VLUN numbers, another size, a missing volume', () => {
-  const swapped = [{ ...volumes[0]!, vlun: 1 }, { ...volumes[1]!, vlun: 0 }];
+  const swapped = [
+    { ...db1, vlun: 1 },
+    { ...wal, vlun: 0 },
+  ];
   refused(judge(primaryAt(), secondaryAt({ volumes: swapped })), 'ERR_HANDSHAKE_VOLUMES', 'VLUN 0 is "db1"', '"wal"');
-  refused(judge(primaryAt(), secondaryAt({ volumes: [volumes[0]!, { ...volumes[1]!, sizeBytes: 5 }] })), 'ERR_HANDSHAKE_VOLUMES', 'VLUN 1', '5 bytes');
-  refused(judge(primaryNew(), blankAt({ volumes: volumes.slice(0, 1) })), 'ERR_HANDSHAKE_VOLUMES', 'no volume');
-  continues(judge(primaryAt(), secondaryAt({ volumes: volumes.toReversed() })));
+  refused(judge(primaryAt(), secondaryAt({ volumes: [db1, { ...wal, sizeBytes: 5 }] })), 'ERR_HANDSHAKE_VOLUMES', 'VLUN 1', '5 bytes');
+  refused(judge(primaryNew(), blankAt({ volumes: [db1] })), 'ERR_HANDSHAKE_VOLUMES', 'no volume');
+  continues(judge(primaryAt(), secondaryAt({ volumes: [wal, db1] })));
 });
 
 test('the old primary returns after a promotion; a secondary of an old generation; two promotions', () => {
   const after = promoted('2', 18);
-  refused(judge(primaryAt(), secondaryAt({ generations: after, stream: 's2' })), 'ERR_HANDSHAKE_SUPERSEDED', 'superseded', 'generation 1', 'generation 2', 'data set 18');
-  refused(judge(primaryAt({ generations: after, stream: 's2' }), secondaryAt()), 'ERR_HANDSHAKE_OLD_GENERATION', 'generation 1', 'generation 2', 'resync');
-  refused(judge(primaryAt({ generations: after, stream: 's2' }), secondaryAt({ generations: promoted('3', 18), stream: 's3' })), 'ERR_HANDSHAKE_FORKED', '2222', '3333');
+  refused(
+    judge(primaryAt(), secondaryAt({ generations: after, stream: 's2' })),
+    'ERR_HANDSHAKE_SUPERSEDED',
+    'superseded',
+    'generation 1',
+    'generation 2',
+    'data set 18',
+  );
+  refused(
+    judge(primaryAt({ generations: after, stream: 's2' }), secondaryAt()),
+    'ERR_HANDSHAKE_OLD_GENERATION',
+    'generation 1',
+    'generation 2',
+    'resync',
+  );
+  refused(
+    judge(primaryAt({ generations: after, stream: 's2' }), secondaryAt({ generations: promoted('3', 18), stream: 's3' })),
+    'ERR_HANDSHAKE_FORKED',
+    '2222',
+    '3333',
+  );
 });
 
 test('a promoted primary and a secondary of the same generation continue where the generation began', () => {
   const generations = promoted('2', 18);
-  const primary = primaryAt({ generations, acknowledged: null, chains: [], unacknowledged: [], sessionFirstSequence: 210, head: { dataSet: 21, sequence: 209, bytes: 0, timeMs: 0 } });
+  const primary = primaryAt({
+    generations,
+    acknowledged: null,
+    chains: [],
+    unacknowledged: [],
+    sessionFirstSequence: 210,
+    head: { dataSet: 21, sequence: 209, bytes: 0, timeMs: 0 },
+  });
   const secondary = secondaryAt({ generations, watermark: point(18), complete: [], held: [] });
   continues(judge(primary, secondary));
   assert.is(agree(primary, secondary).windowHigh, 28);
-  refused(judge(primary, secondaryAt({ generations, watermark: point(17), complete: [], held: [] })), 'ERR_HANDSHAKE_MISSING', 'number 180');
+  refused(
+    judge(primary, secondaryAt({ generations, watermark: point(17), complete: [], held: [] })),
+    'ERR_HANDSHAKE_MISSING',
+    'number 180',
+  );
 });
 
 test('states of the primary', () => {
   refused(judge(primaryAt({ state: 'failed' }), secondaryAt()), 'ERR_HANDSHAKE_PRIMARY_FAILED');
   refused(judge(primaryAt({ state: 'superseded' }), secondaryAt()), 'ERR_HANDSHAKE_SUPERSEDED');
-  refused(judge(primaryAt({ state: 'standalone', stream: 's9' }), secondaryAt()), 'ERR_HANDSHAKE_STANDALONE', 'diverged from data set 18', 'resync');
+  refused(
+    judge(primaryAt({ state: 'standalone', stream: 's9' }), secondaryAt()),
+    'ERR_HANDSHAKE_STANDALONE',
+    'diverged from data set 18',
+    'resync',
+  );
   assert.equal(judge(primaryAt({ state: 'stopping' }), secondaryAt()).outcome, 'wait');
   refused(judge(primaryNew({ state: 'failed' }), blankAt()), 'ERR_HANDSHAKE_PRIMARY_FAILED');
 });
@@ -222,7 +295,11 @@ test('another version, wrong roles, another stream, a superseded host, contradic
   refused(judge(primaryAt({ hostEpoch: 3 }), secondaryAt({ hostEpoch: 2 })), 'ERR_HANDSHAKE_HOST_EPOCH', 'epoch 2', '3');
   continues(judge(primaryAt({ hostEpoch: 3 }), secondaryAt({ hostEpoch: 4 })));
   refused(judge(primaryAt({ generations: [] }), secondaryAt()), 'ERR_HANDSHAKE_FACTS', 'empty');
-  refused(judge(primaryAt(), secondaryAt({ held: [{ ...held(20, bits(1), false), received: bits(0) }] })), 'ERR_HANDSHAKE_FACTS', 'data set 20');
+  refused(
+    judge(primaryAt(), secondaryAt({ held: [{ ...held(20, bits(1), false), received: bits(0) }] })),
+    'ERR_HANDSHAKE_FACTS',
+    'data set 20',
+  );
   refused(judge(primaryAt(), secondaryAt({ held: [held(16, ALL)] })), 'ERR_HANDSHAKE_FACTS', 'data set 16');
 });
 
@@ -230,8 +307,17 @@ test('journals that are too small', () => {
   const geometry = { slots: 4, slotBytes: 65_536, capacityBytes: 60_000, recordsMax: 500 };
   refused(judge(primaryAt(), secondaryAt({ geometry })), 'ERR_HANDSHAKE_GEOMETRY', 'one record', 'journals.size');
   continues(judge(primaryAt({ dataSetBytesMax: 50_000 }), secondaryAt({ geometry })));
-  refused(judge(primaryAt({ dataSetBytesMax: 50_000 }), secondaryAt({ geometry: { ...geometry, recordsMax: 9 } })), 'ERR_HANDSHAKE_GEOMETRY', 'data set 19', '10 records');
-  refused(judge(primaryAt(), secondaryAt({ geometry: { ...geometry, slots: 1, capacityBytes: 2 ** 25 } })), 'ERR_HANDSHAKE_GEOMETRY', '1 journal slots');
+  refused(
+    judge(primaryAt({ dataSetBytesMax: 50_000 }), secondaryAt({ geometry: { ...geometry, recordsMax: 9 } })),
+    'ERR_HANDSHAKE_GEOMETRY',
+    'data set 19',
+    '10 records',
+  );
+  refused(
+    judge(primaryAt(), secondaryAt({ geometry: { ...geometry, slots: 1, capacityBytes: 2 ** 25 } })),
+    'ERR_HANDSHAKE_GEOMETRY',
+    '1 journal slots',
+  );
   refused(judge(primaryAt(), secondaryAt(), { largestKeptBytes: 2 ** 26 }), 'ERR_HANDSHAKE_GEOMETRY', '64.0 MiB');
   assert.equal(agree(primaryAt(), secondaryAt({ geometry })), { dataSetBytesMax: 60_000, recordsMax: 500, windowHigh: 20 });
 });
