@@ -91,9 +91,11 @@ export type PrimaryEvent =
   /** The link's socket can take this many bytes more. */
   | { readonly event: 'linkReady'; readonly link: LinkId; readonly budgetBytes: number }
   | { readonly event: 'linkClosed'; readonly link: LinkId }
+  /** Numbers that are durable on the far side; a window told without any (keep-alive, announceWindow) has no ranges. */
   | {
       readonly event: 'acknowledged';
-      /** The link on which it came. */ readonly link: LinkId;
+      /** The link on which it came. */
+      readonly link: LinkId;
       readonly ranges: readonly SequenceRange[];
       readonly windowHigh: DataSetId;
     }

@@ -10,7 +10,7 @@
 import { assert, unreachable } from '../model/assert.ts';
 import type { CutReason } from '../model/commands.ts';
 import type { Head, UnacknowledgedDataSet } from '../model/handshake.ts';
-import type { DataSetId, SequenceNumber } from '../model/ids.ts';
+import { type DataSetId, ID_MAX, type SequenceNumber } from '../model/ids.ts';
 import { Admission, type WriteRequested } from './admission.ts';
 import { ageOf, type CutTrigger, decideCut } from './cut-policy.ts';
 import type { OutgoingDataSet } from './outgoing-data-set.ts';
@@ -180,6 +180,7 @@ export class PrimaryMachine implements PrimaryCore {
   }
 
   #openDataSet(): OutgoingDataSet {
+    assert(this.#nextSequence <= ID_MAX - this.#options.cutPolicy.recordsMax, 'sequence numbers are used up');
     this.#open = this.#queue.add({ dataSet: this.#dataSet, firstSequence: this.#nextSequence });
     this.#openedAtMs = this.#nowMs;
     return this.#open;

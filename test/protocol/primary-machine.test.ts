@@ -72,7 +72,7 @@ test('a write that fits only after reserved ones were numbered waits for them, a
   assert.equal(host.step(host.stored(1)), ['append 1: 0/0', 'reply 1', 'close 0: 0-2 size', 'store 2', 'store 3']);
 });
 
-test('the backlog limit holds writes back in order, and acknowledgements let them go on', () => {
+test('I11: the backlog limit holds writes back in order, and acknowledgements let them go on', () => {
   const host = new PrimaryHarness({ backlogLimitBytes: 2000 });
   host.connect();
   host.write();
@@ -189,7 +189,7 @@ test('a flush before minAge is not remembered', () => {
   assert.equal(host.acknowledge([], 5), []);
 });
 
-test('the window goes forward only within a session, and is set anew by the next', () => {
+test('I6: the window goes forward only within a session, and is set anew by the next', () => {
   const host = new PrimaryHarness();
   host.connect({ windowHigh: 7 });
   host.acknowledge([], 3);
@@ -208,6 +208,13 @@ test('after sessionLost data sets still close inside the last window', () => {
   assert.equal(host.tick(100), ['close 0: 0-1 age']);
   host.write();
   assert.equal(host.tick(300), [], 'data set 2 is outside');
+});
+
+test('head counts every encoded byte, the sync included', () => {
+  const host = new PrimaryHarness({ bytesTaken: 500 });
+  host.write();
+  host.step({ event: 'cutRequested', reason: 'shutdown' });
+  assert.equal(host.machine.head(7), { dataSet: 1, sequence: 1, bytes: 500 + 1000 + SYNC_BYTES, timeMs: 7 });
 });
 
 test('a requested cut closes at once whatever the window, and not an empty data set', () => {
@@ -293,7 +300,7 @@ test('all links carry traffic', () => {
   assert.equal([host.write(), host.write(), host.write()].flat(), ['send link 1: 0/0-0', 'send link 2: 0/1-1', 'send link 1: 0/2-2']);
 });
 
-test('nothing above the window is sent', () => {
+test('I6: nothing above the window is sent', () => {
   const host = new PrimaryHarness({ cutPolicy: { maxSizeBytes: 1000 } });
   for (let count = 0; count < 3; count += 1) host.write();
   assert.equal(host.connect({ windowHigh: 0 }), ['send link 1: 0/0-1']);
@@ -345,7 +352,7 @@ test('an acknowledgement of a number never given, or never sent, closes its link
 
 // --- Rejects.
 
-test('a record refused by an older window is sent again at once when a newer one admits it', () => {
+test('I6: a record refused by an older window is sent again at once when a newer one admits it', () => {
   const host = new PrimaryHarness();
   host.connect({ windowHigh: 5 });
   host.write();
@@ -377,7 +384,7 @@ test('a refused record that was acknowledged meanwhile, or is with another link,
   assert.equal(wrong, ['close link 1: rejected number 1 of data set 3, which was never given']);
 });
 
-test('the third wrong checksum has the send buffer checked; intact: it is sent again, and counted anew', () => {
+test('I9: the third wrong checksum has the send buffer checked; intact: it is sent again, and counted anew', () => {
   const host = new PrimaryHarness();
   host.connect();
   host.write();
@@ -388,7 +395,7 @@ test('the third wrong checksum has the send buffer checked; intact: it is sent a
   }
 });
 
-test('a damaged send buffer fails the group: nothing more is admitted, numbered, cut or sent', () => {
+test('I9: a damaged send buffer fails the group: nothing more is admitted, numbered, cut or sent', () => {
   const host = new PrimaryHarness();
   host.connect();
   host.write();
@@ -401,7 +408,7 @@ test('a damaged send buffer fails the group: nothing more is admitted, numbered,
   assert.equal(host.connect({ links: [2] }), []);
 });
 
-test('a failed volume stops everything; acknowledgements are still counted', () => {
+test('I10: a failed volume stops everything; acknowledgements are still counted', () => {
   const host = new PrimaryHarness({ backlogLimitBytes: 1000, flushReply: 'remote' });
   host.connect({ budgetBytes: 1000 });
   host.write();
