@@ -153,6 +153,18 @@ test('the primary was restored from a copy and written to, past the watermark an
   refused(judge(lying, secondaryAt()), 'ERR_HANDSHAKE_CHAIN', 'data set 19', 'x19', 'r19', 'number 199');
 });
 
+test('a data set that is closed in the copy and open on the primary, or closed at another number', () => {
+  const open = primaryAt({
+    chains: points(5, 18),
+    unacknowledged: [kept(19, bits(), false)],
+    head: { dataSet: 19, sequence: 199, bytes: 1, timeMs: 0 },
+  });
+  const level = secondaryAt({ watermark: point(19), complete: [], held: [] });
+  refused(judge(open, level), 'ERR_HANDSHAKE_AHEAD', 'data set 19 complete');
+  const shorter = { ...point(19), finalSequence: 198 };
+  refused(judge(primaryAt(), { ...level, watermark: shorter }), 'ERR_HANDSHAKE_CHAIN', 'number 199', 'number 198');
+});
+
 test('a clone of the primary: same state, two sessions', () => {
   const clone = primaryAt({ session: 'p3', sessionFirstSequence: 210 });
   refused(judge(clone, secondaryAt()), 'ERR_HANDSHAKE_OTHER_RUN', 'cloned');

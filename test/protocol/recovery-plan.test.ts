@@ -210,6 +210,10 @@ test('contradictions: chain, numbers twice, bounds, flag, names', () => {
     code,
     'contradictory records',
   );
+  const shortFlag: MarkFacts = { verdict: 'set', stream: STREAM, point: { ...set(3).point, finalSequence: 12 } };
+  refuses(planOf([journalOf(3, { completeMark: shortFlag })]), code, 'contradictory records');
+  const early = partOf(4, 0).map((record) => ({ ...record, firstSequence: 3, sequence: 3 }));
+  refuses(planOf([journalOf(4, { header: headerOf(0, 4, { firstSequence: 3 }), records: early })]), code, 'contradictory records');
   refuses(planOf([journalOf(3, { records: set(7).records })]), code, 'two data sets in one journal');
   assert.match(refusalOf(planOf([journalOf(3, { records: [{ ...write, headerChecksum: 1 }, sync] })]))?.message ?? '', 'its chain is');
 });
