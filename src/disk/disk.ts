@@ -38,7 +38,7 @@ export interface DiskFile {
   /** Make a range read back as zeroes and keep it allocated; false: not supported here without writing zeroes. */
   zeroSync(position: number, lengthBytes: number): boolean;
   zero(position: number, lengthBytes: number, done: (error: Error | null, supported: boolean) => void): void;
-  /** Map the file's bytes shared, or null where this disk has no mappings. `forStores` keeps cached pages small, where the kernel allows it. */
+  /** Map the file's bytes shared, or null where this disk has no mappings. `forStores`: what this file reads is cached in small pages and without read-ahead, so that a later store dirties little (docs/decisions/0002). */
   map(options?: { readonly forStores?: boolean }): FileMapping | null;
   close(done: Done): void;
   closeSync(): void;

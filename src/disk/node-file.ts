@@ -25,8 +25,12 @@ import { writeZeroes, writeZeroesSync } from './zeroes.ts';
 const ENOSPC = 28;
 const ENOTBLK = 15;
 const EIO = 5;
-/** What fallocate says where it cannot do what was asked (libuv calls EOPNOTSUPP so). EINVAL: a device, and a range that is not whole sectors of it. */
-const UNSUPPORTED: ReadonlySet<string | undefined> = new Set(['ENOTSUP', 'ENOSYS', 'ENODEV', 'EINVAL']);
+/**
+ * What fallocate says where it cannot do what was asked; nothing is changed then. ENOTSUP: libuv's name of EOPNOTSUPP. EINVAL: a
+ * device, and a range that is not whole sectors of it. EBUSY: a device whose pages in the range are dirty while another
+ * descriptor claims it, which is what our lock of a device does.
+ */
+const UNSUPPORTED: ReadonlySet<string | undefined> = new Set(['ENOTSUP', 'ENOSYS', 'ENODEV', 'EINVAL', 'EBUSY']);
 
 /**
  * Open file of Linux. Writes, flushes and the mapping use one descriptor (I10); where writes are direct, reads use a second

@@ -81,7 +81,7 @@ export class SourceVolume implements Volume {
     this.path = config.path;
     this.#file = file;
     this.#lock = options.lock;
-    this.#mapping = file.map({ forStores: config.store === 'mmap' });
+    this.#mapping = file.map({ forStores: true });
     this.storeMethodInUse = chooseStoreMethod({ wanted: config.store, fileSystem, mapped: this.#mapping !== null });
     this.#fastZero = FAST_ZERO.has(fileSystem);
     this.#flush = new SharedFlush((done) => this.#flushFile(done));

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { allocateAligned } from '../../src/disk/alignment.ts';
 import type { DiskFile } from '../../src/disk/disk.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
-import { codeOf, finished, needsTried, withFolder, withSmallDisk } from '../support/scratch.ts';
+import { codeOf, finished, messageOfFailure, needsTried, withFolder, withSmallDisk } from '../support/scratch.ts';
 import { needsTools } from '../support/tools.ts';
 
 const disk = new NodeDisk();
@@ -91,7 +91,8 @@ function runInjected(path: string, inject: string): { aligned: boolean; alignedA
     encoding: 'utf8',
     env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
   });
-  return JSON.parse(out) as { aligned: boolean; alignedAfter: boolean; found: number };
+  const said: { aligned: boolean; alignedAfter: boolean; found: number } = JSON.parse(out);
+  return said;
 }
 
 straceTest('a file system that refuses O_DIRECT when the file is opened gets O_DSYNC alone', async () => {
@@ -110,14 +111,7 @@ mountTest('a short write is an error that says how short, and that the disk is f
   await withSmallDisk(MIB, async (folder) => {
     const file = disk.open(join(folder, 'a'), { create: true });
     for (const attempt of [() => write(file, [filled(2 * MIB, 1)], 0), () => file.writeSync(filled(2 * MIB, 1), 0)]) {
-      let found: NodeJS.ErrnoException | null = null;
-      try {
-        await attempt();
-      } catch (error) {
-        found = error as NodeJS.ErrnoException;
-      }
-      assert.is(found?.code, 'ENOSPC');
-      assert.match(found?.message ?? '', /short write, 1048576 of 2097152 bytes at 0/);
+      assert.match(await messageOfFailure(attempt), /^ENOSPC: short write, 1048576 of 2097152 bytes at 0/);
     }
     file.closeSync();
   });
@@ -139,19 +133,21 @@ mountTest('an allocation that does not fit leaves the file and the free space as
   });
 });
 
+/** Fill a file and zero its middle, if that is supported. */
+async function zeroed(folder: string): Promise<{ supported: boolean; file: DiskFile; path: string }> {
+  const path = join(folder, 'a');
+  const file = disk.open(path, { create: true });
+  await finished((done) => file.allocate(MIB, done));
+  file.writeSync(filled(MIB, 1), 0);
+  const supported = file.zeroSync(100, MIB - 200);
+  const later = await new Promise<boolean>((resolve, reject) => {
+    file.zero(4096, 8192, (error, yes) => (error === null ? resolve(yes) : reject(error)));
+  });
+  assert.is(later, supported);
+  return { supported, file, path };
+}
+
 test('a zeroed range stays allocated; tmpfs says that it cannot', async () => {
-  const zeroed = async (folder: string): Promise<{ supported: boolean; file: DiskFile; path: string }> => {
-    const path = join(folder, 'a');
-    const file = disk.open(path, { create: true });
-    await finished((done) => file.allocate(MIB, done));
-    file.writeSync(filled(MIB, 1), 0);
-    const supported = file.zeroSync(100, MIB - 200);
-    const later = await new Promise<boolean>((resolve, reject) => {
-      file.zero(4096, 8192, (error, yes) => (error === null ? resolve(yes) : reject(error)));
-    });
-    assert.is(later, supported);
-    return { supported, file, path };
-  };
   await withFolder(async (folder) => {
     const { supported, file, path } = await zeroed(folder);
     if (['ext4', 'xfs'].includes(disk.fileSystemOf(path))) {

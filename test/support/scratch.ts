@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Callback, Test } from 'uvu';
+import { errnoOf, messageOf } from '../../src/model/errors.ts';
 import { hasTool } from './tools.ts';
 
 /** Run with an empty folder. */
@@ -87,12 +88,22 @@ export function finished(work: (done: (error: Error | null) => void) => void): P
   });
 }
 
+/** The message with which something fails; empty if it does not. */
+export async function messageOfFailure(work: () => unknown): Promise<string> {
+  try {
+    await work();
+    return '';
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 /** The errno or ERR_ code with which something fails; 'none' if it does not. */
 export async function codeOf(work: () => unknown): Promise<string> {
   try {
     await work();
     return 'none';
   } catch (error) {
-    return (error as { code?: string }).code ?? String(error);
+    return errnoOf(error) ?? String(error);
   }
 }
