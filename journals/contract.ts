@@ -1,5 +1,5 @@
 /**
- * What the secondary needs of its journals (DESIGN section 5). Implemented by format.ts, scan.ts, writer.ts, pool.ts, watermark.ts.
+ * What the secondary needs of its journals (DESIGN section 5). Implemented by ring.ts (with writer.ts, scan.ts, watermark.ts); create.ts makes a ring.
  *
  * A slot is one pre-written file and one memory buffer, which is the exact image of the file: header area, then records.
  * "The journal is the memory buffer's bytes made durable."
@@ -48,7 +48,17 @@ export interface ScannedJournal {
 }
 
 export type ScannedHeader =
-  | { readonly verdict: 'readable'; readonly groupId: GroupId; readonly generation: number; readonly stream: StreamId; readonly slot: number; readonly slots: number; readonly slotBytes: number; /** null: the slot is free. */ readonly dataSet: DataSetId | null; readonly firstSequence: SequenceNumber | null }
+  | {
+      readonly verdict: 'readable';
+      readonly groupId: GroupId;
+      readonly generation: number;
+      readonly stream: StreamId;
+      readonly slot: number;
+      readonly slots: number;
+      readonly slotBytes: number;
+      /** null: the slot is free. */ readonly dataSet: DataSetId | null;
+      readonly firstSequence: SequenceNumber | null;
+    }
   | { readonly verdict: 'later-version'; readonly version: number }
   | { readonly verdict: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string };
 

@@ -56,12 +56,13 @@ export function createRing(options: CreateRingOptions, done: Done): void {
       const file = files.shift();
       if (error !== null) fail(error);
       else if (file === undefined) syncAndEnd();
-      else attempt(() => {
-        path = file.path;
-        const opened = disk.open(path, { create: true, durableWrites: true });
-        made.push(path);
-        fillFile({ opened, file, piece }, makeNext);
-      });
+      else
+        attempt(() => {
+          path = file.path;
+          const opened = disk.open(path, { create: true, durableWrites: true });
+          made.push(path);
+          fillFile({ opened, file, piece }, makeNext);
+        });
     };
     makeNext(null);
   });

@@ -6,19 +6,30 @@ export function geometryInvalid(message: string, details: Readonly<Record<string
 }
 
 export function journalsExist(directory: string, file: string): RefusedError {
-  return new RefusedError('ERR_JOURNALS_EXIST', `${directory} already holds journals (found ${file}): creating them again would destroy data sets`, {
-    hint: 'Start the host as it is, or name an empty folder under journals.path. If an interrupted init left the folder behind, remove it first.',
-    details: { directory, file },
-  });
+  return new RefusedError(
+    'ERR_JOURNALS_EXIST',
+    `${directory} already holds journals (found ${file}): creating them again would destroy data sets`,
+    {
+      hint: 'Start the host as it is, or name an empty folder under journals.path. If an interrupted init left the folder behind, remove it first.',
+      details: { directory, file },
+    },
+  );
 }
 
 export function createFailed(path: string, cause: unknown): FarshoreError {
-  const hint = errnoOf(cause) === 'ENOSPC' ? 'Free space on the disk, or configure fewer or smaller slots (journals.slots, journals.size).' : undefined;
-  return new FarshoreError('ERR_JOURNAL_CREATE', `journals could not be created at ${path}: ${messageOf(cause)}; everything made so far was removed`, {
-    cause,
-    details: { path },
-    ...(hint === undefined ? {} : { hint }),
-  });
+  const hint =
+    errnoOf(cause) === 'ENOSPC'
+      ? 'Free space on the disk, or configure fewer or smaller slots (journals.slots, journals.size).'
+      : undefined;
+  return new FarshoreError(
+    'ERR_JOURNAL_CREATE',
+    `journals could not be created at ${path}: ${messageOf(cause)}; everything made so far was removed`,
+    {
+      cause,
+      details: { path },
+      ...(hint === undefined ? {} : { hint }),
+    },
+  );
 }
 
 export function journalMissing(path: string): RefusedError {
@@ -58,18 +69,26 @@ export function journalRead(path: string, cause: unknown): FarshoreError {
 }
 
 export function journalWrite(path: string, cause: unknown): FarshoreError {
-  return new FarshoreError('ERR_JOURNAL_WRITE', `a write to journal file ${path} failed: ${messageOf(cause)}; what it held is not known to be durable`, {
-    cause,
-    hint: 'Check the disk and its space. After the first failure the journal is moved into a new file; after the second the host stops.',
-    details: { path },
-  });
+  return new FarshoreError(
+    'ERR_JOURNAL_WRITE',
+    `a write to journal file ${path} failed: ${messageOf(cause)}; what it held is not known to be durable`,
+    {
+      cause,
+      hint: 'Check the disk and its space. After the first failure the journal is moved into a new file; after the second the host stops.',
+      details: { path },
+    },
+  );
 }
 
 export function watermarkMissing(path: string): RefusedError {
-  return new RefusedError('ERR_WATERMARK_MISSING', `watermark file ${path} is missing: which data sets are in the source volumes is unknown`, {
-    hint: 'Bring the file back (check mounts and journals.path); without it nothing can be replayed safely.',
-    details: { path },
-  });
+  return new RefusedError(
+    'ERR_WATERMARK_MISSING',
+    `watermark file ${path} is missing: which data sets are in the source volumes is unknown`,
+    {
+      hint: 'Bring the file back (check mounts and journals.path); without it nothing can be replayed safely.',
+      details: { path },
+    },
+  );
 }
 
 export function watermarkUnreadable(path: string, found: string): CorruptionError {
@@ -87,9 +106,13 @@ export function watermarkVersion(path: string, version: number): RefusedError {
 }
 
 export function watermarkWrite(path: string, cause: unknown): FarshoreError {
-  return new FarshoreError('ERR_WATERMARK_WRITE', `a write to watermark file ${path} failed: ${messageOf(cause)}; nothing more is retired`, {
-    cause,
-    hint: 'Check the disk, then start the host again: recovery reads the block that is whole.',
-    details: { path },
-  });
+  return new FarshoreError(
+    'ERR_WATERMARK_WRITE',
+    `a write to watermark file ${path} failed: ${messageOf(cause)}; nothing more is retired`,
+    {
+      cause,
+      hint: 'Check the disk, then start the host again: recovery reads the block that is whole.',
+      details: { path },
+    },
+  );
 }

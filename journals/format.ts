@@ -9,6 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { ID_MAX } from '../src/model/ids.ts';
 import type { DataSetId, HistoryPoint, SequenceNumber, StreamId } from '../src/model/ids.ts';
+import { isZero, NOT_AN_ID, readHex, readId, showU64, writeHex, writeId } from '../src/record/fields.ts';
 import type { JournalIdentity, ScannedCompleteMark, ScannedHeader, StoredWatermark } from './contract.ts';
 
 export const JOURNAL_FORMAT_VERSION = 1;
@@ -89,10 +90,19 @@ export interface WatermarkContent extends StoredWatermark {
   readonly counter: number;
 }
 
-export type BlockVerdict<T> =
-  | { readonly verdict: 'readable'; readonly content: T }
-  | { readonly verdict: 'later-version'; readonly version: number }
-  | { readonly verdict: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string };
+interface LaterVersion {
+  readonly verdict: 'later-version';
+  readonly version: number;
+}
+
+interface Unreadable {
+  readonly verdict: 'unreadable';
+  readonly offset: number;
+  readonly expected: string;
+  readonly found: string;
+}
+
+export type BlockVerdict<T> = { readonly verdict: 'readable'; readonly content: T } | LaterVersion | Unreadable;
 
 const ZEROES_4 = new Uint8Array(4);
 
@@ -107,24 +117,23 @@ function viewOf(block: Uint8Array): DataView {
   return new DataView(block.buffer, block.byteOffset, BLOCK_BYTES);
 }
 
-function setU64(view: DataView, field: Field, value: number): void {
-  view.setUint32(field.offset, value % 2 ** 32, true);
-  view.setUint32(field.offset + 4, Math.floor(value / 2 ** 32), true);
+function setId(view: DataView, field: Field, value: number): void {
+  writeId(view, field.offset, value);
 }
 
-function getU64(view: DataView, field: Field): number {
-  return view.getUint32(field.offset, true) + view.getUint32(field.offset + 4, true) * 2 ** 32;
+function getId(view: DataView, field: Field): number {
+  return readId(view, field.offset);
 }
 
 function setHex(block: Uint8Array, field: Field, hex: string): void {
-  block.set(Buffer.from(hex, 'hex').subarray(0, field.lengthBytes), field.offset);
+  writeHex(block, field.offset, hex, 2 * field.lengthBytes);
 }
 
 function getHex(block: Uint8Array, field: Field): string {
-  return Buffer.from(block.buffer, block.byteOffset + field.offset, field.lengthBytes).toString('hex');
+  return readHex(block, field.offset, 2 * field.lengthBytes);
 }
 
-export function hexOfChecksum(value: number): string {
+function hexOfChecksum(value: number): string {
   return `0x${value.toString(16).padStart(8, '0')}`;
 }
 
@@ -142,7 +151,7 @@ function seal(block: Uint8Array, view: DataView): void {
 }
 
 /** Check what every version has in common; null if the block is of this version and whole. */
-function checkCommon(block: Uint8Array, magic: string, flagsKnown: number): Exclude<BlockVerdict<never>, { verdict: 'readable' }> | null {
+function checkCommon(block: Uint8Array, magic: string, flagsKnown: number): LaterVersion | Unreadable | null {
   const view = viewOf(block);
   const found = Buffer.from(block.buffer, block.byteOffset, 4).toString('latin1');
   if (found !== magic) {
@@ -163,22 +172,11 @@ function checkCommon(block: Uint8Array, magic: string, flagsKnown: number): Excl
   return null;
 }
 
-function tooLarge(field: Field, value: number): BlockVerdict<never> {
-  return { verdict: 'unreadable', offset: field.offset, expected: `a number of at most ${ID_MAX}`, found: String(value) };
-}
-
 /** First field of the list whose value is above 2^53 - 1, which no writer produces. */
-function findTooLarge(view: DataView, fields: readonly Field[]): BlockVerdict<never> | null {
-  for (const field of fields) {
-    const value = getU64(view, field);
-    if (value > ID_MAX) return tooLarge(field, value);
-  }
-  return null;
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  for (let index = 0; index < bytes.length; index += 1) if (bytes[index] !== 0) return false;
-  return true;
+function findTooLarge(view: DataView, fields: readonly Field[]): Unreadable | null {
+  const field = fields.find(({ offset }) => readId(view, offset) === NOT_AN_ID);
+  if (field === undefined) return null;
+  return { verdict: 'unreadable', offset: field.offset, expected: `a number of at most ${ID_MAX}`, found: showU64(view, field.offset) };
 }
 
 /** Encode a slot's header into `block` (4096 bytes). */
@@ -186,12 +184,12 @@ export function encodeHeader(block: Uint8Array, content: HeaderContent): void {
   const view = begin(block, MAGIC.header, content.dataSet === null ? 0 : FLAG_HAS_DATA_SET);
   view.setUint32(HEADER_FIELDS.slot.offset, content.slot, true);
   view.setUint32(HEADER_FIELDS.slots.offset, content.slots, true);
-  setU64(view, HEADER_FIELDS.slotBytes, content.slotBytes);
+  setId(view, HEADER_FIELDS.slotBytes, content.slotBytes);
   setHex(block, HEADER_FIELDS.groupId, content.groupId);
-  setU64(view, HEADER_FIELDS.generation, content.generation);
+  setId(view, HEADER_FIELDS.generation, content.generation);
   setHex(block, HEADER_FIELDS.stream, content.stream);
-  setU64(view, HEADER_FIELDS.dataSet, content.dataSet ?? 0);
-  setU64(view, HEADER_FIELDS.firstSequence, content.firstSequence ?? 0);
+  setId(view, HEADER_FIELDS.dataSet, content.dataSet ?? 0);
+  setId(view, HEADER_FIELDS.firstSequence, content.firstSequence ?? 0);
   seal(block, view);
 }
 
@@ -202,18 +200,18 @@ export function decodeHeader(block: Uint8Array): ScannedHeader {
   const view = viewOf(block);
   const { slotBytes, generation, dataSet, firstSequence } = HEADER_FIELDS;
   const large = findTooLarge(view, [slotBytes, generation, dataSet, firstSequence]);
-  if (large !== null && large.verdict === 'unreadable') return large;
+  if (large !== null) return large;
   const has = (view.getUint32(COMMON_FIELDS.flags.offset, true) & FLAG_HAS_DATA_SET) !== 0;
   return {
     verdict: 'readable',
     groupId: getHex(block, HEADER_FIELDS.groupId),
-    generation: getU64(view, generation),
+    generation: getId(view, generation),
     stream: getHex(block, HEADER_FIELDS.stream),
     slot: view.getUint32(HEADER_FIELDS.slot.offset, true),
     slots: view.getUint32(HEADER_FIELDS.slots.offset, true),
-    slotBytes: getU64(view, slotBytes),
-    dataSet: has ? getU64(view, dataSet) : null,
-    firstSequence: has ? getU64(view, firstSequence) : null,
+    slotBytes: getId(view, slotBytes),
+    dataSet: has ? getId(view, dataSet) : null,
+    firstSequence: has ? getId(view, firstSequence) : null,
   };
 }
 
@@ -221,23 +219,23 @@ export function decodeHeader(block: Uint8Array): ScannedHeader {
 export function encodeMark(block: Uint8Array, options: { stream: StreamId; point: HistoryPoint }): void {
   const view = begin(block, MAGIC.mark, 0);
   setHex(block, MARK_FIELDS.stream, options.stream);
-  setU64(view, MARK_FIELDS.dataSet, options.point.dataSet);
-  setU64(view, MARK_FIELDS.finalSequence, options.point.finalSequence);
+  setId(view, MARK_FIELDS.dataSet, options.point.dataSet);
+  setId(view, MARK_FIELDS.finalSequence, options.point.finalSequence);
   setHex(block, MARK_FIELDS.chain, options.point.chain);
   seal(block, view);
 }
 
 /** Decode the mark's block; offsets in the verdict are those in the file. Never throws. */
 export function decodeMark(block: Uint8Array): ScannedCompleteMark {
-  if (isZero(block.subarray(0, BLOCK_BYTES))) return { verdict: 'not-set' };
+  if (isZero(block, 0, BLOCK_BYTES)) return { verdict: 'not-set' };
   const bad = checkCommon(block, MAGIC.mark, 0);
   if (bad !== null) return { verdict: 'unreadable', offset: MARK_OFFSET + (bad.verdict === 'unreadable' ? bad.offset : 4) };
   const view = viewOf(block);
   const large = findTooLarge(view, [MARK_FIELDS.dataSet, MARK_FIELDS.finalSequence]);
-  if (large !== null && large.verdict === 'unreadable') return { verdict: 'unreadable', offset: MARK_OFFSET + large.offset };
+  if (large !== null) return { verdict: 'unreadable', offset: MARK_OFFSET + large.offset };
   const point = {
-    dataSet: getU64(view, MARK_FIELDS.dataSet),
-    finalSequence: getU64(view, MARK_FIELDS.finalSequence),
+    dataSet: getId(view, MARK_FIELDS.dataSet),
+    finalSequence: getId(view, MARK_FIELDS.finalSequence),
     chain: getHex(block, MARK_FIELDS.chain),
   };
   return { verdict: 'set', point, stream: getHex(block, MARK_FIELDS.stream) };
@@ -247,16 +245,16 @@ export function decodeMark(block: Uint8Array): ScannedCompleteMark {
 export function encodeWatermark(block: Uint8Array, content: WatermarkContent): void {
   const point = content.point;
   const view = begin(block, MAGIC.watermark, point === null ? 0 : FLAG_HAS_DATA_SET);
-  setU64(view, WATERMARK_FIELDS.counter, content.counter);
+  setId(view, WATERMARK_FIELDS.counter, content.counter);
   setHex(block, WATERMARK_FIELDS.groupId, content.groupId);
-  setU64(view, WATERMARK_FIELDS.generation, content.generation);
+  setId(view, WATERMARK_FIELDS.generation, content.generation);
   setHex(block, WATERMARK_FIELDS.stream, content.stream);
   if (point !== null) {
-    setU64(view, WATERMARK_FIELDS.dataSet, point.dataSet);
-    setU64(view, WATERMARK_FIELDS.finalSequence, point.finalSequence);
+    setId(view, WATERMARK_FIELDS.dataSet, point.dataSet);
+    setId(view, WATERMARK_FIELDS.finalSequence, point.finalSequence);
     setHex(block, WATERMARK_FIELDS.chain, point.chain);
   }
-  setU64(view, WATERMARK_FIELDS.hostEpoch, content.hostEpoch);
+  setId(view, WATERMARK_FIELDS.hostEpoch, content.hostEpoch);
   seal(block, view);
 }
 
@@ -270,17 +268,17 @@ export function decodeWatermark(block: Uint8Array): BlockVerdict<WatermarkConten
   if (large !== null) return large;
   const has = (view.getUint32(COMMON_FIELDS.flags.offset, true) & FLAG_HAS_DATA_SET) !== 0;
   const point = {
-    dataSet: getU64(view, dataSet),
-    finalSequence: getU64(view, finalSequence),
+    dataSet: getId(view, dataSet),
+    finalSequence: getId(view, finalSequence),
     chain: getHex(block, WATERMARK_FIELDS.chain),
   };
   const content = {
-    counter: getU64(view, counter),
+    counter: getId(view, counter),
     groupId: getHex(block, WATERMARK_FIELDS.groupId),
-    generation: getU64(view, generation),
+    generation: getId(view, generation),
     stream: getHex(block, WATERMARK_FIELDS.stream),
     point: has ? point : null,
-    hostEpoch: getU64(view, hostEpoch),
+    hostEpoch: getId(view, hostEpoch),
   };
   return { verdict: 'readable', content };
 }

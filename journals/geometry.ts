@@ -14,7 +14,12 @@ export function geometryOf(options: { slots: number; slotBytes: number }): Geome
   if (!Number.isSafeInteger(slots) || slots < LIMITS.slotsMin || slots > LIMITS.slotsMax) {
     throw geometryInvalid(`${slots} journal slots: expected ${LIMITS.slotsMin} to ${LIMITS.slotsMax}`, { slots });
   }
-  if (!Number.isSafeInteger(slotBytes) || slotBytes < LIMITS.slotBytesMin || slotBytes > LIMITS.slotBytesMax || slotBytes % BLOCK_BYTES !== 0) {
+  if (
+    !Number.isSafeInteger(slotBytes) ||
+    slotBytes < LIMITS.slotBytesMin ||
+    slotBytes > LIMITS.slotBytesMax ||
+    slotBytes % BLOCK_BYTES !== 0
+  ) {
     const range = `${LIMITS.slotBytesMin} to ${LIMITS.slotBytesMax} bytes, a multiple of ${BLOCK_BYTES}`;
     throw geometryInvalid(`journal slots of ${slotBytes} bytes: expected ${range}`, { slotBytes });
   }

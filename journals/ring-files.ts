@@ -30,7 +30,10 @@ export function openJournal(options: OpenJournalOptions): DiskFile {
     const block = options.scratch.subarray(0, BLOCK_BYTES);
     file.readSync(block, HEADER_OFFSET);
     const header = decodeHeader(block);
-    if (header.verdict === 'readable' && (header.slots !== geometry.slots || header.slotBytes !== geometry.slotBytes || header.slot !== slot)) {
+    if (
+      header.verdict === 'readable' &&
+      (header.slots !== geometry.slots || header.slotBytes !== geometry.slotBytes || header.slot !== slot)
+    ) {
       const expected = `slot ${slot} of ${geometry.slots} slots of ${geometry.slotBytes} bytes`;
       throw journalGeometry(path, expected, `slot ${header.slot} of ${header.slots} slots of ${header.slotBytes} bytes`);
     }

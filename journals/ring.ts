@@ -12,7 +12,15 @@ import type { Disk, DiskLock, Done } from '../src/disk/disk.ts';
 import { assert } from '../src/model/assert.ts';
 import type { DataSetId, Geometry, HistoryPoint, SequenceNumber } from '../src/model/ids.ts';
 import { LIMITS } from '../src/model/limits.ts';
-import type { JournalIdentity, JournalPoolEvents, JournalRing, MemoryBuffer, RebuiltHeader, ScannedJournal, StoredWatermark } from './contract.ts';
+import type {
+  JournalIdentity,
+  JournalPoolEvents,
+  JournalRing,
+  MemoryBuffer,
+  RebuiltHeader,
+  ScannedJournal,
+  StoredWatermark,
+} from './contract.ts';
 import { chooseJournal } from './commit-schedule.ts';
 import { journalsLocked, journalRead, journalWrite } from './errors.ts';
 import { journalPath, watermarkPath } from './files.ts';
@@ -71,22 +79,31 @@ class Ring implements JournalRing {
     this.#events = events;
     this.#zeroes = allocateAligned(Math.min(ZEROES_BYTES, geometry.slotBytes), alignedStart);
     const scratch = allocateAligned(BLOCK_BYTES * (geometry.slots + 1), alignedStart);
-    this.#watermark = new WatermarkFile({ disk, directory, alignedStart, events: {
-      durable: (point) => events.watermarkDurable(point),
-      failed: (error) => this.#fail(-1, error),
-    } });
+    this.#watermark = new WatermarkFile({
+      disk,
+      directory,
+      alignedStart,
+      events: {
+        durable: (point) => events.watermarkDurable(point),
+        failed: (error) => this.#fail(-1, error),
+        idle: () => this.#settleIfIdle(),
+      },
+    });
     const lock = disk.lock(watermarkPath(directory));
     try {
       if (lock === null) throw journalsLocked(directory);
       const files = openJournals({ disk, directory, geometry, scratch });
-      this.#writers = files.map((file, slot) => new JournalWriter({
-        slot: { slot, slots: geometry.slots, slotBytes: geometry.slotBytes },
-        path: journalPath(directory, slot),
-        file,
-        memory: createSlotMemory({ slot, geometry, alignedStart }),
-        privateBlock: scratch.subarray(slot * BLOCK_BYTES, (slot + 1) * BLOCK_BYTES),
-        zeroBlock: this.#zeroes.subarray(0, BLOCK_BYTES),
-      }));
+      this.#writers = files.map(
+        (file, slot) =>
+          new JournalWriter({
+            slot: { slot, slots: geometry.slots, slotBytes: geometry.slotBytes },
+            path: journalPath(directory, slot),
+            file,
+            memory: createSlotMemory({ slot, geometry, alignedStart }),
+            privateBlock: scratch.subarray(slot * BLOCK_BYTES, (slot + 1) * BLOCK_BYTES),
+            zeroBlock: this.#zeroes.subarray(0, BLOCK_BYTES),
+          }),
+      );
     } catch (thrown) {
       lock?.release();
       this.#watermark.closeSync();

@@ -15,6 +15,7 @@
  */
 import { assert } from '../src/model/assert.ts';
 import type { DataSetId, StreamId } from '../src/model/ids.ts';
+import { isZero } from '../src/record/fields.ts';
 import type { DecodedRecord } from '../src/record/record.ts';
 import { RECORD_HEADER_BYTES, RecordReader } from '../src/record/record.ts';
 import type { ScannedCompleteMark, ScannedHeader, ScannedJournal, ScannedRecord, ScannedTail } from './contract.ts';
@@ -62,7 +63,13 @@ export class JournalScan {
       if (found.kind === 'record') this.#take(found);
       else if (found.kind === 'end') this.#tail = { verdict: 'clean-end', offset: this.#offset };
       else if (found.kind === 'incomplete') this.#tail = this.#atFileEnd(found.neededBytes);
-      else this.#tail = { verdict: 'unreadable', offset: this.#offset, expected: `a record (${found.reason}: ${found.expected})`, found: found.found };
+      else
+        this.#tail = {
+          verdict: 'unreadable',
+          offset: this.#offset,
+          expected: `a record (${found.reason}: ${found.expected})`,
+          found: found.found,
+        };
     }
     return true;
   }
@@ -122,8 +129,13 @@ export class JournalScan {
     if (this.#image.length < expectedBytes) {
       return { verdict: 'unreadable', offset, expected: `a file of ${expectedBytes} bytes`, found: `${this.#image.length} bytes` };
     }
-    if (leftBytes < RECORD_HEADER_BYTES && this.#image.subarray(offset).every((byte) => byte === 0)) return { verdict: 'clean-end', offset };
-    return { verdict: 'unreadable', offset, expected: `a record of at least ${neededBytes} bytes`, found: `${leftBytes} bytes to the end of the file` };
+    if (leftBytes < RECORD_HEADER_BYTES && isZero(this.#image, offset, this.#image.length)) return { verdict: 'clean-end', offset };
+    return {
+      verdict: 'unreadable',
+      offset,
+      expected: `a record of at least ${neededBytes} bytes`,
+      found: `${leftBytes} bytes to the end of the file`,
+    };
   }
 
   /** A mark that names neither the header's data set nor the records' is left over from an earlier one: void. */

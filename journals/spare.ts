@@ -34,14 +34,16 @@ export function moveIntoSpare(options: SpareOptions, done: (error: Error | null,
     file?.close(() => {});
     done(error instanceof Error ? error : new Error(String(error)), null);
   };
-  const run = (step: (opened: DiskFile) => void) => (error: Error | null): void => {
-    if (error !== null || file === null) return fail(error);
-    try {
-      step(file);
-    } catch (thrown) {
-      fail(thrown);
-    }
-  };
+  const run =
+    (step: (opened: DiskFile) => void) =>
+    (error: Error | null): void => {
+      if (error !== null || file === null) return fail(error);
+      try {
+        step(file);
+      } catch (thrown) {
+        fail(thrown);
+      }
+    };
   const rename = (error: Error | null): void => {
     run(() => {
       disk.rename(spare, path);
@@ -59,7 +61,10 @@ export function moveIntoSpare(options: SpareOptions, done: (error: Error | null,
   try {
     if (disk.exists(spare)) disk.unlink(spare);
     file = disk.open(spare, { create: true, durableWrites: true });
-    file.allocate(slotBytes, run((opened) => opened.write(plan.buffers, plan.position, writeZeroesFrom(plan.position + plan.lengthBytes))));
+    file.allocate(
+      slotBytes,
+      run((opened) => opened.write(plan.buffers, plan.position, writeZeroesFrom(plan.position + plan.lengthBytes))),
+    );
   } catch (thrown) {
     fail(thrown);
   }

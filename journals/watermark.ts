@@ -38,7 +38,9 @@ export function judgeWatermark(bytes: Uint8Array, path: string): WatermarkJudgem
   const [first, second] = blocks.map((block) => (block.verdict === 'readable' ? block.content : null));
   if (first && (!second || first.counter > second.counter)) return { newest: first, nextBlock: 1 };
   if (second) return { newest: second, nextBlock: 0 };
-  const found = blocks.map((block, index) => (block.verdict === 'unreadable' ? `block ${index} expected ${block.expected}, found ${block.found}` : ''));
+  const found = blocks.map((block, index) =>
+    block.verdict === 'unreadable' ? `block ${index} expected ${block.expected}, found ${block.found}` : '',
+  );
   throw watermarkUnreadable(path, found.join('; '));
 }
 
@@ -50,6 +52,8 @@ function decodeBlock(block: Uint8Array): BlockVerdict<WatermarkContent> {
 export interface WatermarkEvents {
   durable(point: HistoryPoint): void;
   failed(error: Error): void;
+  /** Nothing is in flight any more. */
+  idle(): void;
 }
 
 interface WaitingPoint {
@@ -159,6 +163,7 @@ export class WatermarkFile {
       }
       for (const done of this.#whenDurable.splice(0)) done(this.#stopped);
       this.#start();
+      if (!this.#inFlight) this.#events.idle();
     });
   }
 }

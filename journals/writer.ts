@@ -100,8 +100,14 @@ export class JournalWriter implements CommitCandidate {
   append(index: number, bytes: Uint8Array): void {
     const tail = this.#tail;
     const end = tail + bytes.length;
-    assert(this.#state === 'active' && this.#waitingMark === null && !this.#markInImage, `record for slot ${this.#slot.slot}, which is not open`);
-    assert(bytes.length % 8 === 0 && end <= this.image.length - BLOCK_BYTES, `record of ${bytes.length} bytes at ${tail}: beyond the slot's capacity`);
+    assert(
+      this.#state === 'active' && this.#waitingMark === null && !this.#markInImage,
+      `record for slot ${this.#slot.slot}, which is not open`,
+    );
+    assert(
+      bytes.length % 8 === 0 && end <= this.image.length - BLOCK_BYTES,
+      `record of ${bytes.length} bytes at ${tail}: beyond the slot's capacity`,
+    );
     assert(index >= 0 && index < this.#offsets.length, `record index ${index} is outside the data set`);
     this.image.set(bytes, tail);
     this.#offsets[index] = tail;
@@ -110,7 +116,10 @@ export class JournalWriter implements CommitCandidate {
   }
 
   setCompleteFlag(point: HistoryPoint): void {
-    assert(this.#state === 'active' && this.dataSet === point.dataSet, `complete flag for data set ${point.dataSet}, which slot ${this.#slot.slot} does not hold`);
+    assert(
+      this.#state === 'active' && this.dataSet === point.dataSet,
+      `complete flag for data set ${point.dataSet}, which slot ${this.#slot.slot} does not hold`,
+    );
     assert(this.#waitingMark === null && !this.#markInImage, `the complete flag of data set ${point.dataSet} is set already`);
     this.#waitingMark = point;
   }
@@ -121,7 +130,7 @@ export class JournalWriter implements CommitCandidate {
     const point = this.#waitingMark;
     const markIsDue = this.#records === this.#durableRecords && point !== null;
     if (markIsDue) this.#putMark(point);
-    const written = markIsDue ? { kind: 'complete-flag', dataSet: this.dataSet } as const : this.#recordsWritten(this.dataSet);
+    const written = markIsDue ? ({ kind: 'complete-flag', dataSet: this.dataSet } as const) : this.#recordsWritten(this.dataSet);
     const plan = markIsDue ? { position: MARK_OFFSET, buffers: [this.#privateBlock] } : this.#plan(this.#durableTail);
     const tail = this.#tail;
     this.#write(plan, (error) => {
@@ -155,6 +164,7 @@ export class JournalWriter implements CommitCandidate {
 
   /** Take what the scan found in the image: records may be appended behind it once it was made durable. @param readEnd bytes that were read */
   restore(scanned: ScannedJournal, readEnd: number): void {
+    assert(!this.busy && (this.#state === 'held' || this.#state === 'retired'), `slot ${this.#slot.slot} is scanned while it is in use`);
     const header = scanned.header;
     const first = scanned.records.find((record) => record.type !== 'pad');
     const dataSet = first?.dataSet ?? (header.verdict === 'readable' ? header.dataSet : null);
@@ -179,7 +189,10 @@ export class JournalWriter implements CommitCandidate {
   makeDurable(header: RebuiltHeader | null, done: Done): void {
     assert(this.#state === 'held' && !this.busy, `slot ${this.#slot.slot} is made durable out of turn`);
     if (header !== null) {
-      assert(this.dataSet === null || this.dataSet === header.dataSet, `header for data set ${header.dataSet} over records of ${this.dataSet}`);
+      assert(
+        this.dataSet === null || this.dataSet === header.dataSet,
+        `header for data set ${header.dataSet} over records of ${this.dataSet}`,
+      );
       this.#encodeHeader(header.identity, header);
       this.dataSet = header.dataSet;
       this.#stream = header.identity.stream;

@@ -27,14 +27,17 @@ test('for any tail: whole blocks, the bytes of the image through the tail, then 
       assert.ok(buffers.every((buffer) => buffer.length % BLOCK_BYTES === 0));
       assert.ok(position <= durableTail && durableTail - position < BLOCK_BYTES, 'begins in the block of the durable tail');
       assert.is(Buffer.compare(bytes.subarray(0, tail - position), image.subarray(position, tail)), 0);
-      assert.ok(bytes.subarray(tail - position).every((byte) => byte === 0), 'no byte behind the tail comes from the image');
+      assert.ok(
+        bytes.subarray(tail - position).every((byte) => byte === 0),
+        'no byte behind the tail comes from the image',
+      );
       const behind = position + lengthBytes - tail;
       assert.ok(behind >= RECORD_HEADER_BYTES && behind < BLOCK_BYTES + RECORD_HEADER_BYTES, `${behind} zeroes behind ${tail}`);
     }
   }
 });
 
-test('a tail exactly at a block\'s end gets one block of zeroes and no copy', () => {
+test("a tail exactly at a block's end gets one block of zeroes and no copy", () => {
   const { buffers, zeroBlock } = plan(RECORDS_OFFSET, RECORDS_OFFSET + 2 * BLOCK_BYTES);
   assert.is(buffers.length, 2);
   assert.is(buffers[0]?.length, 2 * BLOCK_BYTES);

@@ -2,8 +2,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chooseJournal } from '../../journals/commit-schedule.ts';
 
-const journal = (dataSet: number | null, backlogBytes: number, other: { busy?: boolean; finished?: boolean } = {}) =>
-  ({ dataSet, backlogBytes, busy: false, finished: false, ...other });
+const journal = (dataSet: number | null, backlogBytes: number, other: { busy?: boolean; finished?: boolean } = {}) => ({
+  dataSet,
+  backlogBytes,
+  busy: false,
+  finished: false,
+  ...other,
+});
 
 test('the lowest unfinished data set comes first, however small its backlog', () => {
   const lowest = journal(5, 8);

@@ -34,7 +34,11 @@ test('a new ring is durable: free headers, a watermark that says nothing, files 
 
 test('slots are written through with real zeroes, not only allocated', async () => {
   let writtenBytes = 0;
-  const disk = new MemoryDisk({ onAsked: (asked) => { if (asked.operation === 'write') writtenBytes += asked.lengthBytes; } });
+  const disk = new MemoryDisk({
+    onAsked: (asked) => {
+      if (asked.operation === 'write') writtenBytes += asked.lengthBytes;
+    },
+  });
   await create(disk);
   assert.is(writtenBytes, 4 * SMALL.slotBytes + 8192);
 });
@@ -63,11 +67,17 @@ for (const operation of ['allocate', 'write', 'flush', 'open', 'syncDirectory'] 
 }
 
 test('open refuses a missing journal or watermark by name, and makes nothing', async () => {
-  for (const [name, code] of [['slot-0001.journal', 'ERR_JOURNAL_MISSING'], ['watermark', 'ERR_WATERMARK_MISSING']]) {
+  for (const [name, code] of [
+    ['slot-0001.journal', 'ERR_JOURNAL_MISSING'],
+    ['watermark', 'ERR_WATERMARK_MISSING'],
+  ]) {
     const disk = new MemoryDisk();
     await create(disk);
     disk.unlink(`${DIRECTORY}/${name}`);
-    assert.throws(() => open(disk), (error: Error) => codeOf(error) === code && error.message.includes(`${DIRECTORY}/${name}`));
+    assert.throws(
+      () => open(disk),
+      (error: Error) => codeOf(error) === code && error.message.includes(`${DIRECTORY}/${name}`),
+    );
     assert.not.ok(disk.exists(`${DIRECTORY}/${name}`));
   }
 });
@@ -76,19 +86,31 @@ test('open refuses another number or size of slots, with found and expected', as
   const disk = new MemoryDisk();
   await create(disk);
   const larger = geometryOf({ slots: 4, slotBytes: 128 * 1024 });
-  assert.throws(() => open(disk, listen(), larger), (error: Error) => codeOf(error) === 'ERR_JOURNAL_SIZE' && /65536 bytes, expected 131072/.test(error.message));
+  assert.throws(
+    () => open(disk, listen(), larger),
+    (error: Error) => codeOf(error) === 'ERR_JOURNAL_SIZE' && /65536 bytes, expected 131072/.test(error.message),
+  );
   const fewer = geometryOf({ slots: 3, slotBytes: SMALL.slotBytes });
-  assert.throws(() => open(disk, listen(), fewer), (error: Error) => codeOf(error) === 'ERR_JOURNAL_GEOMETRY' && /of 3 slots.*of 4 slots/.test(error.message));
+  assert.throws(
+    () => open(disk, listen(), fewer),
+    (error: Error) => codeOf(error) === 'ERR_JOURNAL_GEOMETRY' && /of 3 slots.*of 4 slots/.test(error.message),
+  );
   disk.rename(`${DIRECTORY}/slot-0001.journal`, `${DIRECTORY}/slot-0002.journal`);
   disk.rename(`${DIRECTORY}/slot-0003.journal`, `${DIRECTORY}/slot-0001.journal`);
-  assert.throws(() => open(disk), (error: Error) => codeOf(error) === 'ERR_JOURNAL_GEOMETRY' && /slot-0001.*found slot 3/.test(error.message));
+  assert.throws(
+    () => open(disk),
+    (error: Error) => codeOf(error) === 'ERR_JOURNAL_GEOMETRY' && /slot-0001.*found slot 3/.test(error.message),
+  );
 });
 
 test('open of a ring that is in use is refused; after close it opens', async () => {
   const disk = new MemoryDisk();
   await create(disk);
   const ring = open(disk);
-  assert.throws(() => open(disk), (error: Error) => codeOf(error) === 'ERR_JOURNALS_LOCKED');
+  assert.throws(
+    () => open(disk),
+    (error: Error) => codeOf(error) === 'ERR_JOURNALS_LOCKED',
+  );
   await new Promise<void>((resolve) => ring.close(() => resolve()));
   open(disk);
 });

@@ -2,20 +2,58 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  BLOCK_BYTES, decodeHeader, decodeMark, decodeWatermark, encodeHeader, encodeMark, encodeWatermark,
-  HEADER_FIELDS, JOURNAL_FORMAT_VERSION, MARK_FIELDS, WATERMARK_FIELDS,
+  BLOCK_BYTES,
+  decodeHeader,
+  decodeMark,
+  decodeWatermark,
+  encodeHeader,
+  encodeMark,
+  encodeWatermark,
+  HEADER_FIELDS,
+  JOURNAL_FORMAT_VERSION,
+  MARK_FIELDS,
+  WATERMARK_FIELDS,
 } from '../../journals/format.ts';
 import { crc32 } from 'node:zlib';
 import { IDENTITY } from './support.ts';
 
 /** Golden bytes of version 1: frozen. The rest of each block is zeroes. */
 const GOLDEN = {
-  header: '46534a31' + '01000000' + '61b65a48' + '01000000' + '05000000' + '10000000' + '0000000200000000'
-    + '00112233445566778899aabbccddeeff' + '0300000000000000' + '0123456789abcdef' + 'ffffffffffff1f00' + '0000000001000000',
-  mark: '46534a43' + '01000000' + 'f0a75ac3' + '00000000' + '0123456789abcdef' + '0700000000000000' + '0900000000000000'
-    + 'ffeeddccbbaa99887766554433221100',
-  watermark: '46534a57' + '01000000' + '81fde581' + '01000000' + '2a00000000000000' + '00112233445566778899aabbccddeeff' + '0300000000000000'
-    + '0123456789abcdef' + '0700000000000000' + '0900000000000000' + 'ffeeddccbbaa99887766554433221100' + '0200000000000000',
+  header:
+    '46534a31' +
+    '01000000' +
+    '61b65a48' +
+    '01000000' +
+    '05000000' +
+    '10000000' +
+    '0000000200000000' +
+    '00112233445566778899aabbccddeeff' +
+    '0300000000000000' +
+    '0123456789abcdef' +
+    'ffffffffffff1f00' +
+    '0000000001000000',
+  mark:
+    '46534a43' +
+    '01000000' +
+    'f0a75ac3' +
+    '00000000' +
+    '0123456789abcdef' +
+    '0700000000000000' +
+    '0900000000000000' +
+    'ffeeddccbbaa99887766554433221100',
+  watermark:
+    '46534a57' +
+    '01000000' +
+    '81fde581' +
+    '01000000' +
+    '2a00000000000000' +
+    '00112233445566778899aabbccddeeff' +
+    '0300000000000000' +
+    '0123456789abcdef' +
+    '0700000000000000' +
+    '0900000000000000' +
+    'ffeeddccbbaa99887766554433221100' +
+    '0200000000000000',
 };
 const POINT = { dataSet: 7, finalSequence: 9, chain: 'ffeeddccbbaa99887766554433221100' };
 const HEADER = { ...IDENTITY, slot: 5, slots: 16, slotBytes: 32 * 1024 * 1024, dataSet: Number.MAX_SAFE_INTEGER, firstSequence: 2 ** 32 };
@@ -25,7 +63,10 @@ function block(): Uint8Array {
 }
 
 function hexWithoutZeroes(bytes: Uint8Array, lengthBytes: number): string {
-  assert.ok(bytes.subarray(lengthBytes).every((byte) => byte === 0), 'rest of the block is zeroes');
+  assert.ok(
+    bytes.subarray(lengthBytes).every((byte) => byte === 0),
+    'rest of the block is zeroes',
+  );
   return Buffer.from(bytes.subarray(0, lengthBytes)).toString('hex');
 }
 
@@ -72,7 +113,12 @@ test('every single-bit flip in a header, mark or watermark block is seen', () =>
   const watermark = block();
   encodeWatermark(watermark, { ...IDENTITY, point: POINT, hostEpoch: 2, counter: 42 });
   const empty = new Uint8Array(BLOCK_BYTES);
-  for (const [bytes, decode] of [[header, decodeHeader], [mark, decodeMark], [watermark, decodeWatermark], [empty, decodeMark]] as const) {
+  for (const [bytes, decode] of [
+    [header, decodeHeader],
+    [mark, decodeMark],
+    [watermark, decodeWatermark],
+    [empty, decodeMark],
+  ] as const) {
     for (let bit = 0; bit < BLOCK_BYTES * 8; bit += bit < 1024 ? 1 : 61) {
       const at = bit >> 3;
       bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));

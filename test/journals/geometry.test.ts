@@ -18,9 +18,18 @@ test('a small slot holds no more records than headers fit into it, the sync incl
 });
 
 test('impossible slots are refused with what was expected', () => {
-  for (const options of [{ slots: 1, slotBytes: 2 ** 20 }, { slots: 257, slotBytes: 2 ** 20 }, { slots: 2.5, slotBytes: 2 ** 20 },
-    { slots: 4, slotBytes: 4096 }, { slots: 4, slotBytes: 2 ** 20 + 512 }, { slots: 4, slotBytes: 2 ** 31 }]) {
-    assert.throws(() => geometryOf(options), (error: { code: string }) => error.code === 'ERR_JOURNAL_GEOMETRY_INVALID');
+  for (const options of [
+    { slots: 1, slotBytes: 2 ** 20 },
+    { slots: 257, slotBytes: 2 ** 20 },
+    { slots: 2.5, slotBytes: 2 ** 20 },
+    { slots: 4, slotBytes: 4096 },
+    { slots: 4, slotBytes: 2 ** 20 + 512 },
+    { slots: 4, slotBytes: 2 ** 31 },
+  ]) {
+    assert.throws(
+      () => geometryOf(options),
+      (error: { code: string }) => error.code === 'ERR_JOURNAL_GEOMETRY_INVALID',
+    );
   }
 });
 

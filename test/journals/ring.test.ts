@@ -6,7 +6,18 @@ import { scanJournal } from '../../journals/scan.ts';
 import type { Asked } from '../support/memory-disk.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import {
-  call, chainOf, DIRECTORY, encodeRecord, fresh, IDENTITY, LATER_IDENTITY, listen, open, scan, sequencesOf, until,
+  call,
+  chainOf,
+  DIRECTORY,
+  encodeRecord,
+  fresh,
+  IDENTITY,
+  LATER_IDENTITY,
+  listen,
+  open,
+  scan,
+  sequencesOf,
+  until,
 } from './support.ts';
 import type { JournalRing } from '../../journals/contract.ts';
 
@@ -84,14 +95,21 @@ test('at most two commits in flight, never two on one journal, the lowest data s
   ring.commit();
   append(ring, 4, 1, 1);
   ring.commit();
-  await until(() => told.durable.get(4) === 2 && told.durable.get(7) === 1 && told.durable.get(5) === 1 && told.durable.get(6) === 1, 'all commits');
+  await until(
+    () => told.durable.get(4) === 2 && told.durable.get(7) === 1 && told.durable.get(5) === 1 && told.durable.get(6) === 1,
+    'all commits',
+  );
   assert.is(most, 2);
   assert.equal(order, [0, 2, 0, 3, 1].map(pathOf), 'lowest, largest backlog, lowest again, then by backlog');
 });
 
-test('the first commit of a data set is one write from 0; later ones begin in the tail\'s block', async () => {
+test("the first commit of a data set is one write from 0; later ones begin in the tail's block", async () => {
   const asked: Asked[] = [];
-  const disk = new MemoryDisk({ onAsked: (operation) => { if (operation.operation === 'write') asked.push(operation); } });
+  const disk = new MemoryDisk({
+    onAsked: (operation) => {
+      if (operation.operation === 'write') asked.push(operation);
+    },
+  });
   const told = listen();
   const ring = await fresh(disk, told);
   asked.length = 0;
@@ -108,7 +126,7 @@ test('the first commit of a data set is one write from 0; later ones begin in th
   assert.is(asked.length, 2);
 });
 
-test('the tail\'s block is private: appends during a commit change nothing of what lands', async () => {
+test("the tail's block is private: appends during a commit change nothing of what lands", async () => {
   // A disk that reads the buffers late, as a device does.
   const landed: Buffer[] = [];
   let release: (() => void) | null = null;
@@ -141,7 +159,11 @@ test('the tail\'s block is private: appends during a commit change nothing of wh
 
 test('I3: the complete flag is written behind its records, in a block of its own', async () => {
   const asked: Asked[] = [];
-  const disk = new MemoryDisk({ onAsked: (operation) => { if (operation.operation === 'write') asked.push(operation); } });
+  const disk = new MemoryDisk({
+    onAsked: (operation) => {
+      if (operation.operation === 'write') asked.push(operation);
+    },
+  });
   const told = listen();
   const ring = await fresh(disk, told);
   asked.length = 0;
@@ -149,7 +171,13 @@ test('I3: the complete flag is written behind its records, in a block of its own
   append(ring, 5, 0);
   ring.setCompleteFlag({ slot: 1, point: pointOf(5, 500) });
   await until(() => told.flags.length === 1, 'the flag');
-  assert.equal(asked.map((operation) => [operation.position, operation.lengthBytes]), [[0, 3 * BLOCK_BYTES], [BLOCK_BYTES, BLOCK_BYTES]]);
+  assert.equal(
+    asked.map((operation) => [operation.position, operation.lengthBytes]),
+    [
+      [0, 3 * BLOCK_BYTES],
+      [BLOCK_BYTES, BLOCK_BYTES],
+    ],
+  );
   const found = durableScan(disk, 1);
   assert.equal(found.completeMark, { verdict: 'set', point: pointOf(5, 500), stream: IDENTITY.stream });
   assert.throws(() => append(ring, 5, 1), /not open/);
@@ -214,7 +242,10 @@ test('restart: scan, make durable, go on behind the tail; complete marks stay', 
   told = listen();
   ring = open(after, told);
   const journals = await scan(ring);
-  assert.equal(journals.map((journal) => sequencesOf(journal)), [[], [500], [601, 600], []]);
+  assert.equal(
+    journals.map((journal) => sequencesOf(journal)),
+    [[], [500], [601, 600], []],
+  );
   assert.is(journals[1]?.completeMark.verdict, 'set');
   assert.throws(() => append(ring, 6, 2), /not open/);
   ring.commit();
@@ -275,7 +306,10 @@ test('records that win over an older header get a header of their own', async ()
   const again = open(after);
   const [, found] = await scan(again);
   assert.ok(found?.header.verdict === 'readable' && found.header.dataSet === 5);
-  assert.equal(found?.records.map((record) => record.dataSet), [9]);
+  assert.equal(
+    found?.records.map((record) => record.dataSet),
+    [9],
+  );
   assert.throws(() => again.makeDurable(1, () => {}), /no header/);
   await call((done) => again.makeDurable(1, done, { identity: IDENTITY, dataSet: 9, firstSequence: 900 }));
   const rebuilt = durableScan(after, 1);
@@ -309,7 +343,9 @@ test('a crash in a discard never leaves a flag without its records', async () =>
     ring.setCompleteFlag({ slot: 1, point: pointOf(5, 500) });
     await until(() => told.flags.length === 1, 'the flag');
     let over = false;
-    ring.discard(1, () => { over = true; });
+    ring.discard(1, () => {
+      over = true;
+    });
     for (let turn = 0; turn < seed % 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     const found = durableScan(disk.crash(), 1);
     assert.ok(found.completeMark.verdict !== 'set' || sequencesOf(found).length === 1, `seed ${seed}`);
@@ -347,22 +383,26 @@ test('close waits for what is in flight and starts nothing more', async () => {
 });
 
 /** Put something between the ring and a file's writes. */
-function wrapWrites(disk: MemoryDisk, around: (path: string, write: (done: Done) => void, done: Done, buffers: readonly Uint8Array[]) => void): MemoryDisk {
-  const wrapFile = (file: DiskFile): DiskFile => new Proxy(file, {
-    get: (target, name) => {
-      if (name === 'write') {
-        return (buffers: readonly Uint8Array[], position: number, done: Done) =>
-          around(target.path, (written) => target.write(buffers, position, written), done, buffers);
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) as unknown : value;
-    },
-  });
+function wrapWrites(
+  disk: MemoryDisk,
+  around: (path: string, write: (done: Done) => void, done: Done, buffers: readonly Uint8Array[]) => void,
+): MemoryDisk {
+  const wrapFile = (file: DiskFile): DiskFile =>
+    new Proxy(file, {
+      get: (target, name) => {
+        if (name === 'write') {
+          return (buffers: readonly Uint8Array[], position: number, done: Done) =>
+            around(target.path, (written) => target.write(buffers, position, written), done, buffers);
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
   return new Proxy(disk, {
     get: (target, name) => {
       if (name === 'open') return (...options: Parameters<Disk['open']>) => wrapFile(target.open(...options));
       const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) as unknown : value;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }

@@ -10,7 +10,9 @@ const SOURCE = { slot: 1, path: '/ring/slot-0001.journal' };
 const scan = (image: Uint8Array) => scanJournal(image, SOURCE);
 
 const recordsOf = (dataSet: number, count: number, identity = IDENTITY): Uint8Array[] =>
-  Array.from({ length: count }, (_, index) => encodeRecord({ dataSet, firstSequence: dataSet * 100, sequence: dataSet * 100 + index, identity }));
+  Array.from({ length: count }, (_, index) =>
+    encodeRecord({ dataSet, firstSequence: dataSet * 100, sequence: dataSet * 100 + index, identity }),
+  );
 const endOf = (records: readonly Uint8Array[]): number => RECORDS_OFFSET + records.reduce((sum, record) => sum + record.length, 0);
 
 test('a whole journal: header, mark, records with their fields, clean end', () => {
@@ -31,8 +33,13 @@ test('a whole journal: header, mark, records with their fields, clean end', () =
 
 test('pads are skipped and told', () => {
   const [first, second] = recordsOf(9, 2);
-  const found = scan(buildImage({ dataSet: 9, records: [encodePadRecord(80), first ?? new Uint8Array(), encodePadRecord(400), second ?? new Uint8Array()] }));
-  assert.equal(found.records.map((record) => record.type), ['pad', 'write', 'pad', 'write']);
+  const found = scan(
+    buildImage({ dataSet: 9, records: [encodePadRecord(80), first ?? new Uint8Array(), encodePadRecord(400), second ?? new Uint8Array()] }),
+  );
+  assert.equal(
+    found.records.map((record) => record.type),
+    ['pad', 'write', 'pad', 'write'],
+  );
   assert.is(found.tail.verdict, 'clean-end');
 });
 
@@ -42,7 +49,7 @@ test('a free slot', () => {
   assert.equal([found.completeMark.verdict, found.tail.verdict, found.records.length], ['not-set', 'clean-end', 0]);
 });
 
-test('every truncation before the terminator\'s end is unreadable, and tells exactly the whole records before it', () => {
+test("every truncation before the terminator's end is unreadable, and tells exactly the whole records before it", () => {
   const records = recordsOf(9, 4);
   const image = buildImage({ dataSet: 9, records, flagged: true });
   const offsets = records.map((_, index) => endOf(records.slice(0, index + 1)));
@@ -60,7 +67,9 @@ test('every single-bit flip: never more or other records, and never a clean end 
   const image = buildImage({ dataSet: 9, records, flagged: true, imageBytes: 64 * 1024 });
   const whole = scan(image);
   const end = endOf(records);
-  const flip = (bit: number) => { image[bit >> 3] = (image[bit >> 3] ?? 0) ^ (1 << (bit & 7)); };
+  const flip = (bit: number) => {
+    image[bit >> 3] = (image[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+  };
   for (let bit = 0; bit < (end + RECORD_HEADER_BYTES + 64) * 8; bit += bit > 1024 && bit < RECORDS_OFFSET * 8 ? 97 : 1) {
     flip(bit);
     const found = scan(image);
@@ -81,17 +90,23 @@ test('every single-bit flip: never more or other records, and never a clean end 
 
 test('old bytes behind the terminator never count, whatever their alignment to the new records', () => {
   const blocks = fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 12 });
-  fc.assert(fc.property(blocks, blocks, (oldBlocks, newBlocks) => {
-    const make = (dataSet: number, sizes: readonly number[]) => sizes.map((size, index) =>
-      encodeRecord({ dataSet, firstSequence: dataSet * 100, sequence: dataSet * 100 + index, blocks: size }));
-    const image = buildImage({ dataSet: 5, records: make(5, oldBlocks), imageBytes: 256 * 1024 });
-    const fresh = buildImage({ dataSet: 9, records: make(9, newBlocks), imageBytes: 256 * 1024 });
-    const end = endOf(make(9, newBlocks));
-    image.set(fresh.subarray(0, end + RECORD_HEADER_BYTES));
-    const found = scan(image);
-    assert.equal(found.tail, { verdict: 'clean-end', offset: end });
-    assert.equal(sequencesOf(found), newBlocks.map((_, index) => 900 + index));
-  }), { numRuns: 100 });
+  fc.assert(
+    fc.property(blocks, blocks, (oldBlocks, newBlocks) => {
+      const make = (dataSet: number, sizes: readonly number[]) =>
+        sizes.map((size, index) => encodeRecord({ dataSet, firstSequence: dataSet * 100, sequence: dataSet * 100 + index, blocks: size }));
+      const image = buildImage({ dataSet: 5, records: make(5, oldBlocks), imageBytes: 256 * 1024 });
+      const fresh = buildImage({ dataSet: 9, records: make(9, newBlocks), imageBytes: 256 * 1024 });
+      const end = endOf(make(9, newBlocks));
+      image.set(fresh.subarray(0, end + RECORD_HEADER_BYTES));
+      const found = scan(image);
+      assert.equal(found.tail, { verdict: 'clean-end', offset: end });
+      assert.equal(
+        sequencesOf(found),
+        newBlocks.map((_, index) => 900 + index),
+      );
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test('an intact record of another data set behind the records is old bytes: a clean end', () => {
@@ -111,8 +126,11 @@ test('records newer than their header are told as they are', () => {
   const image = buildImage({ dataSet: 5, records: recordsOf(9, 3), flagged: true });
   const found = scan(image);
   assert.ok(found.header.verdict === 'readable' && found.header.dataSet === 5);
-  assert.equal(found.records.map((record) => record.dataSet), [9, 9, 9]);
-  assert.ok(found.completeMark.verdict === 'set' && found.completeMark.point.dataSet === 5, 'the mark is the old header\'s');
+  assert.equal(
+    found.records.map((record) => record.dataSet),
+    [9, 9, 9],
+  );
+  assert.ok(found.completeMark.verdict === 'set' && found.completeMark.point.dataSet === 5, "the mark is the old header's");
 });
 
 test('records of the same data set number and another stream are told as they are', () => {
@@ -137,7 +155,10 @@ test('a mark of another data set or stream than header and records is void', () 
   const image = buildImage({ dataSet: 9, records: recordsOf(9, 1) });
   image.set(buildImage({ dataSet: 5, records: [], flagged: true }).subarray(MARK_OFFSET, RECORDS_OFFSET), MARK_OFFSET);
   assert.is(scan(image).completeMark.verdict, 'not-set');
-  image.set(buildImage({ dataSet: 9, records: [], flagged: true, identity: LATER_IDENTITY }).subarray(MARK_OFFSET, RECORDS_OFFSET), MARK_OFFSET);
+  image.set(
+    buildImage({ dataSet: 9, records: [], flagged: true, identity: LATER_IDENTITY }).subarray(MARK_OFFSET, RECORDS_OFFSET),
+    MARK_OFFSET,
+  );
   assert.is(scan(image).completeMark.verdict, 'not-set');
 });
 

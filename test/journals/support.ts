@@ -29,14 +29,29 @@ export function encodeRecord({ dataSet, firstSequence, sequence, blocks = 1, ide
   const target = new Uint8Array(blocks * LBA_BYTES + 256);
   const payload = blocks === 0 ? null : new Uint8Array(blocks * LBA_BYTES).fill((sequence * 7 + dataSet) % 251);
   const lengthBytes = payload?.length ?? LBA_BYTES;
-  const command = { type: payload === null ? 'zero' as const : 'write' as const, vlun: 1, lba: sequence, lengthBytes, timeUs: 1_000_000 + sequence, payload };
+  const command = {
+    type: payload === null ? ('zero' as const) : ('write' as const),
+    vlun: 1,
+    lba: sequence,
+    lengthBytes,
+    timeUs: 1_000_000 + sequence,
+    payload,
+  };
   const encodedBytes = new RecordWriter(target).encodeWrite(0, command, { dataSet, firstSequence, sequence }, identity);
   return target.subarray(0, encodedBytes);
 }
 
 export function encodeSyncRecord({ dataSet, firstSequence, sequence, identity = IDENTITY }: RecordOptions): Uint8Array {
   const target = new Uint8Array(SYNC_RECORD_BYTES);
-  const sync = { dataSet, firstSequence, finalSequence: sequence, reason: 'flush' as const, chain: CHAIN_START, incarnation: '1122334455667788', timeUs: 5 };
+  const sync = {
+    dataSet,
+    firstSequence,
+    finalSequence: sequence,
+    reason: 'flush' as const,
+    chain: CHAIN_START,
+    incarnation: '1122334455667788', headBytes: 0,
+    timeUs: 5,
+  };
   new RecordWriter(target).encodeSync(0, sync, identity);
   return target;
 }
@@ -56,7 +71,13 @@ export interface ImageOptions {
 }
 
 /** Build a journal's bytes for slot `dataSet mod 4`. */
-export function buildImage({ dataSet, records, identity = IDENTITY, flagged = false, imageBytes = SMALL.slotBytes }: ImageOptions): Uint8Array {
+export function buildImage({
+  dataSet,
+  records,
+  identity = IDENTITY,
+  flagged = false,
+  imageBytes = SMALL.slotBytes,
+}: ImageOptions): Uint8Array {
   const image = new Uint8Array(imageBytes);
   const slot = (dataSet ?? 0) % SMALL.slots;
   const firstSequence = dataSet === null ? null : dataSet * 100;
@@ -89,10 +110,22 @@ export interface Told {
 export function listen(hook: () => void = () => {}): Told {
   const told: Omit<Told, 'events'> = { durable: new Map(), flags: [], watermarks: [], failures: [] };
   const events: JournalPoolEvents = {
-    durable: (dataSet, records) => { told.durable.set(dataSet, records); hook(); },
-    completeFlagDurable: (dataSet) => { told.flags.push(dataSet); hook(); },
-    watermarkDurable: (point) => { told.watermarks.push(point.dataSet); hook(); },
-    failed: (slot, error, fatal) => { told.failures.push({ slot, fatal, message: error.message }); hook(); },
+    durable: (dataSet, records) => {
+      told.durable.set(dataSet, records);
+      hook();
+    },
+    completeFlagDurable: (dataSet) => {
+      told.flags.push(dataSet);
+      hook();
+    },
+    watermarkDurable: (point) => {
+      told.watermarks.push(point.dataSet);
+      hook();
+    },
+    failed: (slot, error, fatal) => {
+      told.failures.push({ slot, fatal, message: error.message });
+      hook();
+    },
   };
   return { ...told, events };
 }
@@ -122,7 +155,7 @@ export async function fresh(disk: Disk, told: Told = listen()): Promise<JournalR
 
 /** Wait until `condition` holds; turns of the event loop, not time. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; turn < 10_000; turn += 1) {
+  for (let turn = 0; turn < 200_000; turn += 1) {
     if (condition()) return;
     await new Promise((resolve) => setImmediate(resolve));
   }

@@ -12,7 +12,11 @@ const pointOf = (dataSet: number) => ({ dataSet, finalSequence: dataSet * 10, ch
 function openWatermark(disk: MemoryDisk) {
   const durable: number[] = [];
   const failures: Error[] = [];
-  const events = { durable: (point: { dataSet: number }) => void durable.push(point.dataSet), failed: (error: Error) => void failures.push(error) };
+  const events = {
+    durable: (point: { dataSet: number }) => void durable.push(point.dataSet),
+    failed: (error: Error) => void failures.push(error),
+    idle: () => {},
+  };
   return { file: new WatermarkFile({ disk, directory: DIRECTORY, alignedStart, events }), durable, failures };
 }
 
@@ -33,7 +37,10 @@ test('the block with the higher counter counts, and the next write goes to the o
 });
 
 test('one torn block: the other one counts and is never the one that is overwritten', () => {
-  for (const [torn, whole] of [[0, 5], [1, 4]] as const) {
+  for (const [torn, whole] of [
+    [0, 5],
+    [1, 4],
+  ] as const) {
     const bytes = twoBlocks(4, 5);
     bytes.fill(0xff, torn * BLOCK_BYTES + 20, torn * BLOCK_BYTES + 40);
     const { newest, nextBlock } = judgeWatermark(bytes, PATH);
@@ -47,8 +54,11 @@ test('both unreadable, or cut off, or zeroes: refused, never "nothing destaged"'
   damaged[50] = 1;
   damaged[BLOCK_BYTES + 50] = 1;
   for (const bytes of [damaged, new Uint8Array(2 * BLOCK_BYTES), new Uint8Array(0)]) {
-    assert.throws(() => judgeWatermark(bytes, PATH), (error: { code: string; message: string }) =>
-      error.code === 'ERR_WATERMARK_UNREADABLE' && error.message.includes(PATH) && error.message.includes('expected'));
+    assert.throws(
+      () => judgeWatermark(bytes, PATH),
+      (error: { code: string; message: string }) =>
+        error.code === 'ERR_WATERMARK_UNREADABLE' && error.message.includes(PATH) && error.message.includes('expected'),
+    );
   }
 });
 
