@@ -49,7 +49,8 @@ export function encodeSyncRecord({ dataSet, firstSequence, sequence, identity = 
     finalSequence: sequence,
     reason: 'flush' as const,
     chain: CHAIN_START,
-    incarnation: '1122334455667788', headBytes: 0,
+    incarnation: '1122334455667788',
+    headBytes: 0,
     timeUs: 5,
   };
   new RecordWriter(target).encodeSync(0, sync, identity);
