@@ -117,6 +117,29 @@ test('a connection is not read beyond its limit of requests, and goes on afterwa
   await client.close();
 });
 
+test('what is beyond the limits stays in the socket, not in memory', async () => {
+  const { backend, unix } = await startServer({ replies: 'held' });
+  const socket = await rawTransmission(unix);
+  const write = Buffer.concat([requestBytes('write', 1, 0, 65_536), Buffer.alloc(65_536)]);
+  for (let count = 0; count < 2 * LIMITS.nbdRequestsInFlightMax; count += 1) socket.write(write);
+  await until('the limit', () => backend.held.length === LIMITS.nbdRequestsInFlightMax);
+  await sleep(50);
+  assert.ok(
+    socket.writableLength > 0.9 * LIMITS.nbdRequestsInFlightMax * write.length,
+    `only ${socket.writableLength} bytes wait at the client`,
+  );
+  socket.destroy();
+});
+
+test('a slow reader gets every reply, however many bytes are in flight', async () => {
+  const { server, tcp } = await startServer({ exports: [memoryExport('big', 16 * 1024 * 1024)] });
+  const client = await NbdClient.connect({ address: tcp });
+  const reads = Array.from({ length: 12 }, () => client.read(0, 16 * 1024 * 1024));
+  for (const bytes of await Promise.all(reads)) assert.is(bytes.length, 16 * 1024 * 1024);
+  await client.close();
+  assert.is(server.pool.lent, 0);
+});
+
 test('a client that never reads is bounded by the bytes in flight, and its death frees them', async () => {
   const { server, unix, backend } = await startServer({ exports: [memoryExport('big', 32 * 1024 * 1024)] });
   const socket = await rawTransmission(unix);
