@@ -3,7 +3,8 @@
  * existed, **flush**, and make the directory entry durable. A failure removes a file that this call made, and no other.
  */
 import { dirname } from 'node:path';
-import type { Disk, DiskFile, Done } from '../disk/disk.ts';
+import { awaitDone } from '../disk/await-done.ts';
+import type { Disk, DiskFile } from '../disk/disk.ts';
 import { writeZeroes } from '../disk/zeroes.ts';
 import type { VolumeConfig } from './contract.ts';
 import { volumeExists, volumeFailed, volumeLocked, volumeMissing, volumeSize } from './errors.ts';
@@ -38,14 +39,14 @@ export async function createVolume(options: CreateVolumeOptions): Promise<void> 
 async function createFile(disk: Disk, config: VolumeConfig): Promise<void> {
   const file = disk.open(config.path, { create: true });
   try {
-    await waitFor((done) => file.allocate(config.sizeBytes, done));
-    await waitFor((done) => file.flush(done));
+    await awaitDone((done) => file.allocate(config.sizeBytes, done));
+    await awaitDone((done) => file.flush(done));
     disk.syncDirectory(dirname(config.path));
   } catch (error) {
     disk.unlink(config.path);
     throw error;
   } finally {
-    await waitFor((done) => file.close(done));
+    await awaitDone((done) => file.close(done));
   }
 }
 
@@ -61,12 +62,12 @@ async function zeroExistingVolume(options: CreateVolumeOptions): Promise<void> {
         if (options.zeroExisting !== true) throw volumeExists(config, foundBytes);
         if (foundBytes !== config.sizeBytes) throw volumeSize(config, foundBytes);
       }
-      await waitFor((done) => file.allocate(config.sizeBytes, done));
+      await awaitDone((done) => file.allocate(config.sizeBytes, done));
       if (foundBytes > 0) await zeroAll(file, options);
-      await waitFor((done) => file.flush(done));
+      await awaitDone((done) => file.flush(done));
       disk.syncDirectory(dirname(config.path));
     } finally {
-      await waitFor((done) => file.close(done));
+      await awaitDone((done) => file.close(done));
     }
   } finally {
     lock.release();
@@ -77,7 +78,7 @@ async function zeroAll(file: DiskFile, options: CreateVolumeOptions): Promise<vo
   const totalBytes = options.config.sizeBytes;
   for (let position = 0; position < totalBytes; position += ZERO_STEP_BYTES) {
     const lengthBytes = Math.min(ZERO_STEP_BYTES, totalBytes - position);
-    await waitFor((done) =>
+    await awaitDone((done) =>
       file.zero(position, lengthBytes, (error, supported) => {
         if (error !== null || supported) done(error);
         else writeZeroes({ file, position, lengthBytes }, done);
@@ -85,10 +86,4 @@ async function zeroAll(file: DiskFile, options: CreateVolumeOptions): Promise<vo
     );
     options.onProgress?.(position + lengthBytes, totalBytes);
   }
-}
-
-function waitFor(work: (done: Done) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    work((error) => (error === null ? resolve() : reject(error)));
-  });
 }

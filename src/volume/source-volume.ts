@@ -73,6 +73,7 @@ export class SourceVolume implements Volume {
   readonly #mapping: FileMapping | null;
   readonly #flush: SharedFlush;
   #fastZero: boolean;
+  #underWay = 0;
   #closed = false;
 
   constructor(options: { config: VolumeConfig; file: DiskFile; lock: DiskLock | null; fileSystem: string }) {
@@ -99,7 +100,9 @@ export class SourceVolume implements Volume {
 
   read(target: Uint8Array, offset: number, done: Done): void {
     this.#checkRange(offset, target.length);
+    this.#underWay += 1;
     this.#file.read(target, offset, (error, bytesRead) => {
+      this.#completed();
       done(error ?? (bytesRead === target.length ? null : this.#shortRead(offset + bytesRead)));
     });
   }
@@ -118,9 +121,9 @@ export class SourceVolume implements Volume {
 
   zero(offset: number, lengthBytes: number, done: Done): void {
     this.#checkRange(offset, lengthBytes);
+    if (lengthBytes === 0) return void setImmediate(done, null);
     const watched = this.#watched(done);
     const writeThem = (): void => writeZeroes({ file: this.#file, position: offset, lengthBytes }, watched);
-    if (lengthBytes === 0) return void setImmediate(done, null);
     if (lengthBytes < ZERO_RANGE_BYTES_MIN) return writeThem();
     this.#file.zero(offset, lengthBytes, (error, supported) => {
       if (error !== null || supported) return watched(error);
@@ -132,8 +135,13 @@ export class SourceVolume implements Volume {
   flush(done: Done): void {
     this.#checkRange(0, 0);
     // Also after a failure the answer comes later, never inside the call.
-    if (this.failed === null) this.#flush.ask(done);
-    else setImmediate(() => done(this.failed));
+    const failed = this.failed;
+    if (failed !== null) return void setImmediate(done, failed);
+    this.#underWay += 1;
+    this.#flush.ask((error) => {
+      this.#completed();
+      done(error);
+    });
   }
 
   storeSync(bytes: Uint8Array, offset: number): void {
@@ -166,12 +174,22 @@ export class SourceVolume implements Volume {
     this.failed = null;
   }
 
-  /** Unmap, close when nothing is under way any more, and only then give the lock back. */
+  /** Unmap; close and give the lock back at once, or as soon as nothing is under way any more. */
   close(): void {
     this.#checkRange(0, 0);
     this.#closed = true;
     this.#mapping?.unmap();
-    this.#file.close(() => this.#lock?.release());
+    if (this.#underWay === 0) this.#closeFile();
+  }
+
+  #completed(): void {
+    this.#underWay -= 1;
+    if (this.#closed && this.#underWay === 0) this.#closeFile();
+  }
+
+  #closeFile(): void {
+    this.#file.closeSync();
+    this.#lock?.release();
   }
 
   #storeSync(bytes: Uint8Array, offset: number): void {
@@ -196,9 +214,12 @@ export class SourceVolume implements Volume {
     }
   }
 
+  /** Count an operation that begins, and remember its failure. */
   #watched(done: Done): Done {
+    this.#underWay += 1;
     return (error) => {
       this.failed ??= error;
+      this.#completed();
       done(error);
     };
   }

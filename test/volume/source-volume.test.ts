@@ -65,7 +65,6 @@ test('a refused volume can be opened right afterwards: nothing stays locked', as
     writeFileSync(path, Buffer.alloc(MIB));
     assert.is(await codeOf(() => openVolume({ disk, config: configOf(path, 2 * MIB) })), 'ERR_VOLUME_SIZE');
     openVolume({ disk, config: configOf(path) }).close();
-    await new Promise((resolve) => setTimeout(resolve, 20));
     openVolume({ disk, config: configOf(path) }).close();
   });
 });
@@ -159,7 +158,6 @@ loopTest('a block device is a volume, mapped and locked like a file', async () =
     await mixed(volume, 9);
     await finished((done) => volume.flush(done));
     volume.close();
-    await new Promise((resolve) => setTimeout(resolve, 50));
   });
 });
 
@@ -199,14 +197,15 @@ test('close waits for what is under way before the lock is free', async () => {
     await createVolume({ disk, config });
     const volume = openVolume({ disk, config });
     const stored = finished((done) => volume.store(filled(16 * MIB, 5), 0, done));
+    const flushed = Promise.all([1, 2, 3].map(() => finished((done) => volume.flush(done))));
+    const zeroed = finished((done) => volume.zero(0, 0, done));
     volume.close();
     assert.is(await codeOf(() => openVolume({ disk, config })), 'ERR_VOLUME_LOCKED');
-    await stored;
+    await Promise.all([stored, flushed, zeroed]);
     assert.is(
       readFileSync(config.path).every((byte) => byte === 5),
       true,
     );
-    await new Promise((resolve) => setTimeout(resolve, 50));
     openVolume({ disk, config }).close();
   });
 });
