@@ -1,15 +1,15 @@
 /** Build the replicated order of a primary from what the clean stop left. */
 import type { Application } from '../application/application.ts';
-import { assert } from '../model/assert.ts';
 import { CorruptionError } from '../model/errors.ts';
 import type { SessionId } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import { PrimaryMachine } from '../protocol/primary-machine.ts';
 import type { RestoredOutgoing } from '../protocol/primary-contract.ts';
-import { encodedWriteBytes, RecordReader, SYNC_RECORD_BYTES } from '../record/record.ts';
+import { RecordReader, SYNC_RECORD_BYTES } from '../record/record.ts';
 import type { PrimaryOptions } from './primary.ts';
 import { ReplicatedOrder } from './replicated-order.ts';
 import type { LoadedStream } from './stream-state.ts';
+import { writeBytesMaxOf } from './write-parts.ts';
 
 interface BacklogDataSet extends RestoredOutgoing {
   readonly openedAtMs: number;
@@ -62,16 +62,6 @@ export function openReplicatedOrder(options: OpenOrderOptions): ReplicatedOrder 
     order.positions.closed({ dataSet: set.dataSet, finalSequence: set.firstSequence + set.recordBytes.length - 1, bytes });
   }
   return order;
-}
-
-/** Payload bytes of one write that fit into one data set, whatever its offset; a longer one is stored in parts. */
-export function writeBytesMaxOf(dataSetBytesMax: number): number {
-  const perRecord = encodedWriteBytes(LIMITS.recordDataBytesMax);
-  const whole = Math.floor(dataSetBytesMax / perRecord);
-  const restBytes = Math.max(0, dataSetBytesMax - whole * perRecord - encodedWriteBytes(0));
-  const bytes = whole * LIMITS.recordDataBytesMax + Math.floor(restBytes / 4096) * 4096;
-  assert(bytes >= 4096, `a data set of ${dataSetBytesMax} bytes holds not even one block`);
-  return bytes;
 }
 
 function readBacklog({ state, backlog }: LoadedStream): BacklogDataSet[] {

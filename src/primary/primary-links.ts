@@ -15,6 +15,7 @@ import { CLOSE_CODE } from '../record/close-codes.ts';
 import { decodeMessage, encodeMessage, encodeRecordsHeader, type WireMessage } from '../record/wire.ts';
 import type { RecordCarrier, ReplicatedOrder } from './replicated-order.ts';
 import type { SendSlice } from './send-buffer.ts';
+import { writeBytesMaxOf } from './write-parts.ts';
 
 export interface PrimaryLinksOptions {
   readonly order: ReplicatedOrder;
@@ -102,6 +103,8 @@ export class PrimaryLinks implements RecordCarrier {
     this.#agreed.delete(link.id);
     if (agreed?.phase !== 'open') return;
     this.#options.onEvent({ kind: 'lost', address: link.address, code, reason });
+    // A damaged header has no number that could be rejected, so the send buffer is checked instead (I9).
+    if (code === CLOSE_CODE.protocolViolation && reason.startsWith('record-header')) this.#options.order.verifyBuffers();
     this.#options.order.step({ event: 'linkClosed', link: link.id });
     if (this.openLinks.length === 0) {
       this.#keys.clear();
@@ -199,6 +202,7 @@ export class PrimaryLinks implements RecordCarrier {
       const agreement = agree(this.#options.facts(), facts);
       this.secondaryHostEpoch = facts.hostEpoch;
       this.#options.order.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
+      this.#options.order.writeBytesMax = writeBytesMaxOf(agreement.dataSetBytesMax);
       this.#destaged(facts.watermark?.dataSet ?? null);
     }
     this.#options.order.step({ event: 'linkOpened', link: link.id });

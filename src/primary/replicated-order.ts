@@ -13,10 +13,11 @@ import { LIMITS } from '../model/limits.ts';
 import type { PrimaryCore, PrimaryEffect, PrimaryEvent } from '../protocol/primary-contract.ts';
 import type { LinkId } from '../protocol/secondary-contract.ts';
 import type { RecordStream } from '../record/contract.ts';
-import { encodedWriteBytes, hashChain } from '../record/record.ts';
+import { hashChain } from '../record/record.ts';
 import { PositionHistory } from './position-history.ts';
 import { ChunkPool, SendBuffer, type SendSlice } from './send-buffer.ts';
 import type { StreamState } from './stream-state.ts';
+import { encodedBytesOf, recordBytesOf } from './write-parts.ts';
 
 /** How records and questions reach the other side; implemented by primary-links.ts. */
 export interface RecordCarrier {
@@ -45,7 +46,8 @@ export interface ReplicatedOrderOptions {
 const CHAINS_MAX = 2 * LIMITS.slotsMax;
 
 export class ReplicatedOrder implements WriteOrder {
-  readonly writeBytesMax: number;
+  /** Follows what the secondary's slots hold; a longer write is stored and numbered in parts. */
+  writeBytesMax: number;
   readonly machine: PrimaryCore;
   readonly positions: PositionHistory;
   carrier: RecordCarrier | null = null;
@@ -143,6 +145,16 @@ export class ReplicatedOrder implements WriteOrder {
       const buffer = this.#buffer(set.dataSet);
       return buffer.slices(set.firstSequence, set.firstSequence + buffer.count - 1).map((slice) => slice.bytes);
     });
+  }
+
+  /** Check every record that is kept; a damaged one fails the group, because nothing here can mend it (I9). */
+  verifyBuffers(): void {
+    for (const buffer of this.buffers.values()) {
+      const damaged = buffer.firstDamaged();
+      if (damaged === null) continue;
+      this.#options.onFailed('ERR_SEND_BUFFER_CORRUPT', new Error(`record ${damaged} of data set ${buffer.dataSet} is damaged in this host's memory`));
+      return;
+    }
   }
 
   /** Stop stepping: the shell ends, or replication is given up. */
@@ -284,21 +296,4 @@ function rangesOfBits(bits: Uint8Array, firstSequence: SequenceNumber, count: nu
     else ranges.push({ from: sequence, to: sequence });
   }
   return ranges;
-}
-
-/** Encoded bytes of a write: one record for each `recordDataBytesMax` of its payload; of a zero or trim, one header. */
-function encodedBytesOf(data: Uint8Array | null): number {
-  if (data === null) return encodedWriteBytes(0);
-  if (data.length <= LIMITS.recordDataBytesMax) return encodedWriteBytes(data.length);
-  return recordBytesOf(data).reduce((sum, bytes) => sum + bytes, 0);
-}
-
-function recordBytesOf(data: Uint8Array | null): number[] {
-  if (data === null) return [encodedWriteBytes(0)];
-  if (data.length <= LIMITS.recordDataBytesMax) return [encodedWriteBytes(data.length)];
-  const bytes: number[] = [];
-  for (let begin = 0; begin < data.length; begin += LIMITS.recordDataBytesMax) {
-    bytes.push(encodedWriteBytes(Math.min(LIMITS.recordDataBytesMax, data.length - begin)));
-  }
-  return bytes;
 }

@@ -133,6 +133,12 @@ export class SendBuffer {
     return new RecordReader(chunk.bytes).readAt(this.#offsetOf[index] as number, chunk.usedBytes).kind === 'record';
   }
 
+  /** Number of the first record whose checksums do not hold, or null. */
+  firstDamaged(): SequenceNumber | null {
+    for (let index = 0; index < this.#count; index += 1) if (!this.isIntact(this.firstSequence + index)) return this.firstSequence + index;
+    return null;
+  }
+
   /** Every record is acknowledged: the chunks are free. */
   release(): void {
     for (const chunk of this.#chunks) this.#pool.release(chunk);

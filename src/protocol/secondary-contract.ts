@@ -38,6 +38,8 @@ export interface SyncContent {
   readonly reason: CutReason;
   readonly chain: Chain;
   readonly incarnation: SessionId;
+  /** Encoded bytes of all records of the stream through this data set's last write: the primary's head at the cut. */
+  readonly headBytes: number;
 }
 
 /** A record that recovery has read from a journal and made durable, in the journal's order. */

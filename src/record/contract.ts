@@ -25,6 +25,8 @@ export interface SyncCommand {
   readonly reason: CutReason;
   readonly chain: Chain;
   readonly incarnation: SessionId;
+  /** Encoded bytes of all records of the stream through this data set's last write: the primary's head at the cut. */
+  readonly headBytes: number;
   readonly timeUs: number;
 }
 
@@ -40,6 +42,8 @@ export interface SyncContent {
   readonly reason: CutReason;
   readonly chain: Chain;
   readonly incarnation: SessionId;
+  /** Encoded bytes of all records of the stream through this data set's last write: the primary's head at the cut. */
+  readonly headBytes: number;
 }
 
 /** One record whose header and payload are intact. */

@@ -51,8 +51,9 @@ export const SYNC_PAYLOAD = [
   { name: 'reserved', offset: 1, size: 7, kind: 'zero' },
   { name: 'chain', offset: 8, size: 16, kind: 'hex' },
   { name: 'incarnation', offset: 24, size: 8, kind: 'hex' },
+  { name: 'headBytes', offset: 32, size: 8, kind: 'id' },
 ] as const satisfies readonly FieldLayout[];
-export const SYNC_PAYLOAD_BYTES = 32;
+export const SYNC_PAYLOAD_BYTES = 40;
 export const SYNC_RECORD_BYTES = RECORD_HEADER_BYTES + SYNC_PAYLOAD_BYTES;
 
 /** VLUN of records that change no volume (sync, pad). */

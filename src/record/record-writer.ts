@@ -40,6 +40,7 @@ export class RecordWriter {
   readonly #headerView = new DataView(this.#header.buffer);
   readonly #checkedHeader = this.#header.subarray(0, AT.headerChecksum);
   readonly #syncPayload = new Uint8Array(SYNC_PAYLOAD_BYTES);
+  readonly #syncPayloadView = new DataView(this.#syncPayload.buffer);
   #stream = '';
 
   constructor(buffer: Uint8Array) {
@@ -84,6 +85,7 @@ export class RecordWriter {
     payload[SYNC_AT.reason] = CUT_REASON[sync.reason];
     writeHex(payload, SYNC_AT.chain, sync.chain, 32);
     writeHex(payload, SYNC_AT.incarnation, sync.incarnation, 16);
+    writeId(this.#syncPayloadView, SYNC_AT.headBytes, sync.headBytes);
     this.#setStream(stream);
     this.#setCommand(RECORD_TYPE.sync, NO_VLUN, 0, SYNC_PAYLOAD_BYTES);
     this.#setNumbers(sync.dataSet, sync.firstSequence, sync.finalSequence, sync.timeUs);

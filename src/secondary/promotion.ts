@@ -69,7 +69,8 @@ export async function finishPromotion(secondary: Secondary, keep: HistoryPoint |
   const { replica, ring, options } = secondary;
   if (replica !== null && ring !== null) {
     await settle(secondary, () => replica.isSettled && (keep === null || (replica.watermarkPoint?.dataSet ?? -1) >= keep.dataSet), 'the destage');
-    for (const set of replica.machine.held()) await awaitDone((done) => ring.discard(set.dataSet % ring.geometry.slots, done));
+    const slots = new Set([...(secondary.recovery?.discard ?? []), ...replica.machine.held().map((set) => set.dataSet % ring.geometry.slots)]);
+    for (const slot of slots) await awaitDone((done) => ring.discard(slot, done));
   }
   await secondary.endReplication(CLOSE_CODE.superseded, 'this host was promoted');
   const generation = secondary.state.generations.at(-1)?.number ?? 0;

@@ -55,7 +55,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const plan = planRecovery(await recoveryFacts(ring, options, watermark));
     const refusal = refusalOf(plan);
     if (refusal !== null) throw refusal;
-    await makeDurable(ring, plan, state);
+    await makeDurable(ring, plan, options);
     const machine = new SecondaryMachine({ geometry, origin: plan.origin, restored: plan.restored, hashChain });
     return { ring, watermark, machine, plan };
   } catch (error) {
@@ -86,7 +86,7 @@ function scanRing(ring: JournalRing): Promise<readonly ScannedJournal[]> {
   return new Promise((resolve, reject) => ring.scan((error, journals) => (error === null ? resolve(journals) : reject(error))));
 }
 
-async function makeDurable(ring: JournalRing, plan: RecoveryPlan, state: HostState): Promise<void> {
+async function makeDurable(ring: JournalRing, plan: RecoveryPlan, { state, mode }: RecoverOptions): Promise<void> {
   const identity = journalIdentityOf(state);
   ring.setIdentity(identity);
   for (const kept of plan.makeDurable) {
@@ -96,7 +96,8 @@ async function makeDurable(ring: JournalRing, plan: RecoveryPlan, state: HostSta
   await awaitDone((done) => ring.makeWatermarkDurable(done));
   const kept = new Set(plan.makeDurable.map(({ slot }) => slot));
   for (const journal of plan.journals) if (!kept.has(journal.slot) && journal.action === 'done already') ring.retire(journal.slot);
-  for (const slot of plan.discard) await awaitDone((done) => ring.discard(slot, done));
+  // A promotion empties slots only after it has found and destaged what it promised to keep.
+  if (mode === 'start') for (const slot of plan.discard) await awaitDone((done) => ring.discard(slot, done));
 }
 
 function checkWatermark(directory: string, watermark: StoredWatermark | null, state: HostState): void {

@@ -1,3 +1,4 @@
+import { SYNC_RECORD_BYTES } from '../../src/record/record.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Disk, DiskFile, Done } from '../../src/disk/disk.ts';
@@ -211,7 +212,7 @@ test('a full slot: the last record ends at capacity, the next one is a broken in
   openDataSet(ring, 5);
   const { capacityBytes } = ring.geometry;
   let index = 0;
-  for (let left = capacityBytes + 112; left >= 592; left -= 592) append(ring, 5, index++);
+  for (let left = capacityBytes + SYNC_RECORD_BYTES; left >= 592; left -= 592) append(ring, 5, index++);
   while (true) {
     try {
       append(ring, 5, index, 0);

@@ -73,6 +73,7 @@ class Pair {
           reason: effect.reason,
           chain: this.#chain,
           incarnation: INCARNATION,
+          headBytes: 0,
         });
       case 'sendRecords':
         for (let sequence = effect.from; sequence <= effect.to; sequence += 1) {

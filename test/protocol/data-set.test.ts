@@ -19,7 +19,7 @@ function sync(sequence: number, options: { chain?: string } = {}): ReceivedRecor
     dataSet: 7,
     firstSequence: 100,
     sequence,
-    sync: { reason: 'flush', chain: options.chain ?? CHAIN, incarnation: INCARNATION },
+    sync: { reason: 'flush', chain: options.chain ?? CHAIN, incarnation: INCARNATION, headBytes: 0 },
   });
 }
 

@@ -181,7 +181,7 @@ test('a stopped secondary is promoted from recovery, a running one from its mach
       dataSet,
       firstSequence: dataSet * 10,
       sequence: dataSet * 10 + i,
-      sync: i === 9 ? { reason: 'flush', chain: `r${dataSet}`, incarnation: 'p' } : null,
+      sync: i === 9 ? { reason: 'flush', chain: `r${dataSet}`, incarnation: 'p', headBytes: 0 } : null,
     }));
   const journals: JournalFacts[] = [0, 1, 2, 3].map((slot) => {
     const dataSet = slot === 0 ? 20 : 16 + slot;

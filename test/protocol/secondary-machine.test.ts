@@ -21,7 +21,7 @@ function afterTwo(): SecondaryHarness {
 }
 
 function syncOf(sequence: number, dataSet: number, firstSequence: number, chain = CHAIN_START): ReceivedRecord {
-  return makeRecord({ dataSet, firstSequence, sequence, sync: { reason: 'flush', chain, incarnation: INCARNATION } });
+  return makeRecord({ dataSet, firstSequence, sequence, sync: { reason: 'flush', chain, incarnation: INCARNATION, headBytes: 0 } });
 }
 
 test('I7: a duplicate that is durable is acknowledged again and changes nothing', () => {

@@ -92,6 +92,7 @@ test('a sync command comes back as it was', () => {
   const sync = plain({
     chain: hexDigits(32),
     incarnation: hexDigits(16),
+    headBytes: id,
     reason: fc.constantFrom(...(Object.keys(CUT_REASON) as CutReason[])),
     timeUs: id,
   });
@@ -295,7 +296,7 @@ const violations: readonly (readonly [name: string, reason: string, found: RegEx
     /1049088 bytes/,
     () => forge(encodeWrite(WRITE), (view) => view.setUint32(56, LIMITS.recordDataBytesMax + 512, true)),
   ],
-  ['a sync of another length', 'length', /40 bytes/, () => forge(encodeSync(), (view) => view.setUint32(56, 40, true))],
+  ['a sync of another length', 'length', /48 bytes/, () => forge(encodeSync(), (view) => view.setUint32(56, 48, true))],
   ['a pad of 4 bytes', 'length', /4 bytes/, () => forge(encodePad(88), (view) => view.setUint32(56, 4, true))],
   [
     'an unknown cut reason',

@@ -36,7 +36,7 @@ test('records come out in the order of the message, with what the machine and th
     records.map((record) => record.encodedBytes),
     parts.map((part) => part.length),
   );
-  assert.equal(records[3]?.sync, { reason: SYNC.reason, chain: SYNC.chain, incarnation: SYNC.incarnation });
+  assert.equal(records[3]?.sync, { reason: SYNC.reason, chain: SYNC.chain, incarnation: SYNC.incarnation, headBytes: SYNC.headBytes });
   const first = records[0];
   if (first === undefined) throw new Error('no record came out');
   const { bytes: view, headerChecksum, ...write } = first;

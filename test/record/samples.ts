@@ -30,6 +30,7 @@ export const SYNC: SyncCommand = {
   reason: 'flush',
   chain: '00112233445566778899aabbccddeeff',
   incarnation: 'fedcba9876543210',
+  headBytes: 7777,
   timeUs: 1_700_000_000_123_999,
 };
 

@@ -51,7 +51,7 @@ export function historyOf(sizes: readonly number[]): DataSet[] {
       type: 'sync',
       sequence: finalSequence,
       headerChecksum: 5,
-      sync: { reason: 'flush', chain, incarnation: RUN },
+      sync: { reason: 'flush', chain, incarnation: RUN, headBytes: 0 },
     });
     const set = { point: { dataSet, finalSequence, chain }, firstSequence, records };
     firstSequence = finalSequence + 1;
