@@ -41,8 +41,8 @@ export function describeFailure(thrown: unknown): Failure {
     };
   }
   if (thrown instanceof FarshoreError) {
-    const { code, message, hint, exitCode, details } = thrown;
-    return { code, message, hint, exitCode, details, causes: causesOf(thrown), stack: undefined };
+    const { code, message, hint, exitCode, facts } = thrown;
+    return { code, message, hint, exitCode, details: facts, causes: causesOf(thrown), stack: undefined };
   }
   if (thrown instanceof Errors.CLIError) return describeUsage(thrown);
   return {

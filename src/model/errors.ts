@@ -33,14 +33,15 @@ export class FarshoreError extends Error {
   readonly code: ErrorCode;
   readonly exitCode: ExitCode;
   readonly hint: string | undefined;
-  readonly details: Readonly<Record<string, unknown>>;
+  /** The options' `details`; not by that name, because uvu takes an error's `details` for text and loses the report. */
+  readonly facts: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: FarshoreErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.exitCode = options.exitCode ?? EXIT.failed;
     this.hint = options.hint;
-    this.details = options.details ?? {};
+    this.facts = options.details ?? {};
   }
 }
 

@@ -80,7 +80,7 @@ export class HostServer {
       else send(response, 405, 'text/plain', 'only GET here\n');
     } catch (error) {
       const code = error instanceof FarshoreError ? error.code : 'ERR_UNEXPECTED';
-      const known = error instanceof FarshoreError ? { exitCode: error.exitCode, hint: error.hint, details: error.details } : {};
+      const known = error instanceof FarshoreError ? { exitCode: error.exitCode, hint: error.hint, details: error.facts } : {};
       send(response, 409, 'application/json', JSON.stringify({ error: { code, message: messageOf(error), ...known } }));
     }
   }
