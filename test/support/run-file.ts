@@ -40,6 +40,7 @@ async function runSuites(): Promise<FileTally> {
     try {
       const [errors, suitePassed, , suiteTotal] = await runSuite();
       if (errors !== true) process.stdout.write(`\n${errors}\n`);
+      else if (suitePassed < suiteTotal) noted.problem(`uvu ended a suite early: ${noted.lastFailure || 'a hook failed'}`);
       passed += suitePassed;
       total += suiteTotal;
     } catch (error) {

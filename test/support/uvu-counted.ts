@@ -14,6 +14,8 @@ export const noted = {
   registered: [] as string[],
   skipped: [] as string[],
   problems: [] as string[],
+  /** The newest failure of a test: uvu ends its suite, silently, on an error that it cannot show. */
+  lastFailure: '',
   /** A failed after.each is called twice by uvu: note it once. */
   problem(text: string): void {
     if (!noted.problems.includes(text)) noted.problems.push(text);
@@ -33,7 +35,12 @@ export function suite<T = Context>(title = '', context?: T): Test<T> {
     noted.registered.push(fullName);
     inner(name, async (state) => {
       report({ kind: 'started', name: fullName });
-      await callThrowingErrors(() => handler(state));
+      try {
+        await callThrowingErrors(() => handler(state));
+      } catch (error) {
+        noted.lastFailure = `"${fullName}" failed: ${inspect(error)}`;
+        throw error;
+      }
     });
   };
   const hook = (label: string, add: (handler: Callback<T>) => void) => (handler: Callback<T>) =>
