@@ -71,7 +71,7 @@ export class SecondaryLinks implements ReplicaOutlet {
       },
       onDialFailed: (address, message) => options.onEvent({ kind: 'dialFailed', address, message }),
     });
-    this.#keepAlive = setInterval(() => this.acknowledge([]), LIMITS.keepAliveMs);
+    this.#keepAlive = setInterval(() => this.#sendKeepAlive(), LIMITS.keepAliveMs);
     this.#keepAlive.unref();
   }
 
@@ -253,6 +253,14 @@ export class SecondaryLinks implements ReplicaOutlet {
   #closed(link: Link, code: number, reason: string): void {
     const wasOpen = this.#open.delete(link.id);
     if (wasOpen) this.#options.onEvent({ kind: 'lost', address: link.address, code, reason });
+  }
+
+  /** On every link, because the other side closes one that is silent. */
+  #sendKeepAlive(): void {
+    const replica = this.#options.replica();
+    if (replica === null || this.#open.size === 0) return;
+    const bytes = encodeMessage({ kind: 'acknowledge', windowHigh: replica.machine.windowHigh, positions: positionsOf(replica), ranges: [] });
+    for (const link of this.#open.values()) link.send(bytes);
   }
 
   #freest(): Link | null {
