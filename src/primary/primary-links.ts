@@ -194,7 +194,6 @@ export class PrimaryLinks implements RecordCarrier {
       link.close(CLOSE_CODE.otherSession, 'another session was faster');
       return;
     }
-    agreed.phase = 'open';
     this.session = facts.session;
     this.#keys.set(link.id, agreed.linkKey);
     this.lastRefusal = null;
@@ -206,6 +205,8 @@ export class PrimaryLinks implements RecordCarrier {
       this.#destaged(facts.watermark?.dataSet ?? null);
     }
     this.#options.order.step({ event: 'linkOpened', link: link.id });
+    // Only now: every step ends with budgets for the open links, and one for a link that the machine does not know yet would be lost.
+    agreed.phase = 'open';
     this.#offerBudget(agreed);
     this.sendHead();
   }
