@@ -221,12 +221,25 @@ export class PrimaryLinks implements RecordCarrier {
         order.step({ event: 'acknowledged', link, ranges: message.ranges, windowHigh: message.windowHigh });
         return;
       case 'reject':
-        order.step({ event: 'rejected', link, reason: message.reason, dataSet: message.dataSet, sequence: message.sequence, windowHigh: message.windowHigh });
+        order.step({
+          event: 'rejected',
+          link,
+          reason: message.reason,
+          dataSet: message.dataSet,
+          sequence: message.sequence,
+          windowHigh: message.windowHigh,
+        });
         return;
       case 'progress': {
         const closedLinks = [...this.#keys].filter(([, key]) => message.closedLinks.includes(key)).map(([id]) => id);
         for (const id of closedLinks) this.#keys.delete(id);
-        order.step({ event: 'progressReported', closedLinks, held: message.held, destaged: message.destaged, windowHigh: message.windowHigh });
+        order.step({
+          event: 'progressReported',
+          closedLinks,
+          held: message.held,
+          destaged: message.destaged,
+          windowHigh: message.windowHigh,
+        });
         return;
       }
       default:
