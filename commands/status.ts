@@ -21,7 +21,7 @@ export default class Status extends BaseCommand {
     const { askStatus } = await import('../src/cli/control-client.ts');
     const { renderStatus } = await import('../src/status/render.ts');
     const target = await targetOf(flags);
-    const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+    const colours = process.stdout.isTTY && process.env.NO_COLOR === undefined;
     for (;;) {
       const report = await askStatus(target);
       if (flags.watch && this.jsonEnabled()) process.stdout.write(`${JSON.stringify(report)}\n`);

@@ -106,7 +106,7 @@ export class Application implements NbdBackend {
   /** Go on under another order (`detach`): what the old one made wait goes on under the new one, nothing is stored twice. */
   replaceOrder(order: WriteOrder): void {
     this.order = order;
-    for (const open of [...this.#open]) {
+    for (const open of Array.from(this.#open)) {
       if (open.phase === 'waiting' && 'last' in open) order.requested(open);
       else if (open.phase === 'flushed' || (open.phase === 'stored' && 'last' in open && !open.request.fua)) this.finish(open);
     }

@@ -4,7 +4,7 @@ import { firstGenerations } from '../protocol/generations.ts';
 import type { Generation } from '../model/ids.ts';
 import type { HostState } from '../state/host-state.ts';
 import { newGenerationId, newGroupId, newStreamId } from '../state/identity.ts';
-import { initialiseHost } from '../state/initialise.ts';
+import { initialiseHost } from '../application/initialise.ts';
 import type { VolumeConfig } from '../volume/contract.ts';
 import { newStreamState, removeStreamState, writeCleanMarker, writeStreamState } from './stream-state.ts';
 

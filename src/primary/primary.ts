@@ -164,7 +164,7 @@ export class Primary {
     const loaded = readStreamState(options.disk, options.stateDirectory);
     if (options.standalone && this.state.condition !== 'standalone') this.#standAlone(loaded);
     if (this.phase === 'serving' && loaded === null) throw uncleanStop(options.stateDirectory);
-    this.volumes = await openVolumes(options.disk, options.volumes);
+    this.volumes = openVolumes(options.disk, options.volumes);
     const application = new Application(this.volumes, `farshore group ${options.group}`);
     this.application = application;
     if (this.phase === 'serving' && loaded !== null) await this.#startReplication(application, loaded);

@@ -7,24 +7,11 @@
  */
 import { Worker } from 'node:worker_threads';
 import { assert } from '../model/assert.ts';
-import type { DataSetId, Vlun } from '../model/ids.ts';
+import type { DataSetId } from '../model/ids.ts';
 import type { MemoryBuffer } from '../../journals/contract.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
-import { openDestageSource, storeDataSet } from './store-data-set.ts';
-
-export interface DestageSet {
-  readonly dataSet: DataSetId;
-  readonly slot: number;
-  readonly writes: number;
-}
-
-/** Order to whoever stores: `reopen` asks for freshly opened volumes. */
-export interface DestageOrder {
-  readonly sets: readonly DestageSet[];
-  readonly reopen: boolean;
-}
-
-export type DestageReport = { readonly destaged: DataSetId; readonly error: null } | { readonly destaged: null; readonly error: string };
+import { carryOutDestage, type DestageOrder, type DestageReport, type DestageSet } from './destage-order.ts';
+import { openDestageSource } from './store-data-set.ts';
 
 /** Carries one order out at a time and reports it. */
 export interface DestageCarrier {
@@ -106,28 +93,17 @@ export class Destager {
   }
 }
 
-/** Store and flush one order with volumes that are open in this thread; what worker and tests have in common. */
-export function carryOutDestage(order: DestageOrder, sources: readonly ReturnType<typeof openDestageSource>[], volumes: ReadonlyMap<Vlun, Volume>): DestageReport {
-  try {
-    for (const set of order.sets) {
-      const source = sources[set.slot];
-      assert(source !== undefined, `slot ${set.slot} has a memory buffer`);
-      storeDataSet(source, set.writes, volumes);
-    }
-    for (const volume of volumes.values()) volume.flushSync();
-    return { destaged: (order.sets.at(-1) as DestageSet).dataSet, error: null };
-  } catch (error) {
-    return { destaged: null, error: error instanceof Error ? error.message : String(error) };
-  }
-}
-
 /** The production carrier: a worker thread with its own descriptors of the volumes. */
 export function workerCarrier(volumes: readonly VolumeConfig[], buffers: readonly MemoryBuffer[]): OpenCarrier {
   return (report) => {
     const worker = new Worker(new URL('./destage-worker.js', import.meta.url), { workerData: { volumes, buffers } });
     let exited = false;
     worker.on('message', report);
-    worker.on('error', (error) => report({ destaged: null, error: `the destage worker failed: ${error.message}` }));
+    worker.on('error', (error) => {
+      // A broken invariant in the worker stops the process, as one in this thread does.
+      if ('code' in error && error.code === 'ERR_BROKEN_INVARIANT') throw error;
+      report({ destaged: null, error: `the destage worker failed: ${error.message}` });
+    });
     worker.on('exit', () => {
       exited = true;
     });

@@ -6,7 +6,7 @@ import { createRing } from '../../journals/create.ts';
 import { isRingFile } from '../../journals/files.ts';
 import type { Geometry } from '../model/ids.ts';
 import type { HostState } from '../state/host-state.ts';
-import { initialiseHost } from '../state/initialise.ts';
+import { initialiseHost } from '../application/initialise.ts';
 import type { VolumeConfig } from '../volume/contract.ts';
 import { join } from 'node:path';
 

@@ -209,7 +209,7 @@ export class Secondary {
     const { options, state } = this;
     if (state.role === 'secondary' || state.condition === 'promoted') checkVolumeTable(state.volumes, options.volumes);
     else throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`);
-    this.volumes = await openVolumes(options.disk, options.volumes);
+    this.volumes = openVolumes(options.disk, options.volumes);
     if (state.condition === 'promoted') {
       if (options.dial) await this.serve();
       return;

@@ -4,10 +4,10 @@ import type { Volume, VolumeConfig } from './contract.ts';
 import { openVolume } from './source-volume.ts';
 
 /** @throws what `openVolume` throws for the first volume that cannot be opened; those opened before are closed again. */
-export async function openVolumes(disk: Disk, configs: readonly VolumeConfig[], options: { lock?: boolean } = {}): Promise<Volume[]> {
+export function openVolumes(disk: Disk, configs: readonly VolumeConfig[], options: { lock?: boolean } = {}): Volume[] {
   const volumes: Volume[] = [];
   try {
-    for (const config of configs) volumes.push(await openVolume({ disk, config, ...options }));
+    for (const config of configs) volumes.push(openVolume({ disk, config, ...options }));
     return volumes;
   } catch (error) {
     for (const volume of volumes) volume.close();

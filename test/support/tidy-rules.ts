@@ -20,7 +20,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   link: LOWEST,
   status: LOWEST,
   /** The application's side of both shells: NBD requests on volumes, in one order. */
-  application: [...LOWEST, 'nbd', 'volume'],
+  application: [...LOWEST, 'state', 'nbd', 'volume'],
   // Never each other.
   primary: SERVICES,
   secondary: SERVICES,

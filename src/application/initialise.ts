@@ -6,8 +6,8 @@ import type { Disk } from '../disk/disk.ts';
 import { RefusedError } from '../model/errors.ts';
 import type { VolumeConfig } from '../volume/contract.ts';
 import { createVolume } from '../volume/create-volume.ts';
-import { hostStatePath, writeHostState, type HostState } from './host-state.ts';
-import { volumeTableOf } from './volume-table.ts';
+import { hostStatePath, writeHostState, type HostState } from '../state/host-state.ts';
+import { volumeTableOf } from '../state/volume-table.ts';
 
 export interface InitialiseOptions {
   readonly disk: Disk;
@@ -55,7 +55,7 @@ export async function initialiseHost(options: InitialiseOptions): Promise<HostSt
     disk.syncDirectory(stateDirectory);
     return state;
   } catch (error) {
-    for (const step of undo.reverse()) step();
+    for (const step of undo.toReversed()) step();
     throw error;
   }
 }

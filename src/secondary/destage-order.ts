@@ -1,0 +1,36 @@
+/** What is asked of whoever stores data sets, and the answer: in the destage worker, or in this thread for tests. */
+import { assert, BrokenInvariant } from '../model/assert.ts';
+import type { DataSetId, Vlun } from '../model/ids.ts';
+import type { Volume } from '../volume/contract.ts';
+import { storeDataSet, type DestageSource } from './store-data-set.ts';
+
+export interface DestageSet {
+  readonly dataSet: DataSetId;
+  readonly slot: number;
+  readonly writes: number;
+}
+
+/** Order to whoever stores: `reopen` asks for freshly opened volumes. */
+export interface DestageOrder {
+  readonly sets: readonly DestageSet[];
+  readonly reopen: boolean;
+}
+
+export type DestageReport = { readonly destaged: DataSetId; readonly error: null } | { readonly destaged: null; readonly error: string };
+
+/** Store and flush one order with volumes that are open in this thread; what worker and tests have in common. */
+export function carryOutDestage(order: DestageOrder, sources: readonly DestageSource[], volumes: ReadonlyMap<Vlun, Volume>): DestageReport {
+  try {
+    for (const set of order.sets) {
+      const source = sources[set.slot];
+      assert(source !== undefined, `slot ${set.slot} has a memory buffer`);
+      storeDataSet(source, set.writes, volumes);
+    }
+    for (const volume of volumes.values()) volume.flushSync();
+    return { destaged: (order.sets.at(-1) as DestageSet).dataSet, error: null };
+  } catch (error) {
+    if (error instanceof BrokenInvariant) throw error;
+    return { destaged: null, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
