@@ -6,6 +6,7 @@
  */
 import { Application } from '../application/application.ts';
 import { PlainOrder } from '../application/plain-order.ts';
+import { awaitDone } from '../disk/await-done.ts';
 import type { Disk } from '../disk/disk.ts';
 import { LinkServer } from '../link/link-server.ts';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
@@ -172,7 +173,17 @@ export class Primary {
     this.nbd = new NbdServer({ backend: application, listen: options.nbdListen });
     // From here on a stop is unclean until the marker is written again; no NBD byte was served before.
     if (loaded !== null) removeCleanMarker(options.disk, options.stateDirectory);
-    await this.nbd.start();
+    try {
+      await this.nbd.start();
+    } catch (error) {
+      // An address that is taken must not make the next start an unclean one; nothing was written in this run.
+      if (loaded !== null && this.phase === 'serving' && this.#nothingWritten(loaded)) writeCleanMarker(options.disk, options.stateDirectory);
+      throw error;
+    }
+  }
+
+  #nothingWritten(loaded: LoadedStream): boolean {
+    return this.application?.storesUnderWay === 0 && this.order?.machine.head(0).sequence === loaded.state.nextSequence - 1;
   }
 
   #checkCondition(): void {
@@ -236,11 +247,16 @@ export class Primary {
       this.phase = 'stopping';
       this.#endReplication(CLOSE_CODE.shutdown, 'the primary stops');
       await writeStreamState(options.disk, options.stateDirectory, order.streamState(this.state), order.backlog());
-      await Promise.all(this.volumes.map((volume) => new Promise<void>((resolve, reject) => volume.flush((error) => (error === null ? resolve() : reject(error))))));
+      await this.#flushVolumes();
       writeCleanMarker(options.disk, options.stateDirectory);
     }
+    if (this.phase === 'standalone' && this.application?.failed === false) await this.#flushVolumes();
     await this.#closeAll();
     this.#folder.release();
+  }
+
+  async #flushVolumes(): Promise<void> {
+    await Promise.all(this.volumes.map((volume) => awaitDone((done) => volume.flush(done))));
   }
 
   async #closeAll(): Promise<void> {
