@@ -12,7 +12,8 @@ import { LIMITS } from '../model/limits.ts';
 import { agree, decideHandshake } from '../protocol/handshake.ts';
 import type { LinkId } from '../protocol/secondary-contract.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
-import { decodeMessage, encodeMessage, encodeRecordsHeader, type WireMessage } from '../record/wire.ts';
+import { decodeMessage, encodeMessage, type WireMessage } from '../record/wire.ts';
+import { Outbox } from './outbox.ts';
 import type { RecordCarrier, ReplicatedOrder } from './replicated-order.ts';
 import type { SendSlice } from './send-buffer.ts';
 import { writeBytesMaxOf } from './write-parts.ts';
@@ -43,6 +44,7 @@ export interface FarPositions {
 
 interface Agreed {
   readonly link: Link;
+  readonly outbox: Outbox;
   readonly linkKey: number;
   readonly facts: SecondaryFacts;
   phase: 'ready-awaited' | 'open';
@@ -125,7 +127,7 @@ export class PrimaryLinks implements RecordCarrier {
       return;
     }
     agreed.budgetBytes -= slice.bytes.length;
-    agreed.link.sendRecords(encodeRecordsHeader(slice.bytes.length), slice.bytes, slice.done);
+    agreed.outbox.add(slice);
   }
 
   requestProgress(id: LinkId, closedLinks: readonly LinkId[]): void {
@@ -176,7 +178,7 @@ export class PrimaryLinks implements RecordCarrier {
     });
     const { label, sentence, outcome } = decision;
     if (outcome === 'continue') {
-      this.#agreed.set(link.id, { link, linkKey: message.linkKey, facts: secondary, phase: 'ready-awaited', budgetBytes: 0 });
+      this.#agreed.set(link.id, { link, outbox: new Outbox(link), linkKey: message.linkKey, facts: secondary, phase: 'ready-awaited', budgetBytes: 0 });
       link.send(encodeMessage({ kind: 'welcome', facts: primary }));
       this.#options.onEvent({ kind: 'agreed', address: link.address, session: secondary.session, label });
       return;

@@ -19,6 +19,8 @@ export interface DestageCarrier {
   close(): Promise<void>;
 }
 
+export type { DestageOrder, DestageReport, DestageSet } from './destage-order.ts';
+
 export interface DestagerEvents {
   /** Everything through this data set is in the source volumes, durably. */
   destaged(dataSet: DataSetId): void;
@@ -120,21 +122,20 @@ export function workerCarrier(volumes: readonly VolumeConfig[], buffers: readonl
 }
 
 /** A carrier in this thread, for disks that exist only in this process (tests with a disk that loses what was not flushed). */
-export function inlineCarrier(openAll: () => Promise<readonly Volume[]>, buffers: readonly MemoryBuffer[]): OpenCarrier {
+export function inlineCarrier(openAll: () => readonly Volume[], buffers: readonly MemoryBuffer[]): OpenCarrier {
   return (report) => {
     const sources = buffers.map(openDestageSource);
-    let volumes: Promise<readonly Volume[]> = openAll();
-    return {
-      start: (order) => {
-        if (order.reopen) volumes = volumes.then((open) => (open.forEach((volume) => volume.close()), openAll()));
-        void volumes.then(
-          (open) => report(carryOutDestage(order, sources, new Map(open.map((volume) => [volume.entry.vlun, volume])))),
-          (error: unknown) => report({ destaged: null, error: String(error) }),
-        );
-      },
-      close: async () => {
-        for (const volume of await volumes) volume.close();
-      },
+    let volumes = openAll();
+    const closeAll = (): void => {
+      for (const volume of volumes) volume.close();
     };
+    const carryOut = (order: DestageOrder): void => {
+      if (order.reopen) {
+        closeAll();
+        volumes = openAll();
+      }
+      report(carryOutDestage(order, sources, new Map(volumes.map((volume) => [volume.entry.vlun, volume]))));
+    };
+    return { start: (order) => void setImmediate(carryOut, order), close: () => Promise.resolve(closeAll()) };
   };
 }
