@@ -20,6 +20,10 @@ export interface FioOptions {
   /** Write for so long instead of once over the range. */
   readonly seconds?: number;
   readonly rateIops?: number;
+  /** Where the range begins. */
+  readonly offset?: string;
+  /** Bytes to write in all, when that is not the whole range. */
+  readonly ioSize?: string;
 }
 
 /** Run fio against a volume, verifying what it wrote by reading it back; it must succeed. */
@@ -29,7 +33,7 @@ export function fio(host: Host, options: FioOptions): Promise<CommandResult> {
 
 /** The command line of `fio`, for a process that a test ends by itself. */
 export function fioArguments(host: Host, options: FioOptions): string[] {
-  const { rw, blockSize, depth, size, jobs, fsyncEvery, verify, seconds, rateIops } = options;
+  const { rw, blockSize, depth, size, jobs, fsyncEvery, verify, seconds, rateIops, offset, ioSize } = options;
   return [
     '--name=farshore',
     '--ioengine=nbd',
@@ -49,6 +53,8 @@ export function fioArguments(host: Host, options: FioOptions): string[] {
     ...(verify === true ? ['--verify=crc32c', '--do_verify=1', '--verify_fatal=1'] : []),
     ...(seconds === undefined ? [] : ['--time_based', `--runtime=${seconds}`]),
     ...(rateIops === undefined ? [] : [`--rate_iops=${rateIops}`]),
+    ...(offset === undefined ? [] : [`--offset=${offset}`]),
+    ...(ioSize === undefined ? [] : [`--io_size=${ioSize}`]),
   ];
 }
 
@@ -61,20 +67,25 @@ export async function qemuIo(host: Host, commands: readonly string[], volume?: s
   return stdout;
 }
 
-/** A file of bytes that differ in every block, for copying in. */
-export function patternFile(
-  folder: string,
-  options: { readonly name: string; readonly lengthBytes: number; readonly seed: number },
-): string {
-  const bytes = Buffer.alloc(options.lengthBytes);
-  let state = options.seed >>> 0 || 1;
-  for (let at = 0; at + 4 <= bytes.length; at += 4) {
+/** Bytes that differ in every block and for every seed. */
+export function seededBytes(seed: number, lengthBytes: number): Buffer {
+  const bytes = Buffer.alloc(lengthBytes);
+  let state = (seed * 2_654_435_761) >>> 0 || 1;
+  for (let at = 0; at + 4 <= lengthBytes; at += 4) {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
     bytes.writeInt32LE(state, at);
   }
+  return bytes;
+}
+
+/** A file of such bytes, for copying in. */
+export function patternFile(
+  folder: string,
+  options: { readonly name: string; readonly lengthBytes: number; readonly seed: number },
+): string {
   const path = join(folder, options.name);
-  writeFileSync(path, bytes);
+  writeFileSync(path, seededBytes(options.seed, options.lengthBytes));
   return path;
 }
