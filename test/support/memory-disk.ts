@@ -56,7 +56,7 @@ export interface MemoryDiskOptions {
   readonly fileSystem?: string;
   /** Complete operations after a random number of turns, as a pool of threads does; default: in the order in which they were asked. */
   readonly reorder?: boolean;
-  /** Called before each operation. */
+  /** Called before each operation, until the crash: what a dead process goes on to ask is not seen. */
   readonly onAsked?: (asked: Asked) => void;
 }
 
@@ -245,7 +245,7 @@ export class MemoryDisk implements Disk {
   /** The same for an operation that reports its error when it completes. */
   askedLater(asked: Asked): Error | null {
     this.counts[asked.operation] += 1;
-    this.options.onAsked?.(asked);
+    if (!this.dead) this.options.onAsked?.(asked);
     const index = this.#failures.findIndex((plan) => plan.operation === asked.operation && (plan.path ?? asked.path) === asked.path);
     const [plan] = index < 0 ? [] : this.#failures.splice(index, 1);
     return plan === undefined ? null : diskError(plan.errno, asked.operation, asked.path);

@@ -113,7 +113,8 @@ export class Inode {
     next.cached = this.cached.copy();
     next.#pending = [...this.#pending];
     next.#order = this.#order;
-    for (const flight of this.#flights) for (const part of survivors(flight.change, random)) next.put(part, flight.durable);
+    // A durable write that was interrupted may stand in the page cache only: nobody was told that it is durable.
+    for (const flight of this.#flights) for (const part of survivors(flight.change, random)) next.put(part, flight.durable && random() < 0.5);
     return next;
   }
 
