@@ -6,6 +6,7 @@
  * link, never the process.
  */
 import type { Link } from '../link/link.ts';
+import { assert } from '../model/assert.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import type { DataSetId, SequenceNumber, SessionId } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
@@ -19,7 +20,8 @@ import type { SendSlice } from './send-buffer.ts';
 import { writeBytesMaxOf } from './write-parts.ts';
 
 export interface PrimaryLinksOptions {
-  readonly order: ReplicatedOrder;
+  /** Null when this primary stands alone: then every secondary is refused, and a promoted one is still listened to (I8). */
+  readonly order: ReplicatedOrder | null;
   readonly facts: () => PrimaryFacts;
   readonly onEvent: (event: LinkEvent) => void;
   /** The secondary was promoted and says so; durable when it returns. False: it could not prove it. */
@@ -58,6 +60,7 @@ export class PrimaryLinks implements RecordCarrier {
   secondaryHostEpoch = 0;
   lastRefusal: string | null = null;
   readonly #options: PrimaryLinksOptions;
+  #order: ReplicatedOrder | null;
   readonly #agreed = new Map<LinkId, Agreed>();
   /** Keys of lost links, by link number, until the secondary has answered for them. */
   readonly #keys = new Map<LinkId, number>();
@@ -65,6 +68,7 @@ export class PrimaryLinks implements RecordCarrier {
 
   constructor(options: PrimaryLinksOptions) {
     this.#options = options;
+    this.#order = options.order;
     this.#keepAlive = setInterval(() => this.sendHead(), LIMITS.keepAliveMs);
     this.#keepAlive.unref();
   }
@@ -103,21 +107,29 @@ export class PrimaryLinks implements RecordCarrier {
   closed(link: Link, code: number, reason: string): void {
     const agreed = this.#agreed.get(link.id);
     this.#agreed.delete(link.id);
-    if (agreed?.phase !== 'open') return;
+    if (agreed?.phase !== 'open' || this.#order === null) return;
     this.#options.onEvent({ kind: 'lost', address: link.address, code, reason });
     // A damaged header has no number that could be rejected, so the send buffer is checked instead (I9).
-    if (code === CLOSE_CODE.protocolViolation && reason.startsWith('record-header')) this.#options.order.verifyBuffers();
-    this.#options.order.step({ event: 'linkClosed', link: link.id });
+    if (code === CLOSE_CODE.protocolViolation && reason.startsWith('record-header')) this.#live.verifyBuffers();
+    this.#live.step({ event: 'linkClosed', link: link.id });
     if (this.openLinks.length === 0) {
       this.#keys.clear();
-      this.#options.order.step({ event: 'sessionLost' });
+      this.#live.step({ event: 'sessionLost' });
     }
   }
 
-  /** End all links: the primary stops, or gives replication up. */
+  /** End all links and carry no more: the primary stops, failed, or gives replication up. A hello is still answered. */
   stop(code: number, reason: string): void {
     clearInterval(this.#keepAlive);
+    this.#order = null;
     for (const { link } of this.#agreed.values()) link.close(code, reason);
+    this.#agreed.clear();
+  }
+
+  /** Only links of an agreed session carry anything, and there is none without an order. */
+  get #live(): ReplicatedOrder {
+    assert(this.#order !== null, 'an agreed link belongs to a primary that replicates');
+    return this.#order;
   }
 
   sendRecords(id: LinkId, slice: SendSlice): void {
@@ -149,7 +161,7 @@ export class PrimaryLinks implements RecordCarrier {
   /** Keep-alive: the head, so that the far side knows how far it is behind. */
   sendHead(): void {
     if (this.#agreed.size === 0) return;
-    const bytes = encodeMessage({ kind: 'head', head: this.#options.order.machine.head(Date.now()) });
+    const bytes = encodeMessage({ kind: 'head', head: this.#live.machine.head(Date.now()) });
     for (const agreed of this.#agreed.values()) if (agreed.phase === 'open') agreed.link.send(bytes);
   }
 
@@ -157,7 +169,7 @@ export class PrimaryLinks implements RecordCarrier {
     const budgetBytes = agreed.link.budgetBytes;
     if (budgetBytes <= Math.max(0, agreed.budgetBytes)) return;
     agreed.budgetBytes = budgetBytes;
-    this.#options.order.step({ event: 'linkReady', link: agreed.link.id, budgetBytes });
+    this.#live.step({ event: 'linkReady', link: agreed.link.id, budgetBytes });
   }
 
   #hello(link: Link, message: Extract<WireMessage, { kind: 'hello' }>): void {
@@ -174,7 +186,7 @@ export class PrimaryLinks implements RecordCarrier {
       judge: 'primary',
       liveOtherSession,
       agreedBefore: this.session === secondary.session,
-      largestKeptBytes: this.#options.order.machine.capacityNeeded().bytes,
+      largestKeptBytes: this.#order?.machine.capacityNeeded().bytes ?? 0,
     });
     const { label, sentence, outcome } = decision;
     if (outcome === 'continue') {
@@ -185,7 +197,9 @@ export class PrimaryLinks implements RecordCarrier {
     }
     link.send(encodeMessage({ kind: 'refuse', outcome, label, sentence }));
     link.close(outcome === 'refuse' ? CLOSE_CODE.refused : CLOSE_CODE.wait, label);
-    if (outcome === 'refuse') this.lastRefusal = sentence;
+    // A secondary that waits for better times dials again and again; the log says it once.
+    if (sentence === this.lastRefusal) return;
+    this.lastRefusal = sentence;
     this.#options.onEvent({ kind: outcome === 'refuse' ? 'refused' : 'waiting', address: link.address, label, sentence });
   }
 
@@ -202,11 +216,11 @@ export class PrimaryLinks implements RecordCarrier {
     if (first) {
       const agreement = agree(this.#options.facts(), facts);
       this.secondaryHostEpoch = facts.hostEpoch;
-      this.#options.order.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
-      this.#options.order.writeBytesMax = writeBytesMaxOf(agreement.dataSetBytesMax);
+      this.#live.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
+      this.#live.writeBytesMax = writeBytesMaxOf(agreement.dataSetBytesMax);
       this.#destaged(facts.watermark?.dataSet ?? null);
     }
-    this.#options.order.step({ event: 'linkOpened', link: link.id });
+    this.#live.step({ event: 'linkOpened', link: link.id });
     // Only now: every step ends with budgets for the open links, and one for a link that the machine does not know yet would be lost.
     agreed.phase = 'open';
     this.#offerBudget(agreed);
@@ -214,7 +228,7 @@ export class PrimaryLinks implements RecordCarrier {
   }
 
   #received(agreed: Agreed, message: WireMessage): void {
-    const { order } = this.#options;
+    const order = this.#live;
     const link = agreed.link.id;
     switch (message.kind) {
       case 'acknowledge':
@@ -251,8 +265,8 @@ export class PrimaryLinks implements RecordCarrier {
 
   #destaged(dataSet: DataSetId | null): void {
     this.far.destaged = dataSet;
-    this.#options.order.positions.destaged(dataSet);
-    this.far.destagedSequence ??= this.#options.order.positions.destagedSequence;
+    this.#live.positions.destaged(dataSet);
+    this.far.destagedSequence ??= this.#live.positions.destagedSequence;
   }
 
   #superseded(link: Link, message: Extract<WireMessage, { kind: 'superseded' }>): void {

@@ -14,7 +14,7 @@ import type { PrimaryFacts, PrimaryState } from '../model/handshake.ts';
 import { LIMITS } from '../model/limits.ts';
 import { CatchUpRate } from '../model/rate.ts';
 import type { StatusReport } from '../model/status.ts';
-import { EXIT, RefusedError, type ExitCode } from '../model/errors.ts';
+import { EXIT, messageOf, RefusedError, type ExitCode } from '../model/errors.ts';
 import { NbdServer } from '../nbd/server.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import type { CutPolicy } from '../protocol/primary-contract.ts';
@@ -146,7 +146,7 @@ export class Primary {
     const divergedFrom = order.acknowledged;
     this.#writeState({ condition: 'standalone', reason: `detached by the operator at ${new Date().toISOString()}`, divergedFrom });
     this.phase = 'standalone';
-    this.#endReplication(CLOSE_CODE.refused, 'the primary was detached');
+    this.#endOrder(CLOSE_CODE.refused, 'the primary was detached');
     new PlainOrder(application, (error) => this.#fail('ERR_VOLUME_FAILED', error));
     this.options.log('warn', 'detached: the copy is no longer followed', { divergedFrom: divergedFrom?.dataSet ?? null });
     return { divergedFrom: divergedFrom?.dataSet ?? null };
@@ -162,14 +162,15 @@ export class Primary {
     const { options } = this;
     this.#checkCondition();
     checkVolumeTable(this.state.volumes, options.volumes);
-    const loaded = readStreamState(options.disk, options.stateDirectory);
+    const loaded = this.#readStream();
     if (options.standalone && this.state.condition !== 'standalone') this.#standAlone(loaded);
     if (this.phase === 'serving' && loaded === null) throw uncleanStop(options.stateDirectory);
     this.volumes = openVolumes(options.disk, options.volumes);
     const application = new Application(this.volumes, `farshore group ${options.group}`);
     this.application = application;
-    if (this.phase === 'serving' && loaded !== null) await this.#startReplication(application, loaded);
+    if (this.phase === 'serving' && loaded !== null) this.#openOrder(application, loaded);
     else new PlainOrder(application, (error) => this.#fail('ERR_VOLUME_FAILED', error));
+    await this.#listenForLinks();
     this.nbd = new NbdServer({ backend: application, listen: options.nbdListen });
     // From here on a stop is unclean until the marker is written again; no NBD byte was served before.
     if (loaded !== null) removeCleanMarker(options.disk, options.stateDirectory);
@@ -184,6 +185,18 @@ export class Primary {
 
   #nothingWritten(loaded: LoadedStream): boolean {
     return this.application?.storesUnderWay === 0 && this.order?.machine.head(0).sequence === loaded.state.nextSequence - 1;
+  }
+
+  /** A damaged stream state stops a primary that would continue it, but not the way out. */
+  #readStream(): LoadedStream | null {
+    const { disk, stateDirectory, standalone, log } = this.options;
+    try {
+      return readStreamState(disk, stateDirectory);
+    } catch (error) {
+      if (!standalone && this.phase === 'serving') throw error;
+      log('warn', `the stream's state cannot be read: ${messageOf(error)}`);
+      return null;
+    }
   }
 
   #checkCondition(): void {
@@ -208,12 +221,17 @@ export class Primary {
     this.options.log('warn', `standalone: the copy keeps its last state and is not followed any more, diverged from ${from}`);
   }
 
-  async #startReplication(application: Application, loaded: LoadedStream): Promise<void> {
-    const { options } = this;
+  #openOrder(application: Application, loaded: LoadedStream): void {
     this.#sessionFirstSequence = loaded.state.nextSequence;
-    const order = openReplicatedOrder({ primary: options, application, loaded, session: this.session, onFailed: (code, error) => this.#fail(code, error) });
+    const order = openReplicatedOrder({ primary: this.options, application, loaded, session: this.session, onFailed: (code, error) => this.#fail(code, error) });
     this.order = order;
     application.order = order;
+    order.onStepped = () => this.#noteThrottle(order);
+  }
+
+  /** Also without replication: a secondary is told why it is refused, and a promoted one tells that this primary is superseded (I8). */
+  async #listenForLinks(): Promise<void> {
+    const { options, order } = this;
     const links = new PrimaryLinks({
       order,
       facts: () => this.facts(),
@@ -221,8 +239,7 @@ export class Primary {
       onSuperseded: (message) => this.#superseded(message),
     });
     this.links = links;
-    order.carrier = links;
-    order.onStepped = () => this.#noteThrottle(order);
+    if (order !== null) order.carrier = links;
     this.linkServer = new LinkServer({
       listen: options.replicationListen,
       handlers: {
@@ -237,11 +254,12 @@ export class Primary {
 
   async #stop(): Promise<void> {
     const { options, order } = this;
-    const clean = this.phase === 'serving' && this.application?.failed === false;
+    const wasServing = this.phase === 'serving';
     await this.nbd?.stop({ timeoutMs: 2_000 });
     this.application?.shutDown();
     await this.#waitFor(() => this.application?.storesUnderWay === 0, LIMITS.cleanStopMs);
-    if (clean && order !== null) {
+    // A store that did not end in time has no number: what it did to the volume was never sent.
+    if (wasServing && this.phase === 'serving' && order !== null && this.application?.storesUnderWay === 0) {
       order.step({ event: 'cutRequested', reason: 'shutdown' });
       await this.#waitFor(() => order.machine.unacknowledgedBytes === 0 || this.links?.openLinks.length === 0, LIMITS.cleanStopMs);
       this.phase = 'stopping';
@@ -266,9 +284,14 @@ export class Primary {
     this.volumes = [];
   }
 
-  #endReplication(code: number, reason: string): void {
+  #endOrder(code: number, reason: string): void {
     this.order?.end();
+    this.order = null;
     this.links?.stop(code, reason);
+  }
+
+  #endReplication(code: number, reason: string): void {
+    this.#endOrder(code, reason);
     const server = this.linkServer;
     // The close frames go out first.
     if (server !== null) setTimeout(() => server.stop(), 50).unref();

@@ -7,6 +7,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { assert } from '../model/assert.ts';
+import { messageOf } from '../model/errors.ts';
 import type { DataSetId } from '../model/ids.ts';
 import type { MemoryBuffer } from '../../journals/contract.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
@@ -130,9 +131,14 @@ export function inlineCarrier(openAll: () => readonly Volume[], buffers: readonl
       for (const volume of volumes) volume.close();
     };
     const carryOut = (order: DestageOrder): void => {
-      if (order.reopen) {
-        closeAll();
-        volumes = openAll();
+      try {
+        if (order.reopen) {
+          closeAll();
+          volumes = openAll();
+        }
+      } catch (error) {
+        report({ destaged: null, error: messageOf(error) });
+        return;
       }
       report(carryOutDestage(order, sources, new Map(volumes.map((volume) => [volume.entry.vlun, volume]))));
     };

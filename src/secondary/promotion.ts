@@ -41,6 +41,7 @@ export interface PromotionReport {
 export async function promote(secondary: Secondary, options: { force: boolean; dryRun: boolean }): Promise<PromotionReport> {
   const { state, links, replica } = secondary;
   if (state.condition === 'promoted') throw new RefusedError('ERR_ALREADY_PROMOTED', `this host serves generation ${state.generations.at(-1)?.number ?? '?'} already`);
+  if (secondary.phase === 'promoting') throw new RefusedError('ERR_PROMOTION_RUNNING', 'a promotion of this host is under way');
   const connected = (links?.openLinks.length ?? 0) > 0;
   if (connected && !options.force && !options.dryRun) throw primaryConnected();
   if (options.dryRun || replica === null) return reportOf(secondary, planOf(secondary), { dryRun: true, primaryAnswered: null });

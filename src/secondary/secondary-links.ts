@@ -48,6 +48,8 @@ const PASSING_REFUSALS: ReadonlySet<string> = new Set(['primary failed', 'primar
 export class SecondaryLinks implements ReplicaOutlet {
   primarySession: SessionId | null = null;
   lastRefusal: string | null = null;
+  /** Row of the handshake's table that refused last; null while agreed. */
+  lastRefusalLabel: string | null = null;
   /** Take no more records: a promotion has begun. */
   frozen = false;
   onSupersededAcknowledged: (() => void) | null = null;
@@ -178,6 +180,7 @@ export class SecondaryLinks implements ReplicaOutlet {
     if (link.closing) return;
     this.primarySession = primary.session;
     this.lastRefusal = null;
+    this.lastRefusalLabel = null;
     this.#open.set(link.id, link);
     this.dialer.confirm(link);
     link.send(encodeMessage({ kind: 'ready' }));
@@ -238,8 +241,11 @@ export class SecondaryLinks implements ReplicaOutlet {
   #refused(link: Link, refusal: { outcome: 'refuse' | 'wait' | 'continue'; label: string; sentence: string; code: string }): void {
     const { label, sentence, code, outcome } = refusal;
     const { address } = link;
-    this.lastRefusal = sentence;
     link.close(outcome === 'refuse' ? CLOSE_CODE.refused : CLOSE_CODE.wait, label);
+    // Asked again and again while it waits; said once.
+    if (sentence === this.lastRefusal) return;
+    this.lastRefusal = sentence;
+    this.lastRefusalLabel = label;
     if (outcome === 'refuse') this.#options.onEvent({ kind: 'refused', address, label, sentence, code, final: !PASSING_REFUSALS.has(label) });
     else this.#options.onEvent({ kind: 'waiting', address, label, sentence });
   }

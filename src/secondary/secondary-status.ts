@@ -83,6 +83,7 @@ function stateOf(secondary: Secondary, linked: boolean, behindSeconds: number): 
   if (!linked) {
     const errors = links?.dialer.paths.map((path) => path.lastError).filter((error) => error !== null) ?? [];
     const reason = links?.lastRefusal ?? errors[0] ?? 'no link to the primary is up yet';
+    if (links?.lastRefusalLabel === 'primary standalone') return { state: 'resync-needed', reason };
     return { state: links?.primarySession == null ? 'connecting' : 'disconnected', reason };
   }
   if (behindSeconds * 1000 > options.objectiveMs) return { state: 'degraded', reason: `the copy is ${behindSeconds.toFixed(1)} s behind, the objective is ${options.objectiveMs / 1000} s` };
