@@ -131,7 +131,7 @@ export class Primary {
       dataSetBytesMax: options.cutPolicy.maxSizeBytes,
       dataSetRecordsMax: options.cutPolicy.recordsMax,
       chains: order?.chains ?? [],
-      acknowledged: order?.acknowledged ?? null,
+      acknowledged: order === null ? state.divergedFrom : order.acknowledged,
       unacknowledged: order?.machine.unacknowledged() ?? [],
       head,
     };
