@@ -116,7 +116,7 @@ class Story {
       if (sent.length > 0) host.receive(1 + model.int(3), sent);
       if (model.chance(0.02)) model.resendAll();
       if (model.chance(0.4)) await turn();
-      if (host.failure !== null) throw host.failure;
+      host.check();
     }
   }
 
@@ -133,7 +133,7 @@ class Story {
     assert.ok(watermark >= witness.flagged, `data set ${witness.flagged} is flagged, destaged is ${watermark}`);
     sameVolumes(host.disk, model, watermark, 'cached');
     sameVolumes(host.disk, model, watermark, 'durable');
-    if (host.failure !== null) throw host.failure;
+    host.check();
   }
 
   /** Send what is left; then the copy is level. */
@@ -146,7 +146,7 @@ class Story {
       const records = model.take(16, host.replica.machine.windowHigh);
       if (records.length > 0) host.receive(1, records);
       await turn();
-      if (host.failure !== null) throw host.failure;
+      host.check();
     }
     await this.#rest(host);
     assert.is(this.witness.watermark, last);

@@ -9,6 +9,7 @@ import { journalPath, watermarkPath } from '../../journals/files.ts';
 import { geometryOf } from '../../journals/geometry.ts';
 import { judgeWatermark } from '../../journals/watermark.ts';
 import { awaitDone } from '../../src/disk/await-done.ts';
+import { messageOf } from '../../src/model/errors.ts';
 import type { HistoryPoint, SequenceRange } from '../../src/model/ids.ts';
 import { firstGenerations } from '../../src/protocol/generations.ts';
 import type { DestageOrder } from '../../src/secondary/destage-order.ts';
@@ -127,7 +128,7 @@ export class SecondaryHost {
   readonly witness: Witness;
   readonly replica: Replica;
   /** What went wrong outside of a call of the test. */
-  failure: unknown = null;
+  failure: Error | null = null;
   #destaged: number;
 
   /** Recover and go on; resolves never when the disk dies meanwhile. */
@@ -190,7 +191,7 @@ export class SecondaryHost {
   /** Wait until everything complete is destaged and nothing is under way; false: the disk died. */
   async settle(): Promise<boolean> {
     for (let turns = 0; !this.disk.dead; turns += 1) {
-      if (this.failure !== null) throw this.failure;
+      this.check();
       if (this.replica.isSettled) return true;
       if (turns > 20_000) throw new Error('the secondary never comes to rest');
       await new Promise((resolve) => setImmediate(resolve));
@@ -201,6 +202,11 @@ export class SecondaryHost {
   async close(): Promise<void> {
     await this.replica.close();
     await awaitDone((done) => this.replica.ring.close(done));
+  }
+
+  /** @throws what a callback has found */
+  check(): void {
+    if (this.failure !== null) throw this.failure;
   }
 
   /** Judge, unless the process is dead; a failure inside a callback is kept for the test. */
@@ -214,7 +220,7 @@ export class SecondaryHost {
   }
 
   #note(error: unknown): void {
-    if (!this.disk.dead) this.failure ??= error;
+    if (!this.disk.dead) this.failure ??= error instanceof Error ? error : new Error(messageOf(error));
   }
 
   #durableJournal(set: ModelDataSet): Uint8Array {
