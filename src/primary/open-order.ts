@@ -40,6 +40,7 @@ export function openReplicatedOrder(options: OpenOrderOptions): ReplicatedOrder 
     bytesTaken: state.bytesTaken,
     restored: restored.map(({ dataSet, firstSequence, recordBytes, acknowledged }) => ({ dataSet, firstSequence, recordBytes, acknowledged })),
     acknowledged: state.acknowledged,
+    agreed: state.agreed,
   });
   const order = new ReplicatedOrder({
     application: options.application,
@@ -49,9 +50,10 @@ export function openReplicatedOrder(options: OpenOrderOptions): ReplicatedOrder 
     chain: state.chain,
     chains: state.chains,
     acknowledged: state.acknowledged,
+    agreed: state.agreed,
     bytesTaken: state.bytesTaken - restored.reduce((sum, set) => sum + set.recordBytes.reduce((a, b) => a + b, 0), 0),
     backlogLimitBytes,
-    writeBytesMax: writeBytesMaxOf(cutPolicy.maxSizeBytes),
+    writeBytesMax: writeBytesMaxOf(Math.min(cutPolicy.maxSizeBytes, state.agreed?.dataSetBytesMax ?? cutPolicy.maxSizeBytes)),
     onFailed: options.onFailed,
   });
   let bytes = state.bytesTaken - restored.reduce((sum, set) => sum + set.recordBytes.reduce((a, b) => a + b, 0), 0);

@@ -216,8 +216,10 @@ export class PrimaryLinks implements RecordCarrier {
     if (first) {
       const agreement = agree(this.#options.facts(), facts);
       this.secondaryHostEpoch = facts.hostEpoch;
-      this.#live.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
+      // Before the step: the rest of a write in parts may be asked for within it, and must fit into what is agreed now.
       this.#live.writeBytesMax = writeBytesMaxOf(agreement.dataSetBytesMax);
+      this.#live.agreed = { dataSetBytesMax: agreement.dataSetBytesMax, recordsMax: agreement.recordsMax };
+      this.#live.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
       this.#destaged(facts.watermark?.dataSet ?? null);
     }
     this.#live.step({ event: 'linkOpened', link: link.id });

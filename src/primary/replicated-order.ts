@@ -10,7 +10,7 @@ import type { CutReason } from '../model/commands.ts';
 import { BLOCK_BYTES, type Chain, type DataSetId, type HistoryPoint, type SequenceNumber, type SequenceRange, type SessionId } from '../model/ids.ts';
 import { assert } from '../model/assert.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { PrimaryCore, PrimaryEffect, PrimaryEvent } from '../protocol/primary-contract.ts';
+import type { AgreedCapacity, PrimaryCore, PrimaryEffect, PrimaryEvent } from '../protocol/primary-contract.ts';
 import type { LinkId } from '../protocol/secondary-contract.ts';
 import type { RecordStream } from '../record/contract.ts';
 import { hashChain } from '../record/record.ts';
@@ -36,6 +36,7 @@ export interface ReplicatedOrderOptions {
   readonly chain: Chain;
   readonly chains: readonly HistoryPoint[];
   readonly acknowledged: HistoryPoint | null;
+  readonly agreed: AgreedCapacity | null;
   readonly bytesTaken: number;
   readonly backlogLimitBytes: number;
   readonly writeBytesMax: number;
@@ -52,6 +53,8 @@ export class ReplicatedOrder implements WriteOrder {
   readonly positions: PositionHistory;
   carrier: RecordCarrier | null = null;
   acknowledged: HistoryPoint | null;
+  /** What the newest handshake agreed; kept over clean stops. */
+  agreed: AgreedCapacity | null;
   lastCut: { dataSet: DataSetId; reason: CutReason; timeMs: number } | null = null;
   chain: Chain;
   readonly chains: HistoryPoint[];
@@ -73,6 +76,7 @@ export class ReplicatedOrder implements WriteOrder {
     this.chain = options.chain;
     this.chains = [...options.chains];
     this.acknowledged = options.acknowledged;
+    this.agreed = options.agreed;
     this.positions = new PositionHistory(options.bytesTaken);
     this.#pool = new ChunkPool(options.backlogLimitBytes);
   }
@@ -130,6 +134,7 @@ export class ReplicatedOrder implements WriteOrder {
       chain: this.chain,
       chains: this.chains,
       acknowledged: this.acknowledged,
+      agreed: this.agreed,
       dataSets: unacknowledged.map((set) => ({
         dataSet: set.dataSet,
         firstSequence: set.firstSequence,

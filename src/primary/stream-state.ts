@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { CorruptionError } from '../model/errors.ts';
 import type { Chain, DataSetId, Generation, GroupId, HistoryPoint, SequenceNumber, SequenceRange, StreamId } from '../model/ids.ts';
+import type { AgreedCapacity } from '../protocol/primary-contract.ts';
 import { decodeChecked, encodeChecked } from '../state/host-state.ts';
 
 export interface StoredDataSet {
@@ -38,6 +39,8 @@ export interface StreamState {
   /** The newest closed data sets, ascending. */
   readonly chains: readonly HistoryPoint[];
   readonly acknowledged: HistoryPoint | null;
+  /** Data sets must fit into the secondary's journals, also those that are taken before it is met again. */
+  readonly agreed: AgreedCapacity | null;
   readonly dataSets: readonly StoredDataSet[];
   readonly backlogBytes: number;
   readonly backlogSha256: string;
@@ -62,6 +65,7 @@ export function newStreamState(options: { groupId: GroupId; stream: StreamId; ge
     chain: options.generation.chain,
     chains: [],
     acknowledged: null,
+    agreed: null,
     dataSets: [],
   };
 }

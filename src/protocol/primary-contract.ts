@@ -31,8 +31,16 @@ export interface CutPolicy {
   readonly recordsMax: number;
 }
 
+/** What the journals of the newest secondary take of one data set. */
+export interface AgreedCapacity {
+  readonly dataSetBytesMax: number;
+  readonly recordsMax: number;
+}
+
 export interface PrimaryMachineOptions {
   readonly cutPolicy: CutPolicy;
+  /** What the handshake before this start agreed; kept to until the next one, or what is taken meanwhile might never fit. Null: none yet. */
+  readonly agreed?: AgreedCapacity | null;
   /** Encoded bytes that may be unacknowledged before writes wait. */
   readonly backlogLimitBytes: number;
   /** FLUSH is replied to when: the local volume is durable, or also its data set is durable on the far side (DESIGN section 9). */

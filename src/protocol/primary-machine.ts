@@ -11,11 +11,12 @@ import { assert, unreachable } from '../model/assert.ts';
 import type { CutReason } from '../model/commands.ts';
 import type { Head, UnacknowledgedDataSet } from '../model/handshake.ts';
 import { type DataSetId, ID_MAX, type SequenceNumber } from '../model/ids.ts';
-import { Admission, type WriteRequested } from './admission.ts';
+import { Admission, type DataSetRoom, type WriteRequested } from './admission.ts';
 import { ageOf, type CutTrigger, decideCut } from './cut-policy.ts';
 import type { OutgoingDataSet } from './outgoing-data-set.ts';
 import { OutgoingQueue } from './outgoing-queue.ts';
 import type {
+  AgreedCapacity,
   PrimaryCore,
   PrimaryEffect,
   PrimaryEvent,
@@ -63,7 +64,7 @@ export class PrimaryMachine implements PrimaryCore {
     const lowest = options.restored[0];
     this.#begin = { dataSet: lowest?.dataSet ?? options.nextDataSet, sequence: lowest?.firstSequence ?? options.nextSequence };
     this.#admission = new Admission({
-      room: { bytes: options.cutPolicy.maxSizeBytes, records: options.cutPolicy.recordsMax - 1 },
+      room: this.#roomOf(options.agreed ?? null),
       backlogLimitBytes: options.backlogLimitBytes,
       numbered: this,
     });
@@ -248,12 +249,14 @@ export class PrimaryMachine implements PrimaryCore {
       needed.bytes <= dataSetBytesMax && needed.records <= recordsMax,
       'a handshake with too small a capacity is refused by the shell',
     );
-    const { cutPolicy } = this.#options;
-    this.#admission.room = {
-      bytes: Math.min(cutPolicy.maxSizeBytes, dataSetBytesMax),
-      records: Math.min(cutPolicy.recordsMax, recordsMax) - 1,
-    };
+    this.#admission.room = this.#roomOf(event);
     this.#delivery.sessionEstablished(event);
+  }
+
+  /** One data set without its sync: the smaller of this host's own maxima and what was agreed. */
+  #roomOf(agreed: AgreedCapacity | null): DataSetRoom {
+    const { maxSizeBytes, recordsMax } = this.#options.cutPolicy;
+    return { bytes: Math.min(maxSizeBytes, agreed?.dataSetBytesMax ?? maxSizeBytes), records: Math.min(recordsMax, agreed?.recordsMax ?? recordsMax) - 1 };
   }
 
   #recordVerified(event: EventOf<'recordVerified'>): void {
