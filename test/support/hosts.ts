@@ -37,6 +37,8 @@ export interface HostsOptions {
   readonly parent?: string;
 }
 
+const SLOT_MIB = 4;
+
 /** Primary and secondary of one group, and what tests do with both. */
 export class Hosts {
   readonly folder: string;
@@ -159,7 +161,7 @@ function primaryConfig(port: number, options: HostsOptions): ConfigFile {
     volumes: volumesOf('primary', options),
     nbd: { listen: 'unix:primary.sock' },
     replication: { listen: `127.0.0.1:${port}`, ...(options.flush === undefined ? {} : { flush: options.flush }) },
-    ...(options.dataSets === undefined ? {} : { dataSets: options.dataSets }),
+    dataSets: { maxSize: `${(options.slotMiB ?? SLOT_MIB) - 1}MiB`, ...options.dataSets },
     ...(options.backlogLimit === undefined ? {} : { backlog: { limit: options.backlogLimit, policy: 'throttle' } }),
     log: { level: 'info', format: 'text' },
   };
@@ -172,7 +174,7 @@ function secondaryConfig(port: number, options: HostsOptions): ConfigFile {
     state: 'secondary',
     volumes: volumesOf('secondary', options),
     replication: { connect: [`ws://127.0.0.1:${port}`], links: options.links ?? 2 },
-    journals: { path: 'secondary/journals', slots: options.slots ?? 8, size: `${options.slotMiB ?? 4}MiB` },
+    journals: { path: 'secondary/journals', slots: options.slots ?? 8, size: `${options.slotMiB ?? SLOT_MIB}MiB` },
     nbd: { listen: 'unix:secondary.sock' },
     log: { level: 'info', format: 'text' },
   };
