@@ -28,7 +28,7 @@ export interface MemoryBuffer {
 export interface JournalPoolEvents {
   /**
    * The first `records` appended records of the data set are durable, with every byte before them and the slot's header.
-   * Records that the scan restored count as the first ones appended, in the journal's order, pads left out.
+   * Records that the scan restored count as the first ones appended, in the journal's order, pads and repeated numbers left out.
    */
   durable(dataSet: DataSetId, records: number): void;
   completeFlagDurable(dataSet: DataSetId): void;

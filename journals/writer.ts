@@ -173,9 +173,12 @@ export class JournalWriter implements CommitCandidate {
     this.#reset(isFree ? 'retired' : 'held', dataSet, stream);
     this.#headerMatches = header.verdict === 'readable' && header.dataSet === dataSet && header.stream === stream;
     this.#tail = scanned.tail.offset;
+    // A torn commit over old bytes of the same data set can leave a record twice: recovery counts it once, and so must this count.
+    const seen = new Set<SequenceNumber>();
     for (const record of scanned.records) {
       const index = record.sequence - record.firstSequence;
-      if (record.type === 'pad') continue;
+      if (record.type === 'pad' || seen.has(record.sequence)) continue;
+      seen.add(record.sequence);
       this.#records += 1;
       if (index < this.#offsets.length) this.#offsets[index] = record.offset;
     }
