@@ -32,6 +32,8 @@ export class StampedWriter {
   readonly flushed: Uint32Array;
   writes = 0;
   flushes = 0;
+  /** The block of each stamp: `history[0]` was written by stamp 1. With one write in flight this is the order of the stream. */
+  readonly history: number[] = [];
   readonly #options: StampedWriterOptions;
   readonly #firstBlock: number;
   #client: NbdClient | null = null;
@@ -78,6 +80,7 @@ export class StampedWriter {
       const block = worker * own + (this.#next() % own);
       this.#stamp += 1;
       const stamp = this.#stamp;
+      this.history.push(block);
       this.issued[block] = stamp;
       try {
         await (this.#client as NbdClient).write((this.#firstBlock + block) * BLOCK_BYTES, stampedBlock(this.#firstBlock + block, stamp));
@@ -127,13 +130,22 @@ export class StampedWriter {
     return faults;
   }
 
-  /** The stamps that an image holds, by block; null for a torn one. */
-  stampsIn(imagePath: string): (number | null)[] {
+  /**
+   * Judge an image by the prefix rule (I1): it must be the state after exactly the first `writes` writes. Only for a writer with one
+   * write in flight. Returns what is wrong, the first few only.
+   */
+  faultsAfter(imagePath: string, writes: number): string[] {
+    const expected = new Uint32Array(this.#options.blocks);
+    for (const [index, block] of this.history.slice(0, writes).entries()) expected[block] = index + 1;
     const image = readFileSync(imagePath);
-    return Array.from({ length: this.#options.blocks }, (_, block) => {
+    const faults: string[] = [];
+    for (let block = 0; block < this.#options.blocks && faults.length < 5; block += 1) {
       const at = (this.#firstBlock + block) * BLOCK_BYTES;
-      return stampOf(image.subarray(at, at + BLOCK_BYTES), this.#firstBlock + block);
-    });
+      const found = stampOf(image.subarray(at, at + BLOCK_BYTES), this.#firstBlock + block);
+      if (found !== expected[block])
+        faults.push(`block ${block} holds write ${found ?? 'garbage'}, expected write ${expected[block]} after ${writes} writes`);
+    }
+    return faults;
   }
 }
 
