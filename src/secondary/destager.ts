@@ -40,6 +40,9 @@ export class Destager {
   #busy = false;
   #failures = 0;
   #closed = false;
+  /** Everything above the watermark is being stored again. */
+  #mending = false;
+  #coveredMeanwhile: (() => void) | null = null;
 
   constructor(openCarrier: OpenCarrier, events: DestagerEvents) {
     this.#events = events;
@@ -62,12 +65,18 @@ export class Destager {
     this.#carrier.start({ sets, reopen: false });
   }
 
-  /** The watermark covers this data set: it will never be stored again. */
-  covered(dataSet: DataSetId): void {
+  /** The watermark covers this data set: it will never be stored again. `retire` is called when nothing reads its memory buffer any more. */
+  covered(dataSet: DataSetId, retire: () => void): void {
+    if (this.#mending) {
+      // It is being stored again just now, because its watermark was not durable yet: its slot must not be used for another one.
+      this.#coveredMeanwhile = () => this.covered(dataSet, retire);
+      return;
+    }
     while (this.#above[0] !== undefined && this.#above[0].dataSet <= dataSet) {
       this.#above.shift();
       this.#handedOver -= 1;
     }
+    retire();
   }
 
   close(): Promise<void> {
@@ -79,7 +88,11 @@ export class Destager {
     if (this.#closed) return;
     this.#busy = false;
     if (report.error === null) {
+      this.#mending = false;
       this.#events.destaged(report.destaged);
+      const covered = this.#coveredMeanwhile;
+      this.#coveredMeanwhile = null;
+      covered?.();
       this.start();
       return;
     }
@@ -91,6 +104,7 @@ export class Destager {
       return;
     }
     this.#busy = true;
+    this.#mending = true;
     this.#handedOver = this.#above.length;
     this.#carrier.start({ sets: [...this.#above], reopen: true });
   }
@@ -142,6 +156,14 @@ export function inlineCarrier(openAll: () => readonly Volume[], buffers: readonl
       }
       report(carryOutDestage(order, sources, new Map(volumes.map((volume) => [volume.entry.vlun, volume]))));
     };
-    return { start: (order) => void setImmediate(carryOut, order), close: () => Promise.resolve(closeAll()) };
+    let pending: NodeJS.Immediate | undefined;
+    const start = (order: DestageOrder): void => {
+      pending = setImmediate(carryOut, order);
+    };
+    const close = (): Promise<void> => {
+      clearImmediate(pending);
+      return Promise.resolve(closeAll());
+    };
+    return { start, close };
   };
 }

@@ -150,6 +150,7 @@ class Story {
     }
     await this.#rest(host);
     assert.is(this.witness.watermark, last);
+    assert.equal(host.mended, []);
     await host.close();
   }
 }

@@ -99,7 +99,7 @@ test('a record that stands twice in a journal counts once: what comes after it i
   for (let turns = 0; turns < 20; turns += 1) await turn();
   host.check();
   assert.equal(
-    [...model.acknowledged].sort((a, b) => a - b),
+    [...model.acknowledged].toSorted((a, b) => a - b),
     [0, 1, 2, 3, 4, 5],
   );
   host.receive(1, set.records);
@@ -111,7 +111,7 @@ test('a record that stands twice in a journal counts once: what comes after it i
 test('after a crash at the very end, recovery alone destages what is complete', async () => {
   const disk = await bound();
   const model = modelWith(3);
-  for (const set of model.dataSets.slice(0, SLOTS)) writeJournal(disk, set, { records: all(set).reverse(), flagged: set.dataSet === 0 });
+  for (const set of model.dataSets.slice(0, SLOTS)) writeJournal(disk, set, { records: all(set).toReversed(), flagged: set.dataSet === 0 });
   const host = await SecondaryHost.start(disk, new Witness(model), SLOTS);
   assert.ok(await host.settle());
   sameVolumes(disk, model, SLOTS - 1, 'durable');

@@ -129,6 +129,7 @@ export class SecondaryHost {
   readonly replica: Replica;
   /** What went wrong outside of a call of the test. */
   failure: Error | null = null;
+  readonly mended: string[] = [];
   #destaged: number;
 
   /** Recover and go on; resolves never when the disk dies meanwhile. */
@@ -171,7 +172,7 @@ export class SecondaryHost {
       restored: plan?.restored ?? [],
       events: {
         failed: (code, message) => this.#note(new Error(`${code}: ${message}`)),
-        mended: (message) => this.#note(new Error(message)),
+        mended: (message) => void this.mended.push(message),
         moved: () => {},
       },
     });
@@ -301,7 +302,7 @@ export class SecondaryHost {
   }
 
   #judgeOrder(order: DestageOrder): void {
-    let expected = this.#destaged + 1;
+    let expected = (order.reopen ? this.witness.watermark : this.#destaged) + 1;
     for (const { dataSet, writes } of order.sets) {
       assert.is(dataSet, expected, 'data sets are destaged in ascending order, without a hole');
       expected += 1;
