@@ -19,7 +19,11 @@ export default class Demo extends BaseCommand {
     const { flags } = await this.parse(Demo);
     const { runDemo } = await import('../src/demo/demo.ts');
     // The demo's own screen, because its progress moves; with --json stdout is for the report alone.
-    const report = await runDemo({ keep: flags.keep, seed: flags.seed ?? null, stream: this.jsonEnabled() ? process.stderr : process.stdout });
+    const report = await runDemo({
+      keep: flags.keep,
+      seed: flags.seed ?? null,
+      stream: this.jsonEnabled() ? process.stderr : process.stdout,
+    });
     if (report.verdict === 'bad') this.endWith(report.volumesEqual ? EXIT.failed : EXIT.corruption);
     return report;
   }

@@ -60,7 +60,8 @@ export class CopyCheck {
     this.#holds = new Int32Array(blocks).fill(NOT_READ);
     this.#begin = new Int32Array(blocks + 1);
     for (const write of history.writes) this.#eachBlock(write, (block) => this.#add(this.#begin, block + 1));
-    for (let block = 0; block < blocks; block += 1) this.#begin[block + 1] = this.#at(this.#begin, block + 1) + this.#at(this.#begin, block);
+    for (let block = 0; block < blocks; block += 1)
+      this.#begin[block + 1] = this.#at(this.#begin, block + 1) + this.#at(this.#begin, block);
     this.#cover = new Int32Array(this.#at(this.#begin, blocks));
     const next = this.#begin.slice();
     for (const write of history.writes) {
@@ -227,5 +228,7 @@ export class CopyCheck {
 
 function describeHeld(write: DemoWrite | null): string {
   if (write === null) return 'zeroes, as before the first write';
-  return write.kind === 'write' ? `data of write ${write.index} (round ${write.round})` : `zeroes of ${write.kind} ${write.index} (round ${write.round})`;
+  return write.kind === 'write'
+    ? `data of write ${write.index} (round ${write.round})`
+    : `zeroes of ${write.kind} ${write.index} (round ${write.round})`;
 }

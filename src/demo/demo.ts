@@ -15,7 +15,7 @@ import { performFailover } from './failover.ts';
 import { History } from './history.ts';
 import { startHosts, type Hosts } from './hosts.ts';
 import { performKeep, type KeepReport } from './keep.ts';
-import { DemoProcesses, type HostProcess } from './processes.ts';
+import { DemoProcesses } from './processes.ts';
 import { makeScene, SLOT_BYTES, SLOTS, type Scene } from './scene.ts';
 import { Screen, table } from './screen.ts';
 import type { DemoReport } from './verdict.ts';
@@ -42,10 +42,9 @@ const SEED_MAX = 2 ** 31 - 1;
 export async function runDemo(options: DemoOptions): Promise<DemoReport | KeepReport> {
   const { keep } = options;
   const seed = options.seed ?? randomInt(SEED_MAX);
-  const screen = new Screen(options.stream, { steps: keep ? 3 : 6 });
+  const screen = new Screen(options.stream, { steps: keep ? 4 : 6 });
   const scene = makeScene();
   const processes = new DemoProcesses({ detached: keep });
-  const running: HostProcess[] = [];
   let leaveFolder = false;
   const removeFolder = (): void => {
     if (!leaveFolder) rmSync(scene.folder, { recursive: true, force: true, maxRetries: 3 });
@@ -58,12 +57,13 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport | KeepRe
   const interrupt = listenForSignals();
   try {
     introduce(screen, { keep, seed, folder: scene.folder });
-    const report = await Promise.race([interrupt.interrupted, perform({ scene, screen, processes, seed, keep, running })]);
+    const report = await Promise.race([interrupt.interrupted, perform({ scene, screen, processes, seed, keep })]);
     leaveFolder = report.folder !== null;
     if (keep && report.verdict === 'good') processes.release();
     return report;
   } catch (error) {
-    for (const host of running) screen.lines([`the end of ${host.files.log}:`, ...host.logTail().split('\n')]);
+    if (!isInterrupt(error))
+      for (const host of processes.hosts) screen.lines([`the end of ${host.files.log}:`, ...host.logTail().split('\n')]);
     throw error;
   } finally {
     await processes.stopAll();
@@ -79,17 +79,18 @@ async function perform(demo: {
   processes: DemoProcesses;
   seed: number;
   keep: boolean;
-  running: HostProcess[];
 }): Promise<DemoReport | KeepReport> {
-  const { scene, screen, processes, running } = demo;
+  const { scene, screen, processes } = demo;
   screen.step('Make two hosts: farshore init and farshore start, for each of them');
   const hosts = await startHosts(scene, processes);
-  running.push(hosts.primary, hosts.secondary);
   const volumes = scene.volumes.map(({ name, blocks }) => `${name} (${formatBytes(blocks * 512)})`).join(' and ');
   screen.lines(
     table([
       ['primary', `pid ${hosts.primary.pid}, serves ${volumes} over NBD; status http://${hosts.primaryPage}/`],
-      ['secondary', `pid ${hosts.secondary.pid}, ${SLOTS} journals of ${formatBytes(SLOT_BYTES)}, 2 links; status http://${hosts.secondaryPage}/`],
+      [
+        'secondary',
+        `pid ${hosts.secondary.pid}, ${SLOTS} journals of ${formatBytes(SLOT_BYTES)}, 2 links; status http://${hosts.secondaryPage}/`,
+      ],
     ]),
   );
   const stage: Stage = { scene, screen, processes, hosts, history: new History(demo.seed, scene.volumes) };
@@ -104,7 +105,13 @@ function introduce(screen: Screen, { keep, seed, folder }: { keep: boolean; seed
         ? 'The copy is compared, byte for byte, with what the application wrote; then both hosts are left running for you.'
         : 'Then the primary is killed in mid-write, the secondary takes over, and its copy is compared, byte for byte, with what the application wrote.'),
   );
-  screen.paragraph(`Everything is in ${folder}${keep ? '.' : ', which is removed at the end; "--keep" kills nobody and leaves both hosts running instead.'}`);
+  screen.paragraph(
+    `Everything is in ${folder}${keep ? '.' : ', which is removed at the end; "--keep" kills nobody and leaves both hosts running instead.'}`,
+  );
+}
+
+function isInterrupt(error: unknown): boolean {
+  return error instanceof FarshoreError && error.code === 'ERR_DEMO_INTERRUPTED';
 }
 
 /** SIGINT, SIGTERM and SIGHUP end the demo in order; more of them change nothing, because its end is bounded. */

@@ -5,7 +5,7 @@ import { CopyCheck } from './check-copy.ts';
 import { connectVolume, readOverNbd } from './read-volumes.ts';
 import { counted, plural, table } from './screen.ts';
 import { formatBytes, formatSeconds } from '../model/units.ts';
-import { reportOf, reportRows, type DemoReport, type Evidence, type Promotion } from './verdict.ts';
+import { keptWrites, reportOf, reportRows, type DemoReport, type Evidence, type Promotion } from './verdict.ts';
 import { within } from './waits.ts';
 import { writeForAWhile } from './write-phase.ts';
 
@@ -19,7 +19,7 @@ export async function performFailover(stage: Stage): Promise<DemoReport> {
   const { screen, history } = stage;
   const killed = await writeAndKill(stage);
   const { promotion, firstReadAtMs } = await promoteSecondary(stage, killed);
-  const judgement = await compare(stage);
+  const judgement = await compare(stage, promotion);
   const servesAgain = await writeAgain(stage);
   const oldPrimary = await startOldPrimary(stage);
   const report = reportOf({ history, judgement, promotion, ...killed, firstReadAtMs, servesAgain, oldPrimary });
@@ -43,7 +43,9 @@ async function writeAndKill(stage: Stage): Promise<KillEvidence> {
     killedAtMs = performance.now();
     hosts.primary.child.kill('SIGKILL');
   });
-  screen.say(`${plural(inFlightAtKill, 'request')} had no reply yet. The primary knew that everything through data set ${acknowledgedDataSet ?? 'none'} was safe on the secondary: the copy must not be older.`);
+  screen.say(
+    `${plural(inFlightAtKill, 'request')} had no reply yet. The primary knew that everything through data set ${acknowledgedDataSet ?? 'none'} was safe on the secondary: the copy must not be older.`,
+  );
   return { acknowledgedDataSet, inFlightAtKill, killedAtMs };
 }
 
@@ -62,15 +64,16 @@ async function promoteSecondary(stage: Stage, { killedAtMs }: KillEvidence): Pro
   return { promotion, firstReadAtMs };
 }
 
-async function compare({ scene, screen, history }: Stage): Promise<Evidence['judgement']> {
+async function compare({ scene, screen, history }: Stage, promotion: Promotion): Promise<Evidence['judgement']> {
   const bytes = scene.volumes.reduce((sum, { blocks }) => sum + blocks * 512, 0);
   screen.step(`Compare: read all ${formatBytes(bytes)} from the promoted host, and find the moment of the history that they are`);
   const check = new CopyCheck(history);
   await readOverNbd(scene.secondary.nbdSocket, scene.volumes, check);
   const judgement = check.judge();
   if (judgement.equal) {
-    const each = scene.volumes.map(({ name }, index) => `${counted(judgement.writesKeptOf[index] ?? 0)} on ${name}`).join(' and ');
-    screen.say(`Every block is what the first ${counted(judgement.writesKept)} of ${counted(history.writes.length)} writes made of it (${each}): none of them is missing, and nothing of a later one is there.`);
+    screen.say(
+      `Every block of both volumes is what the first ${counted(keptWrites(judgement, promotion))} of ${counted(history.writes.length)} writes made of it: none of them is missing, and nothing of a later one is there.`,
+    );
   } else screen.say(`${plural(judgement.wrongBlocks, 'block')} fit no moment of the history.`);
   return judgement;
 }

@@ -17,7 +17,14 @@ export interface KeepReport {
   readonly volumesEqual: boolean;
   readonly faults: readonly string[];
   readonly folder: string | null;
-  readonly hosts: readonly { readonly role: string; readonly pid: number; readonly config: string; readonly log: string; readonly nbd: readonly string[]; readonly status: string }[];
+  readonly hosts: readonly {
+    readonly role: string;
+    readonly pid: number;
+    readonly config: string;
+    readonly log: string;
+    readonly nbd: readonly string[];
+    readonly status: string;
+  }[];
   readonly commands: Readonly<Record<string, string>>;
 }
 
@@ -41,7 +48,11 @@ export async function performKeep(stage: Stage): Promise<KeepReport> {
     verdict: complete ? 'good' : 'bad',
     summary,
     seed: history.seed,
-    writes: { acknowledged: history.acknowledged, acknowledgedBytes: history.acknowledgedBytes, kept: complete ? writesKeptMax : writesKept },
+    writes: {
+      acknowledged: history.acknowledged,
+      acknowledgedBytes: history.acknowledgedBytes,
+      kept: complete ? writesKeptMax : writesKept,
+    },
     volumesEqual: equal,
     faults,
     folder: scene.folder,
@@ -74,7 +85,7 @@ function commandsOf({ scene, hosts }: Stage): Readonly<Record<string, string>> {
     killPrimary: `kill -9 ${hosts.primary.pid}`,
     promote: `${farshore} promote -c ${quoted(scene.secondary.config)}`,
     restartPrimary: `${farshore} start -c ${quoted(scene.primary.config)}`,
-    stopAll: `kill $(cat ${quoted(pids)}); rm -r ${quoted(scene.folder)}`,
+    stopAll: `kill $(cat ${quoted(pids)}); sleep 3; rm -r ${quoted(scene.folder)}`,
     qemuIo: `qemu-io -f raw -c 'write -P 7 0 1M' -c flush '${first}'`,
     nbdcopy: `nbdcopy '${first}' copy.img`,
     fio: `fio --name=try --ioengine=nbd --uri='${first}' --rw=randwrite --bs=4k --iodepth=32 --norandommap --serialize_overlap=1 --time_based --runtime=10`,
@@ -86,7 +97,13 @@ function explain({ scene, screen, hosts }: Stage, report: KeepReport): void {
   const { commands } = report;
   screen.step('Both hosts go on running');
   for (const { role, pid, config, log, nbd, status } of report.hosts) {
-    screen.lines([`${role}, pid ${pid}`, `  status  ${status}`, ...nbd.map((uri) => `  nbd     ${uri}${role === 'secondary' ? '   (once promoted)' : ''}`), `  config  ${config}`, `  log     ${log}`]);
+    screen.lines([
+      `${role}, pid ${pid}`,
+      `  status  ${status}`,
+      ...nbd.map((uri) => `  nbd     ${uri}${role === 'secondary' ? '   (once promoted)' : ''}`),
+      `  config  ${config}`,
+      `  log     ${log}`,
+    ]);
   }
   const say = (title: string, ...names: string[]): void => screen.lines(['', title, ...names.map((name) => `  ${commands[name] ?? ''}`)]);
   say('Write to the primary, with any NBD client:', 'qemuIo', 'nbdcopy', 'fio');

@@ -7,7 +7,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { FarshoreError } from '../model/errors.ts';
 import type { HostFiles } from './scene.ts';
-import { within } from './waits.ts';
+import { sleep, within } from './waits.ts';
 
 /** The compiled entry beside this module, wherever that was installed. */
 export const BIN = fileURLToPath(new URL('../cli/run.cjs', import.meta.url));
@@ -44,7 +44,15 @@ export class HostProcess {
   assertRuns(): void {
     if (!this.hasEnded) return;
     const how = this.child.signalCode ?? `exit code ${this.child.exitCode}`;
-    throw new FarshoreError('ERR_DEMO_HOST_ENDED', `the ${this.files.role} ended by itself (${how}): ${this.logTail(1)}`);
+    throw new FarshoreError('ERR_DEMO_HOST_ENDED', `the ${this.files.role} ended by itself (${how})`, {
+      hint: `its log says why: ${this.files.log}`,
+    });
+  }
+
+  /** Wait until it has ended, but not for ever. */
+  async endsWithin(limitMs: number): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    while (!this.hasEnded && performance.now() < deadline) await sleep(5);
   }
 
   /** The status addresses, once it has said them in its log. */
@@ -64,6 +72,8 @@ export class HostProcess {
 }
 
 export class DemoProcesses {
+  /** Every host that was started. */
+  readonly hosts: HostProcess[] = [];
   readonly #children = new Set<ChildProcess>();
   readonly #detached: boolean;
   #closed = false;
@@ -88,14 +98,19 @@ export class DemoProcesses {
   async succeed(args: readonly string[]): Promise<CommandEnd> {
     const end = await this.command(args);
     if (end.exitCode === 0) return end;
-    throw new FarshoreError('ERR_DEMO_COMMAND', `"farshore ${args.join(' ')}" ended with exit code ${end.exitCode ?? 'none'}: ${end.stderr.trim() || end.stdout.trim()}`);
+    throw new FarshoreError(
+      'ERR_DEMO_COMMAND',
+      `"farshore ${args.join(' ')}" ended with exit code ${end.exitCode ?? 'none'}: ${end.stderr.trim() || end.stdout.trim()}`,
+    );
   }
 
   /** Start a host; its output goes to its log. */
   host(files: HostFiles): HostProcess {
     const log = openSync(files.log, 'a', 0o600);
     try {
-      return new HostProcess(files, this.#spawn(['start', '-c', files.config], ['ignore', log, log], this.#detached));
+      const host = new HostProcess(files, this.#spawn(['start', '-c', files.config], ['ignore', log, log], this.#detached));
+      this.hosts.push(host);
+      return host;
     } finally {
       closeSync(log);
     }

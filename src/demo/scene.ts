@@ -41,10 +41,14 @@ export function makeScene(): Scene {
   const neededBytes = 2 * SIZES_BYTES.reduce((sum, bytes) => sum + bytes, 0) + SLOTS * SLOT_BYTES + REST_BYTES;
   const { bavail, bsize } = statfsSync(parent);
   if (bavail * bsize < neededBytes) {
-    throw new FarshoreError('ERR_DEMO_SPACE', `the demo needs ${formatBytes(neededBytes)} below ${parent}; ${formatBytes(bavail * bsize)} are free`, {
-      hint: 'free some space, or set TMPDIR to a folder on another disk',
-      details: { folder: parent, neededBytes, freeBytes: bavail * bsize },
-    });
+    throw new FarshoreError(
+      'ERR_DEMO_SPACE',
+      `the demo needs ${formatBytes(neededBytes)} below ${parent}; ${formatBytes(bavail * bsize)} are free`,
+      {
+        hint: 'free some space, or set TMPDIR to a folder on another disk',
+        details: { folder: parent, neededBytes, freeBytes: bavail * bsize },
+      },
+    );
   }
   const folder = mkdtempSync(join(parent, 'farshore-demo-'));
   const volumes = SIZES_BYTES.map((bytes, index) => ({ name: `db${index + 1}`, blocks: bytes / BLOCK_BYTES }));
@@ -80,7 +84,9 @@ function commonLines({ volumes }: Scene, host: HostFiles): string[] {
     'group: demo',
     `state: ./${host.role}`,
     'volumes:',
-    ...volumes.map(({ name, blocks }, vlun) => `  - { name: ${name}, vlun: ${vlun}, size: ${blocks * BLOCK_BYTES}, path: ./${host.role}/${name}.img }`),
+    ...volumes.map(
+      ({ name, blocks }, vlun) => `  - { name: ${name}, vlun: ${vlun}, size: ${blocks * BLOCK_BYTES}, path: ./${host.role}/${name}.img }`,
+    ),
     `nbd: { listen: ${JSON.stringify(`unix:${host.nbdSocket}`)} }`,
     'log: { level: info, format: json }',
   ];

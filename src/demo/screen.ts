@@ -13,7 +13,7 @@ export class Screen {
   readonly #steps: number;
   #step = 0;
   #moving = false;
-  #progressAtMs = Number.NEGATIVE_INFINITY;
+  #progressAtMs = 0;
 
   constructor(stream: NodeJS.WritableStream & Partial<WriteStream>, options: { steps: number }) {
     this.#stream = stream;
@@ -33,7 +33,7 @@ export class Screen {
 
   step(text: string): void {
     this.#step += 1;
-    this.#progressAtMs = Number.NEGATIVE_INFINITY;
+    this.#progressAtMs = performance.now();
     this.#write(`\n${this.#paint(`[${this.#step}/${this.#steps}]`, 36)} ${this.#paint(text, 1)}\n`);
   }
 

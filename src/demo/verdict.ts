@@ -66,7 +66,9 @@ export interface DemoReport {
 export function reportOf(evidence: Evidence): DemoReport {
   const { history, judgement, promotion, oldPrimary } = evidence;
   const { kept } = judgement;
-  const acknowledgedNotKept = history.writes.filter(({ index, repliedAtMs }) => repliedAtMs !== null && kept[index] === 0).length;
+  const writesKept = keptWrites(judgement, promotion);
+  const keptWithoutReply = history.writes.filter(({ index, repliedAtMs }) => repliedAtMs === null && kept[index] === 1).length;
+  const acknowledgedNotKept = Math.max(0, history.acknowledged - (writesKept - keptWithoutReply));
   const checks = checksOf(evidence);
   const bad = checks.filter((check) => !check.good);
   const lossWindowSeconds = acknowledgedNotKept === 0 ? 0 : Math.max(0, evidence.killedAtMs - lastKeptAtMs(evidence)) / 1000;
@@ -82,7 +84,7 @@ export function reportOf(evidence: Evidence): DemoReport {
       acknowledged: history.acknowledged,
       acknowledgedBytes: history.acknowledgedBytes,
       inFlightAtKill: evidence.inFlightAtKill,
-      kept: judgement.writesKept,
+      kept: writesKept,
       acknowledgedNotKept,
     },
     dataSets: {
@@ -95,8 +97,8 @@ export function reportOf(evidence: Evidence): DemoReport {
       records: promotion.discarded.reduce((sum, { records }) => sum + records, 0),
       bytes: promotion.discarded.reduce((sum, { bytes }) => sum + bytes, 0),
     },
-    recoverySeconds,
-    lossWindowSeconds,
+    recoverySeconds: toMilliseconds(recoverySeconds),
+    lossWindowSeconds: toMilliseconds(lossWindowSeconds),
     volumesEqual: judgement.equal,
     oldPrimary,
     checks,
@@ -110,45 +112,78 @@ export function reportOf(evidence: Evidence): DemoReport {
 export function reportRows(report: DemoReport): [string, string][] {
   const { writes, dataSets, discarded } = report;
   return [
-    ['writes acknowledged', `${counted(writes.acknowledged)}, ${formatBytes(writes.acknowledgedBytes)}; ${writes.inFlightAtKill} requests in flight at the kill`],
+    [
+      'writes acknowledged',
+      `${counted(writes.acknowledged)}, ${formatBytes(writes.acknowledgedBytes)}; ${writes.inFlightAtKill} requests in flight at the kill`,
+    ],
     ['writes kept', `${counted(writes.kept)}; ${counted(writes.acknowledgedNotKept)} acknowledged ones were not`],
     ['data sets complete', `${counted(dataSets.complete)}; kept through data set ${dataSets.keptThrough ?? 'none'}`],
-    ['discarded', `${plural(discarded.dataSets, 'partial data set')}: ${plural(discarded.records, 'record')}, ${formatBytes(discarded.bytes)}`],
+    [
+      'discarded',
+      `${plural(discarded.dataSets, 'partial data set')}: ${plural(discarded.records, 'record')}, ${formatBytes(discarded.bytes)}`,
+    ],
     ['data loss window', `${formatSeconds(report.lossWindowSeconds)} between the last write kept and the kill`],
     ['recovery time', `${formatSeconds(report.recoverySeconds)} from the kill to the first read from the promoted host`],
-    ['volumes equal', report.volumesEqual ? 'yes: every byte, at one moment of both volumes' : `NO: ${plural(report.wrongBlocks, 'block')} wrong`],
+    [
+      'volumes equal',
+      report.volumesEqual ? 'yes: every byte, at one moment of both volumes' : `NO: ${plural(report.wrongBlocks, 'block')} wrong`,
+    ],
     ...report.checks.map(({ name, good, found }): [string, string] => [`${good ? 'ok ' : 'BAD'} ${name}`, found]),
   ];
 }
 
+/**
+ * Writes that the promoted host says it kept. Each write of the demo is one record, each data set ends with one sync record, and both
+ * are counted from 0.
+ */
+export function numberedWrites({ keptDataSet, keptSequence }: Pick<Promotion, 'keptDataSet' | 'keptSequence'>): number {
+  return keptDataSet === null || keptSequence === null ? 0 : Number(keptSequence) - Number(keptDataSet);
+}
+
+/** Writes in the copy: by its bytes, and within what they leave open (zeroes over zeroes) by the numbers. */
+export function keptWrites({ writesKept, writesKeptMax }: Judgement, promotion: Promotion): number {
+  return Math.min(Math.max(numberedWrites(promotion), writesKept), writesKeptMax);
+}
+
 function checksOf({ judgement, promotion, acknowledgedDataSet, servesAgain, oldPrimary }: Evidence): Check[] {
   const { writesKept, writesKeptMax, equal, wrongBlocks, faults } = judgement;
-  // Each write of the demo is one record and each data set ends with one sync record; both count from 0.
-  const numbered = promotion.keptDataSet === null ? 0 : Number(promotion.keptSequence) - Number(promotion.keptDataSet);
+  const numbered = numberedWrites(promotion);
   const counts = writesKept <= numbered && numbered <= writesKeptMax;
+  const byBytes = writesKept === writesKeptMax ? counted(writesKept) : `${counted(writesKept)} to ${counted(writesKeptMax)}`;
   const notOlder = Number(promotion.keptDataSet ?? -1) >= Number(acknowledgedDataSet ?? -1);
   const kept = `data set ${promotion.keptDataSet ?? 'none'} was kept`;
   return [
     {
       name: 'nothing mixed',
       good: equal,
-      found: equal ? 'no half write, no lost earlier write, no later write, on either volume' : `${plural(wrongBlocks, 'block')} of the copy fit no moment of the history, first: ${faults[0] ?? '?'}`,
+      found: equal
+        ? 'no half write, no lost earlier write, no later write, on either volume'
+        : `${plural(wrongBlocks, 'block')} of the copy fit no moment of the history, first: ${faults[0] ?? '?'}`,
     },
     {
       name: 'right moment',
       good: equal && counts,
-      found: `the numbers say ${counted(numbered)} writes, the bytes say ${writesKept === writesKeptMax ? '' : 'from '}${counted(writesKept)}${writesKept === writesKeptMax ? '' : ` to ${counted(writesKeptMax)}`}`,
+      found: `${counted(numbered)} writes by the promotion's numbers, ${byBytes} by the bytes of the copy`,
     },
-    { name: 'nothing promised is lost', good: notOlder, found: `data set ${acknowledgedDataSet ?? 'none'} was acknowledged before the kill, ${kept}` },
+    {
+      name: 'nothing promised is lost',
+      good: notOlder,
+      found: `data set ${acknowledgedDataSet ?? 'none'} was acknowledged before the kill, ${kept}`,
+    },
     {
       name: 'serves again',
       good: servesAgain,
-      found: servesAgain ? 'the promoted host took a new write and gave it back' : 'the promoted host did not give back what was written to it',
+      found: servesAgain
+        ? 'the promoted host took a new write and gave it back'
+        : 'the promoted host did not give back what was written to it',
     },
     {
       name: 'old primary refuses',
       good: oldPrimary.exitCode === 5,
-      found: oldPrimary.exitCode === 5 ? `exit code 5, ${oldPrimary.code}` : `the old primary ended with exit code ${oldPrimary.exitCode ?? 'none'} instead of 5`,
+      found:
+        oldPrimary.exitCode === 5
+          ? `exit code 5, ${oldPrimary.code}`
+          : `the old primary ended with exit code ${oldPrimary.exitCode ?? 'none'} instead of 5`,
     },
   ];
 }
@@ -163,4 +198,8 @@ function lastKeptAtMs({ history, judgement }: Evidence): number {
 
 function momentText(lost: number, windowSeconds: number): string {
   return lost === 0 ? 'with every acknowledged write' : `${formatSeconds(windowSeconds)} before the kill`;
+}
+
+function toMilliseconds(seconds: number): number {
+  return Math.round(seconds * 1000) / 1000;
 }

@@ -13,11 +13,11 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Wait for a promise. @throws FarshoreError ERR_DEMO_TIMEOUT, or what the promise rejects with */
-export async function within<T>(promise: Promise<T>, limit: WaitLimit): Promise<T> {
+/** Wait for a promise, for what is left of the limit. @throws FarshoreError ERR_DEMO_TIMEOUT, or what the promise rejects with */
+export async function within<T>(promise: Promise<T>, limit: WaitLimit, restMs = limit.limitMs): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(timeout(limit)), limit.limitMs);
+    timer = setTimeout(() => reject(timeout(limit)), Math.max(1, restMs));
   });
   try {
     return await Promise.race([promise, late]);
@@ -30,7 +30,7 @@ export async function within<T>(promise: Promise<T>, limit: WaitLimit): Promise<
 export async function until<T>(look: () => Promise<T | null>, limit: WaitLimit): Promise<T> {
   const deadline = performance.now() + limit.limitMs;
   for (;;) {
-    const value = await within(look(), { ...limit, limitMs: Math.max(1, deadline - performance.now()) });
+    const value = await within(look(), limit, deadline - performance.now());
     if (value !== null) return value;
     if (performance.now() > deadline) throw timeout(limit);
     await sleep(LOOK_EVERY_MS);

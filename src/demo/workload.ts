@@ -20,7 +20,13 @@ const ROUND_MS = 60_000;
 
 type PlannedRequest =
   | { readonly kind: 'flush'; readonly volume: number }
-  | { readonly kind: DemoWrite['kind']; readonly volume: number; readonly firstBlock: number; readonly blocks: number; readonly fua: boolean };
+  | {
+      readonly kind: DemoWrite['kind'];
+      readonly volume: number;
+      readonly firstBlock: number;
+      readonly blocks: number;
+      readonly fua: boolean;
+    };
 
 export class Workload {
   readonly #history: History;

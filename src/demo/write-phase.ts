@@ -5,7 +5,7 @@ import type { NbdClient } from '../nbd/client.ts';
 import type { Stage } from './demo.ts';
 import { statusOf } from './hosts.ts';
 import { connectVolume } from './read-volumes.ts';
-import { counted, plural } from './screen.ts';
+import { counted } from './screen.ts';
 import { sleep } from './waits.ts';
 import { REQUESTS_MAX, Workload } from './workload.ts';
 
@@ -13,6 +13,8 @@ const WRITE_MS = 10_000;
 /** On a machine on which nothing was replicated meanwhile, the application goes on for so long. */
 const WRITE_LONGEST_MS = 60_000;
 const POLL_MS = 200;
+/** A killed host's connections may end a little before it does. */
+const HOST_END_MS = 1_000;
 
 export interface WritePhase {
   readonly workload: Workload;
@@ -25,17 +27,20 @@ export interface WritePhase {
 export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
   const { scene, screen, hosts, history } = stage;
   screen.step('Write: an application writes to both volumes, and the copy follows');
-  screen.say(`${REQUESTS_MAX} requests at once, 512 B to 256 KiB, often to the same blocks, with zeroes, trims, flushes and FUA in between.`);
+  screen.say(
+    `${REQUESTS_MAX} requests at once, 512 B to 256 KiB, often to the same blocks, with zeroes, trims, flushes and FUA in between.`,
+  );
+  screen.lines(['time   acknowledged writes   data sets complete   destaged    behind']);
   const clients: NbdClient[] = [];
   for (const { name } of scene.volumes) clients.push(await connectVolume(scene.primary.nbdSocket, name));
   const workload = new Workload(history, clients);
   const startedAtMs = performance.now();
   let newest: StatusReport | null = null;
-  let ended = false;
+  const over = new AbortController();
   const watch = async (): Promise<void> => {
-    while (!ended) {
+    while (!over.signal.aborted) {
       newest = (await statusOf(hosts.primary)) ?? newest;
-      if (newest !== null && !ended) screen.progress(progressLine(newest, stage, (performance.now() - startedAtMs) / 1000));
+      if (newest !== null && !over.signal.aborted) screen.progress(progressLine(newest, stage, performance.now() - startedAtMs));
       await sleep(POLL_MS);
     }
   };
@@ -50,19 +55,25 @@ export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
       hosts.secondary.assertRuns();
       await workload.round();
     }
+  } catch (error) {
+    // A lost connection says less than a lost host.
+    await hosts.primary.endsWithin(HOST_END_MS);
+    hosts.primary.assertRuns();
+    throw error;
   } finally {
-    ended = true;
+    over.abort();
     await watching;
   }
   return { workload, clients, newest: () => newest };
 }
 
-function progressLine({ dataSets, behind }: StatusReport, { history }: Stage, seconds: number): string {
-  const columns = [
-    `${seconds.toFixed(0).padStart(2)} s`,
-    `${counted(history.acknowledged).padStart(6)} writes acknowledged (${formatBytes(history.acknowledgedBytes)})`,
-    `data sets: ${Number(dataSets.complete ?? -1) + 1} complete, ${Number(dataSets.destaged ?? -1) + 1} destaged`,
-    `behind: ${plural(behind.dataSets, 'set')}, ${formatSeconds(behind.seconds)}`,
-  ];
-  return columns.join('   ');
+function progressLine({ dataSets, behind }: StatusReport, { history }: Stage, elapsedMs: number): string {
+  return [
+    `${(elapsedMs / 1000).toFixed(0).padStart(2)} s`,
+    counted(history.acknowledged).padStart(9),
+    formatBytes(history.acknowledgedBytes).padStart(9),
+    String(Number(dataSets.complete ?? -1) + 1).padStart(19),
+    String(Number(dataSets.destaged ?? -1) + 1).padStart(10),
+    formatSeconds(behind.seconds).padStart(9),
+  ].join(' ');
 }

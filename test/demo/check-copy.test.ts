@@ -136,7 +136,12 @@ test('it accepts exactly the copies that some allowed set of writes makes, and c
     fc.property(histories, fc.infiniteStream(fc.nat(1000)), (history, choices) => {
       const counts = new Map<string, number[]>();
       for (const kept of allowedSets(history)) {
-        const text = textOf(copyAfter(history, [...kept].sort((a, b) => a - b)));
+        const text = textOf(
+          copyAfter(
+            history,
+            [...kept].sort((a, b) => a - b),
+          ),
+        );
         counts.set(text, [...(counts.get(text) ?? []), kept.size]);
       }
       const choose = (max: number): number => choices.next().value % (max + 1);

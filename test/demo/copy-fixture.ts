@@ -22,7 +22,7 @@ export function historyOf(blocks: readonly number[], rounds: readonly (readonly 
   );
   for (const round of rounds) {
     history.beginRound();
-    for (const write of round) history.replied(history.issued({ ...write, issuedAtMs: history.writes.length }), history.writes.length);
+    for (const planned of round) history.replied(history.issued({ ...planned, issuedAtMs: history.writes.length }), history.writes.length);
   }
   return history;
 }

@@ -26,7 +26,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   secondary: SERVICES,
   peer: SERVICES,
   cli: [...SERVICES, 'primary', 'secondary', 'peer'],
-  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'cli'],
+  /** It calls Farshore as an operator would, and never reaches into a host. */
+  demo: ['model', 'state', 'nbd', 'cli'],
+  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'cli', 'demo'],
 };
 
 /** Node's modules that pure code may use: functions of their input. */
