@@ -40,6 +40,7 @@ export class Destager {
   #busy = false;
   #failures = 0;
   #closed = false;
+  #closing: Promise<void> | null = null;
   /** Everything above the watermark is being stored again. */
   #mending = false;
   #coveredMeanwhile: (() => void) | null = null;
@@ -79,9 +80,11 @@ export class Destager {
     retire();
   }
 
+  /** A promotion closes before it serves, and the stop after it closes again. */
   close(): Promise<void> {
     this.#closed = true;
-    return this.#carrier.close();
+    this.#closing ??= this.#carrier.close();
+    return this.#closing;
   }
 
   #reported(report: DestageReport): void {

@@ -28,5 +28,12 @@ export function lockStateFolder(disk: Disk, path: string): StateFolder {
       hint: 'ask it with "farshore status -c FILE"; two processes on one state would destroy the copy',
     });
   }
+  try {
+    // A killed process may leave a state whose rename is in memory only: nothing is done on its word before that is durable.
+    disk.syncDirectory(path);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
   return { path, controlSocket: controlSocketPath(path), release: () => lock.release() };
 }

@@ -7,8 +7,9 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MemoryDisk, seededRandom, type CrashOptions } from '../support/memory-disk.ts';
+import { seededRandom, type CrashOptions } from '../support/memory-disk.ts';
 import { initialiseSecondary, sameVolumes, SecondaryHost, smallGeometry, STREAM, VOLUMES, Witness } from '../support/secondary-host.ts';
+import { DyingDisk } from '../support/secondary-host-dying-disk.ts';
 import { ModelPrimary, type ModelRecord } from '../support/secondary-host-primary.ts';
 
 const { SEED, SEEDS: COUNT = '140', SEED_FROM = '1' } = process.env;
@@ -16,57 +17,11 @@ const SEEDS = SEED === undefined ? Array.from({ length: Number(COUNT) }, (_, ind
 const LIVES = 8;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** The disk of one seed, which dies at an operation that is planned. */
-class DyingDisk {
-  current: MemoryDisk;
-  #operationsLeft = Infinity;
-  #how: CrashOptions = {};
-  #whenDead: () => void = () => {};
-
-  constructor(options: { seed: number; aligned: boolean; reorder: boolean }) {
-    this.current = new MemoryDisk({
-      ...options,
-      onAsked: () => {
-        this.#operationsLeft -= 1;
-        if (this.#operationsLeft <= 0) this.crash(this.#how);
-      },
-    });
-  }
-
-  crashAfter(operations: number, how: CrashOptions): void {
-    this.#operationsLeft = operations;
-    this.#how = how;
-  }
-
-  crash(how: CrashOptions): void {
-    this.#operationsLeft = Infinity;
-    this.current = this.current.crash(how);
-    this.#whenDead();
-  }
-
-  /** The outcome of the work, or null if the disk died before. */
-  async unlessDead<Result>(work: () => Promise<Result>): Promise<Result | null> {
-    const disk = this.current;
-    const dead = new Promise<null>((resolve) => {
-      this.#whenDead = () => resolve(null);
-    });
-    const result = await Promise.race([work().catch((error: unknown) => ruled(disk, error)), dead]);
-    return disk.dead ? null : result;
-  }
-}
-
-/** What a dead process throws counts no more. */
-function ruled(disk: MemoryDisk, error: unknown): null {
-  if (disk.dead) return null;
-  throw error;
-}
-
 class Story {
   readonly model: ModelPrimary;
   readonly witness: Witness;
   readonly disk: DyingDisk;
   readonly slots: number;
-  crashes = 0;
 
   constructor(seed: number) {
     const random = seededRandom(seed);
@@ -97,12 +52,7 @@ class Story {
       await this.#take(host, 10 + model.int(150));
       if (!host.disk.dead && fate === 2 && model.chance(0.5)) await this.#rest(host);
     }
-    if (host === null || host.disk.dead) {
-      this.crashes += 1;
-      return;
-    }
-    this.crashes += 1;
-    disk.crash(how);
+    if (host !== null && !host.disk.dead) disk.crash(how);
   }
 
   async #take(host: SecondaryHost, turns: number): Promise<void> {
@@ -164,12 +114,15 @@ test(`${SEEDS.length} seeds: the copy survives every crash`, async () => {
       await story.run();
     } catch (error) {
       const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      throw new Error(`seed ${seed} after ${story.crashes} crashes (alone: SEED=${seed} node dist/test/secondary/crash.test.js): ${told}`, {
-        cause: error,
-      });
+      throw new Error(
+        `seed ${seed} after ${story.disk.crashes} crashes (alone: SEED=${seed} node dist/test/secondary/crash.test.js): ${told}`,
+        {
+          cause: error,
+        },
+      );
     }
     dataSets += story.model.dataSets.length;
-    crashes += story.crashes;
+    crashes += story.disk.crashes;
   }
   assert.ok(dataSets > SEEDS.length * 8, `slots were used again: ${dataSets} data sets in ${crashes} crashes`);
   if (SEED !== undefined) process.stdout.write(`${dataSets} data sets, ${crashes} crashes\n`);

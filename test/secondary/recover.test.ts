@@ -1,26 +1,26 @@
 /** Recovery of a whole ring from files as crashes and mistakes leave them: what is found, what is refused, what goes on. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodeHeader, encodeMark, MARK_OFFSET, RECORDS_OFFSET } from '../../journals/format.ts';
 import { journalPath } from '../../journals/files.ts';
 import { awaitDone } from '../../src/disk/await-done.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { recover, type Recovered } from '../../src/secondary/recover.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
-import { MemoryDisk, seededRandom } from '../support/memory-disk.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
 import {
   GROUP_ID,
   initialiseSecondary,
+  modelOf,
   JOURNALS_DIRECTORY,
   sameVolumes,
   SecondaryHost,
   smallGeometry,
   STATE_DIRECTORY,
   STREAM,
-  VOLUMES,
   Witness,
 } from '../support/secondary-host.ts';
-import { ModelPrimary, type ModelDataSet } from '../support/secondary-host-primary.ts';
+import { allRecords, writeJournal } from '../support/secondary-host-journals.ts';
+import type { ModelDataSet, ModelPrimary } from '../support/secondary-host-primary.ts';
 
 const SLOTS = 3;
 const NO_EVENTS = { durable: () => {}, completeFlagDurable: () => {}, watermarkDurable: () => {}, failed: () => {} };
@@ -32,44 +32,7 @@ async function bound(): Promise<MemoryDisk> {
   return disk;
 }
 
-/** A primary whose first data set has at least so many records. */
-function modelWith(records: number, dataSets = 6): ModelPrimary {
-  for (let seed = 1; ; seed += 1) {
-    const model = new ModelPrimary({
-      random: seededRandom(seed),
-      stream: STREAM,
-      volumes: VOLUMES,
-      capacityBytes: smallGeometry(SLOTS).capacityBytes,
-    });
-    model.writeThrough(dataSets - 1);
-    if (model.dataSets.every((set) => set.records.length >= records && set.records.length < 40)) return model;
-  }
-}
-
-/** Write a journal as it stands on the disk. */
-function writeJournal(
-  disk: MemoryDisk,
-  set: ModelDataSet,
-  options: { records: readonly number[]; flagged?: boolean; stream?: string; groupId?: string; slot?: number },
-): void {
-  const { slotBytes } = smallGeometry(SLOTS);
-  const slot = options.slot ?? set.dataSet % SLOTS;
-  const image = new Uint8Array(slotBytes);
-  const identity = { ...STREAM, groupId: options.groupId ?? GROUP_ID, stream: options.stream ?? STREAM.stream };
-  encodeHeader(image, { ...identity, slot, slots: SLOTS, slotBytes, dataSet: set.dataSet, firstSequence: set.firstSequence });
-  if (options.flagged === true) encodeMark(image.subarray(MARK_OFFSET, RECORDS_OFFSET), { stream: STREAM.stream, point: set.point });
-  let offset = RECORDS_OFFSET;
-  for (const index of options.records) {
-    const { bytes } = set.records[index] as ModelDataSet['records'][number];
-    image.set(bytes, offset);
-    offset += bytes.length;
-  }
-  const file = disk.open(journalPath(JOURNALS_DIRECTORY, slot), { durableWrites: true });
-  file.writeSync(image, 0);
-  file.closeSync();
-}
-
-const all = (set: ModelDataSet): number[] => set.records.map((_, index) => index);
+const modelWith = (recordsMin: number): ModelPrimary => modelOf({ slots: SLOTS, recordsMin, dataSets: 6 });
 
 function recoverDisk(disk: MemoryDisk, mode: 'start' | 'promote' = 'start'): Promise<Recovered> {
   const state = readHostState(disk, STATE_DIRECTORY);
@@ -91,7 +54,7 @@ test('a record that stands twice in a journal counts once: what comes after it i
   const model = modelWith(8);
   const set = model.dataSets[0] as ModelDataSet;
   // A torn commit over old bytes of the same data set, whose records have one size, leaves such a journal.
-  writeJournal(disk, set, { records: [0, 2, 2] });
+  writeJournal(disk, set, { slots: SLOTS, records: [0, 2, 2] });
   const witness = new Witness(model);
   const host = await SecondaryHost.start(disk, witness, SLOTS);
   assert.equal([...model.acknowledged], [0, 2]);
@@ -111,7 +74,8 @@ test('a record that stands twice in a journal counts once: what comes after it i
 test('after a crash at the very end, recovery alone destages what is complete', async () => {
   const disk = await bound();
   const model = modelWith(3);
-  for (const set of model.dataSets.slice(0, SLOTS)) writeJournal(disk, set, { records: all(set).toReversed(), flagged: set.dataSet === 0 });
+  for (const set of model.dataSets.slice(0, SLOTS))
+    writeJournal(disk, set, { slots: SLOTS, records: allRecords(set).toReversed(), flagged: set.dataSet === 0 });
   const host = await SecondaryHost.start(disk, new Witness(model), SLOTS);
   assert.ok(await host.settle());
   sameVolumes(disk, model, SLOTS - 1, 'durable');
@@ -122,9 +86,9 @@ test('nothing is destaged behind a gap; when it is filled, all is', async () => 
   const disk = await bound();
   const model = modelWith(3);
   const [first, second, third] = model.dataSets as [ModelDataSet, ModelDataSet, ModelDataSet];
-  writeJournal(disk, first, { records: all(first).slice(1) });
-  writeJournal(disk, second, { records: all(second) });
-  writeJournal(disk, third, { records: all(third) });
+  writeJournal(disk, first, { slots: SLOTS, records: allRecords(first).slice(1) });
+  writeJournal(disk, second, { slots: SLOTS, records: allRecords(second) });
+  writeJournal(disk, third, { slots: SLOTS, records: allRecords(third) });
   const host = await SecondaryHost.start(disk, new Witness(model), SLOTS);
   for (let turns = 0; turns < 20; turns += 1) await turn();
   sameVolumes(disk, model, -1, 'cached');
@@ -138,9 +102,9 @@ test('a promotion keeps only what is complete with all before it', async () => {
   const disk = await bound();
   const model = modelWith(3);
   const [first, second, third] = model.dataSets as [ModelDataSet, ModelDataSet, ModelDataSet];
-  writeJournal(disk, first, { records: all(first) });
-  writeJournal(disk, second, { records: all(second).slice(1) });
-  writeJournal(disk, third, { records: all(third) });
+  writeJournal(disk, first, { slots: SLOTS, records: allRecords(first) });
+  writeJournal(disk, second, { slots: SLOTS, records: allRecords(second).slice(1) });
+  writeJournal(disk, third, { slots: SLOTS, records: allRecords(third) });
   const { plan, ring } = await recoverDisk(disk, 'promote');
   assert.equal(plan?.through, first.point);
   assert.equal(plan?.discard, [1, 2]);
@@ -151,11 +115,17 @@ test('what recovery cannot understand it refuses, and changes nothing', async ()
   const model = modelWith(4);
   const [first, second] = model.dataSets as [ModelDataSet, ModelDataSet];
   const cases: readonly [string, (disk: MemoryDisk) => void][] = [
-    ['ERR_RECOVERY_FLAGGED_DAMAGED', (disk) => writeJournal(disk, first, { records: all(first).slice(1), flagged: true })],
-    ['ERR_RECOVERY_FLAGGED_GAP', (disk) => writeJournal(disk, second, { records: all(second), flagged: true })],
-    ['ERR_RECOVERY_FOREIGN_GROUP', (disk) => writeJournal(disk, first, { records: all(first), groupId: 'f'.repeat(32) })],
-    ['ERR_RECOVERY_WRONG_SLOT', (disk) => writeJournal(disk, first, { records: all(first), slot: 1 })],
-    ['ERR_RECOVERY_ABOVE_WINDOW', (disk) => writeJournal(disk, model.dataSets[3] as ModelDataSet, { records: [0] })],
+    [
+      'ERR_RECOVERY_FLAGGED_DAMAGED',
+      (disk) => writeJournal(disk, first, { slots: SLOTS, records: allRecords(first).slice(1), flagged: true }),
+    ],
+    ['ERR_RECOVERY_FLAGGED_GAP', (disk) => writeJournal(disk, second, { slots: SLOTS, records: allRecords(second), flagged: true })],
+    [
+      'ERR_RECOVERY_FOREIGN_GROUP',
+      (disk) => writeJournal(disk, first, { slots: SLOTS, records: allRecords(first), groupId: 'f'.repeat(32) }),
+    ],
+    ['ERR_RECOVERY_WRONG_SLOT', (disk) => writeJournal(disk, first, { slots: SLOTS, records: allRecords(first), slot: 1 })],
+    ['ERR_RECOVERY_ABOVE_WINDOW', (disk) => writeJournal(disk, model.dataSets[3] as ModelDataSet, { slots: SLOTS, records: [0] })],
     ['ERR_WATERMARK_UNREADABLE', (disk) => disk.open(`${JOURNALS_DIRECTORY}/watermark`, {}).writeSync(new Uint8Array(8192), 0)],
     ['ERR_WATERMARK_MISSING', (disk) => disk.unlink(`${JOURNALS_DIRECTORY}/watermark`)],
     ['ERR_JOURNAL_MISSING', (disk) => disk.unlink(journalPath(JOURNALS_DIRECTORY, 2))],
@@ -175,7 +145,7 @@ test('a watermark of another stream, and journals beside a blank state, are refu
   const model = modelWith(3);
   const first = model.dataSets[0] as ModelDataSet;
   const disk = await bound();
-  writeJournal(disk, first, { records: all(first) });
+  writeJournal(disk, first, { slots: SLOTS, records: allRecords(first) });
   const host = await SecondaryHost.start(disk, new Witness(model), SLOTS);
   assert.ok(await host.settle());
   await host.close();

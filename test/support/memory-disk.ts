@@ -65,6 +65,8 @@ export interface CrashOptions {
   readonly random?: Random;
   /** True: only the process was killed; what it wrote can still be read, and can still be lost by a later power cut. */
   readonly keepPageCache?: boolean;
+  /** What the new disk is like, where it differs from this one. */
+  readonly options?: MemoryDiskOptions;
 }
 
 interface PlannedFailure {
@@ -208,7 +210,7 @@ export class MemoryDisk implements Disk {
    */
   crash(options: CrashOptions = {}): MemoryDisk {
     const random = options.random ?? this.random;
-    const next = new MemoryDisk({ ...this.options, seed: Math.floor(random() * 2 ** 31) });
+    const next = new MemoryDisk({ ...this.options, seed: Math.floor(random() * 2 ** 31), ...options.options });
     const kill = options.keepPageCache === true;
     this.dead = true;
     this.#turns = [];

@@ -20,8 +20,8 @@ import { Replica } from '../../src/secondary/replica.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
 import type { VolumeConfig } from '../../src/volume/contract.ts';
 import { openVolumes } from '../../src/volume/open-volumes.ts';
-import type { MemoryDisk } from './memory-disk.ts';
-import type { ModelDataSet, ModelPrimary } from './secondary-host-primary.ts';
+import { seededRandom, type MemoryDisk } from './memory-disk.ts';
+import { ModelPrimary, type ModelDataSet } from './secondary-host-primary.ts';
 
 const KiB = 1024;
 export const STATE_DIRECTORY = '/state';
@@ -59,6 +59,17 @@ export async function initialiseSecondary(disk: MemoryDisk, slots: number): Prom
     stream: STREAM.stream,
     lastPrimarySession: '00000000000000cc',
   });
+}
+
+/** A primary that has taken so many data sets, none of them very small or large. */
+export function modelOf(options: { slots: number; recordsMin: number; dataSets: number }): ModelPrimary {
+  const { slots, recordsMin, dataSets } = options;
+  for (let seed = 1; ; seed += 1) {
+    const { capacityBytes } = smallGeometry(slots);
+    const model = new ModelPrimary({ random: seededRandom(seed), stream: STREAM, volumes: VOLUMES, capacityBytes });
+    model.writeThrough(dataSets - 1);
+    if (model.dataSets.every((set) => set.records.length >= recordsMin && set.records.length < 40)) return model;
+  }
 }
 
 /** The volumes as a reader finds them, or as a power cut leaves them. */
