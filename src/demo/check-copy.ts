@@ -166,6 +166,8 @@ export class CopyCheck {
   #compare(kept: Uint8Array): { wrongBlocks: number; faults: string[] } {
     const faults: string[] = [];
     let wrongBlocks = 0;
+    /** Of a run of blocks with the same fault only the first is shown. */
+    let run = { next: -1, expected: 0, found: 0 };
     for (let block = 0; block < this.#holds.length; block += 1) {
       let place = this.#at(this.#begin, block + 1) - 1;
       while (place >= this.#at(this.#begin, block) && kept[this.#at(this.#cover, place)] === 0) place -= 1;
@@ -173,7 +175,10 @@ export class CopyCheck {
       const expected = last === null || last.kind !== 'write' ? HOLDS_ZEROES : last.index;
       if (this.#at(this.#holds, block) === expected) continue;
       wrongBlocks += 1;
-      if (faults.length < FAULTS_SHOWN) faults.push(this.#fault(block, last));
+      const found = this.#at(this.#holds, block);
+      const same = run.next === block && run.expected === expected && run.found === found;
+      if (!same && faults.length < FAULTS_SHOWN) faults.push(this.#fault(block, last));
+      run = { next: block + 1, expected, found };
     }
     return { wrongBlocks, faults };
   }

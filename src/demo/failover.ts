@@ -26,11 +26,11 @@ export async function performFailover(stage: Stage): Promise<DemoReport> {
   screen.paragraph('\nResult');
   screen.lines(table(reportRows(report)));
   for (const fault of report.faults) screen.lines([fault]);
-  screen.verdict(report.verdict === 'good', report.summary);
   // A wrong copy is worth more than a tidy disk.
-  if (report.volumesEqual) return report;
-  screen.paragraph(`The evidence stays in ${stage.scene.folder}.`);
-  return { ...report, folder: stage.scene.folder };
+  const folder = report.volumesEqual ? null : stage.scene.folder;
+  if (folder !== null) screen.lines([`the evidence stays in ${folder}`]);
+  screen.verdict(report.verdict === 'good', report.summary);
+  return { ...report, folder };
 }
 
 async function writeAndKill(stage: Stage): Promise<KillEvidence> {

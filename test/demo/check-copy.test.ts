@@ -113,6 +113,13 @@ test('found: what was not read', () => {
   assert.match(found.faults[0] ?? '', /volume db2, block 7 .* found nothing: it was not read/);
 });
 
+test('of a run of blocks with one fault the first is named, and all are counted', () => {
+  const history = sample();
+  const found = judge(history, copyAfter(history, [...upTo(7), 8, 9, 10, 11]));
+  assert.is(found.wrongBlocks, 4);
+  assert.equal(found.faults, ['volume db2, block 4 (byte 2048): expected data of write 7 (round 2), found zeroes']);
+});
+
 test('a copy of another seed is another copy', () => {
   const history = sample();
   const other = new History(history.seed + 1, history.volumes);
