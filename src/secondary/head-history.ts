@@ -5,6 +5,7 @@
 import type { Head } from '../model/handshake.ts';
 import type { CutReason } from '../model/commands.ts';
 import type { DataSetId, SequenceNumber } from '../model/ids.ts';
+import { LIMITS } from '../model/limits.ts';
 
 /** What the sync command of a data set told: the primary's head at the cut. */
 export interface Cut {
@@ -28,14 +29,17 @@ export class HeadHistory {
   /** The cut at which the copy is consistent now. */
   destagedCut: Cut | null = null;
   readonly #cuts: Cut[] = [];
+  #destaged: DataSetId = -1;
   /** The primary's clock when the copy was last level with a head. */
   #levelAtMs: number | null = null;
 
-  /** A sync command was received; bounded by the window. */
+  /** A sync command was received: once or again, of a data set that may be destaged already. */
   cutReceived(cut: Cut): void {
-    if (this.#cuts.some((known) => known.dataSet === cut.dataSet)) return;
+    if (cut.dataSet <= this.#destaged || this.#cuts.some((known) => known.dataSet === cut.dataSet)) return;
     this.#cuts.push(cut);
     this.#cuts.sort((a, b) => a.dataSet - b.dataSet);
+    // A ring cannot hold more; what is above its window will come again.
+    if (this.#cuts.length > LIMITS.slotsMax) this.#cuts.pop();
   }
 
   headReceived(head: Head, destagedSequence: SequenceNumber | null, nowMs: number): void {
@@ -44,6 +48,7 @@ export class HeadHistory {
   }
 
   destaged(dataSet: DataSetId): void {
+    this.#destaged = Math.max(this.#destaged, dataSet);
     while (this.#cuts[0] !== undefined && this.#cuts[0].dataSet <= dataSet) this.destagedCut = this.#cuts.shift() as Cut;
   }
 
