@@ -13,6 +13,8 @@ import { appendGeneration } from '../protocol/generations.ts';
 import { compareResumed, planPromotion, promotionOfHeld, resumedLess, type PromotionPlan } from '../protocol/promotion-plan.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { newGenerationId, newStreamId } from '../state/identity.ts';
+import type { HostState } from '../state/host-state.ts';
+import type { Cut } from './head-history.ts';
 import type { Secondary } from './secondary.ts';
 import { supersededMessage } from './superseder.ts';
 
@@ -40,7 +42,7 @@ export interface PromotionReport {
 /** Promote a host that is a secondary. @throws RefusedError ERR_PRIMARY_CONNECTED, ERR_ALREADY_PROMOTED, ERR_PROMOTION_BLANK, ERR_PROMOTION_STUCK */
 export async function promote(secondary: Secondary, options: { force: boolean; dryRun: boolean }): Promise<PromotionReport> {
   const { state, links, replica } = secondary;
-  if (state.condition === 'promoted') throw new RefusedError('ERR_ALREADY_PROMOTED', `this host serves generation ${state.generations.at(-1)?.number ?? '?'} already`);
+  if (state.condition === 'promoted') throw alreadyPromoted(state);
   if (secondary.phase === 'promoting') throw new RefusedError('ERR_PROMOTION_RUNNING', 'a promotion of this host is under way');
   const connected = (links?.openLinks.length ?? 0) > 0;
   if (connected && !options.force && !options.dryRun) throw primaryConnected();
@@ -144,7 +146,12 @@ async function tellPrimary(secondary: Secondary): Promise<boolean> {
 }
 
 function reportOf(secondary: Secondary, plan: PromotionPlan, options: { dryRun: boolean; primaryAnswered: boolean | null }): PromotionReport {
-  const cut = secondary.heads.cutOf(plan.keep?.dataSet ?? -1);
+  return promotionReport(plan, { ...options, cut: secondary.heads.cutOf(plan.keep?.dataSet ?? -1) });
+}
+
+/** The plan as it is told; `cut`: of the last data set that is kept, if it is known. */
+export function promotionReport(plan: PromotionPlan, options: { dryRun: boolean; primaryAnswered: boolean | null; cut: Cut | null }): PromotionReport {
+  const { cut } = options;
   return {
     promoted: !options.dryRun,
     dryRun: options.dryRun,
@@ -158,6 +165,10 @@ function reportOf(secondary: Secondary, plan: PromotionPlan, options: { dryRun: 
     primaryAnswered: options.primaryAnswered,
     lines: plan.lines,
   };
+}
+
+export function alreadyPromoted(state: HostState): RefusedError {
+  return new RefusedError('ERR_ALREADY_PROMOTED', `this host was promoted already: it serves generation ${state.generations.at(-1)?.number ?? '?'}`);
 }
 
 function primaryConnected(): RefusedError {

@@ -22,6 +22,7 @@ import { SecondaryMachine } from '../protocol/secondary-machine.ts';
 import type { SecondaryCore } from '../protocol/secondary-contract.ts';
 import { hashChain } from '../record/record.ts';
 import type { HostState } from '../state/host-state.ts';
+import type { Cut } from './head-history.ts';
 
 export interface RecoverOptions {
   readonly disk: Disk;
@@ -39,29 +40,60 @@ export interface Recovered {
   /** Null while the host is blank. */
   readonly machine: SecondaryCore | null;
   readonly plan: RecoveryPlan | null;
+  /** Cuts that the journals tell of, from the watermark's data set on. */
+  readonly cuts: readonly Cut[];
 }
 
 /** Open the ring and carry steps 1-5 out. @throws RefusedError or CorruptionError that names the file, what was found and what was expected. */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
-  const { disk, directory, geometry, events, state } = options;
+  const { disk, directory, geometry, events } = options;
   const ring = openRing({ disk, directory, geometry, alignedStart, events });
   try {
-    const watermark = ring.readWatermark();
-    if (state.groupId === null || state.stream === null) {
-      await refuseStray(ring, directory);
-      return { ring, watermark, machine: null, plan: null };
-    }
-    checkWatermark(directory, watermark, state);
-    const plan = planRecovery(await recoveryFacts(ring, options, watermark));
-    const refusal = refusalOf(plan);
-    if (refusal !== null) throw refusal;
+    const { watermark, plan, cuts } = await readAndPlan(ring, options);
+    if (plan === null) return { ring, watermark, machine: null, plan, cuts };
     await makeDurable(ring, plan, options);
     const machine = new SecondaryMachine({ geometry, origin: plan.origin, restored: plan.restored, hashChain });
-    return { ring, watermark, machine, plan };
+    return { ring, watermark, machine, plan, cuts };
   } catch (error) {
     await awaitDone((done) => ring.close(done));
     throw error;
   }
+}
+
+/** Carry steps 1-3 out and change nothing: what a recovery would do. @throws as `recover` */
+export async function previewRecovery(options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts'>> {
+  const { disk, directory, geometry } = options;
+  const ring = openRing({ disk, directory, geometry, alignedStart, events: UNHEARD });
+  try {
+    return await readAndPlan(ring, options);
+  } finally {
+    await awaitDone((done) => ring.close(done));
+  }
+}
+
+const UNHEARD: JournalPoolEvents = { durable: () => {}, completeFlagDurable: () => {}, watermarkDurable: () => {}, failed: () => {} };
+
+async function readAndPlan(ring: JournalRing, options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts'>> {
+  const { directory, state } = options;
+  const watermark = ring.readWatermark();
+  if (state.groupId === null || state.stream === null) {
+    await refuseStray(ring, directory);
+    return { watermark, plan: null, cuts: [] };
+  }
+  checkWatermark(directory, watermark, state);
+  const facts = await recoveryFacts(ring, options, watermark);
+  const plan = planRecovery(facts);
+  const refusal = refusalOf(plan);
+  if (refusal !== null) throw refusal;
+  return { watermark, plan, cuts: cutsIn(facts.journals, state.stream, watermark?.point?.dataSet ?? 0) };
+}
+
+function cutsIn(journals: readonly ScannedJournal[], stream: string, fromDataSet: number): Cut[] {
+  return journals.flatMap(({ records }) =>
+    records.flatMap(({ sync, dataSet, sequence, timeUs, stream: of }) =>
+      sync === null || of !== stream || dataSet < fromDataSet ? [] : [{ dataSet, finalSequence: sequence, reason: sync.reason, timeMs: timeUs / 1000, headBytes: sync.headBytes }],
+    ),
+  );
 }
 
 function generationOf(state: HostState): number {
@@ -75,7 +107,11 @@ export function journalIdentityOf(state: HostState): { groupId: string; generati
   return { groupId: state.groupId ?? '', generation: generationOf(state), stream: state.stream ?? '' };
 }
 
-async function recoveryFacts(ring: JournalRing, options: RecoverOptions, watermark: StoredWatermark | null): Promise<Parameters<typeof planRecovery>[0]> {
+async function recoveryFacts(
+  ring: JournalRing,
+  options: Omit<RecoverOptions, 'events'>,
+  watermark: StoredWatermark | null,
+): Promise<Parameters<typeof planRecovery>[0] & { journals: readonly ScannedJournal[] }> {
   const { state, geometry, mode } = options;
   const generations = state.condition === 'promoting' ? state.generations.slice(0, -1) : state.generations;
   const point = watermark?.point ?? null;

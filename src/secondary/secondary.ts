@@ -227,6 +227,7 @@ export class Secondary {
     const recovered = await recover({ disk: options.disk, directory, geometry, state, mode, events: Replica.journalEvents(() => this.replica) });
     this.ring = recovered.ring;
     this.recovery = recovered.plan;
+    for (const cut of recovered.cuts) this.heads.cutReceived(cut);
     for (const line of recovered.plan?.lines ?? []) options.log('info', line);
     if (recovered.machine !== null) this.#openReplica(recovered.machine, recovered.watermark?.point ?? null);
   }
