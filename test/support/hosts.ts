@@ -6,7 +6,8 @@
  * NBD is served on Unix sockets in the folder, replication on a fixed port of 127.0.0.1, so that a restarted primary is found again.
  * When the work is over, however it ended, all processes are ended and the folder is gone.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -123,6 +124,16 @@ export function differenceOf(a: string, b: string): Promise<VolumeDifference | n
 /** Assert that two image files are identical. */
 export async function assertSame(a: string, b: string, what: string): Promise<void> {
   assert.is(JSON.stringify(await differenceOf(a, b)), 'null', what);
+}
+
+/** Digests of every file in a host's state folder: what a command that changes nothing must leave alone. */
+export function filesOf(host: Host): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of readdirSync(host.stateDirectory, { recursive: true, encoding: 'utf8' })) {
+    const path = join(host.stateDirectory, name);
+    if (statSync(path).isFile()) found[name] = createHash('sha256').update(readFileSync(path)).digest('hex');
+  }
+  return found;
 }
 
 /**
