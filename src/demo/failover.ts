@@ -1,5 +1,5 @@
 /** Steps 2 to 6 of the demo, and its verdict. */
-import { statusOf, waitForHost } from './hosts.ts';
+import { waitForHost } from './hosts.ts';
 import type { Stage } from './demo.ts';
 import { CopyCheck } from './check-copy.ts';
 import { connectVolume, readOverNbd } from './read-volumes.ts';
@@ -35,9 +35,8 @@ export async function performFailover(stage: Stage): Promise<DemoReport> {
 
 async function writeAndKill(stage: Stage): Promise<KillEvidence> {
   const { screen, hosts } = stage;
-  const { workload } = await writeForAWhile(stage);
+  const { workload, acknowledgedDataSet } = await writeForAWhile(stage);
   screen.step('Kill the primary (kill -9) in the middle of a round of writes');
-  const acknowledgedDataSet = (await statusOf(hosts.primary))?.dataSets.acknowledged ?? null;
   let killedAtMs = 0;
   const inFlightAtKill = await workload.lastRound(() => {
     killedAtMs = performance.now();

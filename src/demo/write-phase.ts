@@ -19,11 +19,11 @@ const HOST_END_MS = 1_000;
 export interface WritePhase {
   readonly workload: Workload;
   readonly clients: readonly NbdClient[];
-  /** The primary's newest status. */
-  readonly newest: () => StatusReport | null;
+  /** Data set that the primary says is acknowledged with all before it: asked at the very end, while the application wrote on. */
+  readonly acknowledgedDataSet: string | null;
 }
 
-/** Write until the time is over and at least one data set is acknowledged; the connections stay open. */
+/** Write until the time is over and at least one data set is acknowledged. The connections stay open, and nothing is drained. */
 export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
   const { scene, screen, hosts, history } = stage;
   screen.step('Write: an application writes to both volumes, and the copy follows');
@@ -44,7 +44,7 @@ export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
       await sleep(POLL_MS);
     }
   };
-  const watching = watch();
+  void watch();
   const goOn = (): boolean => {
     const elapsedMs = performance.now() - startedAtMs;
     return elapsedMs < WRITE_MS || (elapsedMs < WRITE_LONGEST_MS && (newest?.dataSets.acknowledged ?? null) === null);
@@ -55,6 +55,9 @@ export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
       hosts.secondary.assertRuns();
       await workload.round();
     }
+    const lastLook = statusOf(hosts.primary).finally(() => over.abort());
+    while (!over.signal.aborted) await workload.round();
+    return { workload, clients, acknowledgedDataSet: (await lastLook)?.dataSets.acknowledged ?? null };
   } catch (error) {
     // A lost connection says less than a lost host.
     await hosts.primary.endsWithin(HOST_END_MS);
@@ -62,9 +65,7 @@ export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
     throw error;
   } finally {
     over.abort();
-    await watching;
   }
-  return { workload, clients, newest: () => newest };
 }
 
 function progressLine({ dataSets, behind }: StatusReport, { history }: Stage, elapsedMs: number): string {
