@@ -72,7 +72,7 @@ export async function runHost(config: HostConfig, options: { log: Log; standalon
     log.write('warn', `the config says ${config.role}, but the durable state says ${state.role} (${state.condition}): the state decides`);
   const { host, commands } = config.role === 'primary' ? await startPrimary(config, options) : await startSecondary(config, log);
   const server = new HostServer({
-    status: () => host.status(),
+    status: () => ({ ...host.status(), statusPage: { addresses: server.addresses() } }),
     commands: { ...commands, stop: async () => void stopSoon() },
     controlSocket: host.controlSocket,
     listen: config.status.listen,

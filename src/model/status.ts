@@ -58,6 +58,8 @@ export interface StatusReport {
   /** Primary: encoded bytes that are not acknowledged, and the limit beyond which the application is slowed down. */
   readonly backlog: { readonly bytes: number; readonly limitBytes: number; readonly throttledSeconds: number } | null;
   readonly nbd: { readonly addresses: readonly string[]; readonly connections: number } | null;
+  /** Addresses of page, /api/status and /metrics. */
+  readonly statusPage: { readonly addresses: readonly string[] } | null;
   readonly replication: { readonly addresses: readonly string[] } | null;
   readonly divergedFrom: string | null;
   readonly lastRefusal: string | null;

@@ -51,6 +51,7 @@ export function primaryStatus(primary: Primary): StatusReport {
     lastCut: order?.lastCut == null ? null : { dataSet: String(order.lastCut.dataSet), reason: order.lastCut.reason, time: new Date(order.lastCut.timeMs).toISOString() },
     backlog: order === null ? null : { bytes: order.machine.unacknowledgedBytes, limitBytes: options.backlogLimitBytes, throttledSeconds: primary.throttledSeconds },
     nbd: primary.nbd === null ? null : { addresses: primary.addresses().nbd, connections: primary.application?.connections ?? 0 },
+    statusPage: null,
     replication: primary.linkServer === null ? null : { addresses: primary.addresses().replication },
     divergedFrom: idText(state.divergedFrom?.dataSet ?? null),
     lastRefusal: links?.lastRefusal ?? null,

@@ -61,6 +61,7 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
     lastCut: cut === null ? null : { dataSet: String(cut.dataSet), reason: cut.reason, time: new Date(cut.timeMs).toISOString() },
     backlog: null,
     nbd: secondary.nbd === null ? null : { addresses: secondary.nbd.addresses().map(formatAddress), connections: secondary.application?.connections ?? 0 },
+    statusPage: null,
     replication: null,
     divergedFrom: idText(state.divergedFrom?.dataSet ?? null),
     lastRefusal: links?.lastRefusal ?? null,
