@@ -26,7 +26,8 @@ export interface ApplicationWrite {
   readonly last: boolean;
   /** Time of the write, microseconds since 1970. */
   readonly timeUs: number;
-  phase: 'waiting' | 'storing' | 'stored' | 'flushed';
+  /** `queued`: the write order lets it be stored, an overlapping store is still under way. */
+  phase: 'waiting' | 'queued' | 'storing' | 'stored' | 'flushed';
 }
 
 export interface ApplicationFlush {
@@ -89,8 +90,8 @@ export class Application implements NbdBackend {
   /** Store a write now, or as soon as no overlapping store is under way. Called by the write order. */
   store(write: ApplicationWrite): void {
     if (!this.#open.has(write)) return;
-    write.phase = 'storing';
-    if (this.#lock(write).acquire(write)) this.#perform(write);
+    write.phase = 'queued';
+    if (this.#lock(write).acquire(write)) this.#performAll([write]);
   }
 
   /** Answer a write or flush; of a write in parts, go on with the next part. Called by the write order. */
@@ -108,7 +109,7 @@ export class Application implements NbdBackend {
     this.order = order;
     for (const open of Array.from(this.#open)) {
       if (open.phase === 'waiting' && 'last' in open) order.requested(open);
-      else if (open.phase === 'flushed' || (open.phase === 'stored' && 'last' in open && !open.request.fua)) this.finish(open);
+      else if (open.phase === 'flushed' || (open.phase === 'stored' && !awaitsFlush(open))) this.finish(open);
     }
     order.turnEnded();
   }
@@ -116,7 +117,7 @@ export class Application implements NbdBackend {
   /** Stores that are under way; a clean stop waits for them, because each of them will be numbered. */
   get storesUnderWay(): number {
     let count = 0;
-    for (const open of this.#open) if (open.phase === 'storing') count += 1;
+    for (const open of this.#open) if (open.phase === 'queued' || open.phase === 'storing') count += 1;
     return count;
   }
 
@@ -130,11 +131,15 @@ export class Application implements NbdBackend {
     }
   }
 
-  /** Answer everything that waits, and every later write and flush, with EIO (I10). */
+  /** Answer everything that waits, and every later write and flush, with EIO (I10); what is being stored, when that has ended. */
   fail(): void {
     this.failed = true;
-    for (const open of this.#open) open.request.complete(NBD_ERRNO.EIO);
-    this.#open.clear();
+    for (const open of this.#open) {
+      // Its payload is being read by the disk, and the answer would give it back.
+      if (open.phase === 'storing') continue;
+      this.#open.delete(open);
+      open.request.complete(NBD_ERRNO.EIO);
+    }
   }
 
   #begin(request: NbdRequest, timeUs: number): void {
@@ -202,37 +207,52 @@ export class Application implements NbdBackend {
     order.requested(write);
   }
 
-  #perform(write: ApplicationWrite): void {
-    if (this.failed) return;
-    if (write.type === 'write' && write.data !== null) {
-      try {
-        if (write.volume.storeNow(write.data, write.offset)) {
-          this.#stored(write);
-          return;
-        }
-      } catch (error) {
-        this.#fail(error as Error);
-        return;
-      }
-      write.volume.store(write.data, write.offset, (error) => this.#storeEnded(write, error));
-      return;
+  /** Store these writes, and those that waited for their ranges: a loop, because many may wait for one block. */
+  #performAll(granted: ApplicationWrite[]): void {
+    for (let write = granted.pop(); write !== undefined; write = granted.pop()) {
+      if (this.failed || !this.#storeNow(write)) continue;
+      granted.push(...this.#stored(write));
     }
-    write.volume.zero(write.offset, write.lengthBytes, (error) => this.#storeEnded(write, error));
+  }
+
+  /** True: it is stored. False: it will end in `#storeEnded`, or it failed. */
+  #storeNow(write: ApplicationWrite): boolean {
+    const { volume, data, offset, lengthBytes } = write;
+    write.phase = 'storing';
+    const ended = (error: Error | null): void => this.#storeEnded(write, error);
+    if (data === null) {
+      volume.zero(offset, lengthBytes, ended);
+      return false;
+    }
+    try {
+      if (volume.storeNow(data, offset)) return true;
+    } catch (error) {
+      write.phase = 'queued';
+      this.#fail(error as Error);
+      return false;
+    }
+    volume.store(data, offset, ended);
+    return false;
   }
 
   #storeEnded(write: ApplicationWrite, error: Error | null): void {
-    if (this.failed) return;
-    if (error === null) this.#stored(write);
-    else this.#fail(error);
+    if (error === null && !this.failed) {
+      this.#performAll(this.#stored(write));
+    } else {
+      write.phase = 'queued';
+      if (!this.failed) this.#fail(error as Error);
+      else if (this.#open.delete(write)) write.request.complete(NBD_ERRNO.EIO);
+    }
     this.order?.turnEnded();
   }
 
-  #stored(write: ApplicationWrite): void {
+  /** Returns the writes that waited for its range, the next one last. */
+  #stored(write: ApplicationWrite): ApplicationWrite[] {
     write.phase = 'stored';
     // The order queues the write's numbering before the range is given back, so an overlapping write is numbered after it.
     this.order?.stored(write);
-    for (const next of this.#lock(write).release(write)) this.#perform(next);
-    if (write.request.fua && write.last) this.#flushForUnitAccess(write);
+    if (awaitsFlush(write)) this.#flushForUnitAccess(write);
+    return this.#lock(write).release(write).toReversed();
   }
 
   #flushForUnitAccess(write: ApplicationWrite): void {
@@ -257,6 +277,11 @@ export class Application implements NbdBackend {
   #volumeOf(request: NbdRequest): Volume {
     return this.#volumes[request.exportIndex] as Volume;
   }
+}
+
+/** A write with FUA is answered when the volume is durable; of one in parts that is the last part's matter. */
+export function awaitsFlush(open: ApplicationWrite | ApplicationFlush): boolean {
+  return !('last' in open) || (open.request.fua && open.last);
 }
 
 function errnoFor(error: Error | null): NbdErrno {

@@ -1,5 +1,5 @@
 /** The order of writes without replication: a promoted host, or a primary that stands alone. Each write is stored as it comes. */
-import type { Application, ApplicationFlush, ApplicationWrite, WriteOrder } from './application.ts';
+import { awaitsFlush, type Application, type ApplicationFlush, type ApplicationWrite, type WriteOrder } from './application.ts';
 
 export class PlainOrder implements WriteOrder {
   readonly writeBytesMax = Number.MAX_SAFE_INTEGER;
@@ -17,7 +17,7 @@ export class PlainOrder implements WriteOrder {
   }
 
   stored(write: ApplicationWrite): void {
-    if (!write.request.fua) this.#application.finish(write);
+    if (!awaitsFlush(write)) this.#application.finish(write);
   }
 
   flushed(done: ApplicationFlush | ApplicationWrite): void {

@@ -9,7 +9,7 @@ export interface LockedRange {
 
 export class RangeLock<Owner extends LockedRange> {
   readonly #held = new Set<Owner>();
-  readonly #waiting: Owner[] = [];
+  #waiting: Owner[] = [];
 
   /** True: the range is the owner's now. False: it waits, and a later `release` returns it. */
   acquire(owner: Owner): boolean {
@@ -28,13 +28,16 @@ export class RangeLock<Owner extends LockedRange> {
     const granted: Owner[] = [];
     const still: Owner[] = [];
     for (const candidate of this.#waiting) {
-      if (overlapsAny(candidate, this.#held) || overlapsAny(candidate, still)) still.push(candidate);
-      else {
+      // The cheap questions first: whoever did not wait for this owner still waits, and of many for one block the first gets it.
+      const waits = !overlaps(candidate, owner) || overlapsAny(candidate, granted) || overlapsAny(candidate, this.#held) || overlapsAny(candidate, still);
+      if (waits) {
+        still.push(candidate);
+      } else {
         this.#held.add(candidate);
         granted.push(candidate);
       }
     }
-    this.#waiting.splice(0, this.#waiting.length, ...still);
+    this.#waiting = still;
     return granted;
   }
 
@@ -45,10 +48,11 @@ export class RangeLock<Owner extends LockedRange> {
 
 const NONE: readonly never[] = [];
 
+function overlaps(range: LockedRange, other: LockedRange): boolean {
+  return range.offset < other.offset + other.lengthBytes && other.offset < range.offset + range.lengthBytes;
+}
+
 function overlapsAny(range: LockedRange, others: Iterable<LockedRange>): boolean {
-  const end = range.offset + range.lengthBytes;
-  for (const other of others) {
-    if (range.offset < other.offset + other.lengthBytes && other.offset < end) return true;
-  }
+  for (const other of others) if (overlaps(range, other)) return true;
   return false;
 }
