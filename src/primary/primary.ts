@@ -130,7 +130,7 @@ export class Primary {
       volumes: state.volumes,
       dataSetBytesMax: options.cutPolicy.maxSizeBytes,
       dataSetRecordsMax: options.cutPolicy.recordsMax,
-      chains: order?.chains ?? [],
+      chains: order?.chainsTold ?? [],
       acknowledged: order === null ? state.divergedFrom : order.acknowledged,
       unacknowledged: order?.machine.unacknowledged() ?? [],
       head,

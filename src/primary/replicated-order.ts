@@ -43,8 +43,10 @@ export interface ReplicatedOrderOptions {
   readonly onFailed: (code: `ERR_${string}`, error: Error) => void;
 }
 
-/** Chains that are kept for the handshake: 2 x slots of the largest ring (DESIGN section 6). */
-const CHAINS_MAX = 2 * LIMITS.slotsMax;
+/** Chains that are told in the handshake: 2 x slots of the largest ring (DESIGN section 6). */
+const CHAINS_TOLD_MAX = 2 * LIMITS.slotsMax;
+/** Of these, so many that were acknowledged before. */
+const CHAINS_BEFORE_MAX = LIMITS.slotsMax;
 
 export class ReplicatedOrder implements WriteOrder {
   /** Follows what the secondary's slots hold; a longer write is stored and numbered in parts. */
@@ -57,6 +59,7 @@ export class ReplicatedOrder implements WriteOrder {
   agreed: AgreedCapacity | null;
   lastCut: { dataSet: DataSetId; reason: CutReason; timeMs: number } | null = null;
   chain: Chain;
+  /** Of every data set that is not acknowledged, however many a long outage made, and of some before. */
   readonly chains: HistoryPoint[];
   readonly buffers = new Map<DataSetId, SendBuffer>();
   /** Called after every round, for status and for those who wait. */
@@ -87,6 +90,11 @@ export class ReplicatedOrder implements WriteOrder {
     const buffer = new SendBuffer({ dataSet, firstSequence, stream: this.#options.stream, pool: this.#pool });
     this.buffers.set(dataSet, buffer);
     return buffer;
+  }
+
+  /** The chains around the newest acknowledged data set: there the secondary is, whatever was taken since. */
+  get chainsTold(): readonly HistoryPoint[] {
+    return this.chains.slice(0, CHAINS_TOLD_MAX);
   }
 
   requested(write: ApplicationWrite): void {
@@ -263,7 +271,6 @@ export class ReplicatedOrder implements WriteOrder {
     const timeMs = Date.now();
     this.chain = hashChain(this.chain, buffer.headerChecksums(), this.#options.session);
     this.chains.push({ dataSet, finalSequence, chain: this.chain });
-    if (this.chains.length > CHAINS_MAX) this.chains.splice(0, this.chains.length - CHAINS_MAX);
     const { bytes } = this.machine.head(timeMs);
     buffer.appendSync({ finalSequence, reason, chain: this.chain, incarnation: this.#options.session, headBytes: bytes, timeUs: timeMs * 1000 });
     this.positions.closed({ dataSet, finalSequence, bytes });
@@ -276,6 +283,7 @@ export class ReplicatedOrder implements WriteOrder {
     const point = this.chains.find((candidate) => candidate.dataSet === dataSet);
     assert(point !== undefined, `the chain of data set ${dataSet} is known`);
     this.acknowledged = point;
+    while ((this.chains[0]?.dataSet ?? dataSet) < dataSet - CHAINS_BEFORE_MAX) this.chains.shift();
   }
 
   #send(link: LinkId, slice: SendSlice): void {
