@@ -93,7 +93,8 @@ export class PrimaryLinks implements RecordCarrier {
     else {
       const agreed = this.#agreed.get(link.id);
       if (agreed === undefined) this.#violation(link, `${message.kind} before the handshake`);
-      else if (message.kind === 'ready') this.#ready(agreed);
+      else if (message.kind === 'ready' && agreed.phase === 'ready-awaited') this.#ready(agreed);
+      else if (message.kind === 'ready') this.#violation(link, 'a second ready');
       else if (agreed.phase !== 'open') this.#violation(link, `${message.kind} before ready`);
       else this.#received(agreed, message);
     }
