@@ -8,10 +8,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { renameSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
 import { CLOSE_CODE } from '../../src/record/close-codes.ts';
 import { encodeMessage } from '../../src/record/wire.ts';
-import { blankFacts, FakeLink, FakePrimary, newPrimaryFacts } from '../support/fake-link.ts';
+import { blankFacts, FakeLink, FakePrimary, newPrimaryFacts, sealed } from '../support/fake-link.ts';
 import { copyHost, hostBeside, imagesOf } from '../support/host-copies.ts';
 import { sleep, type Host } from '../support/host-process.ts';
 import { freePort, withHosts, type Hosts, type HostsOptions } from '../support/hosts.ts';
@@ -350,8 +349,7 @@ test('another version of the protocol is refused on both sides, and each side is
     const distant = await FakePrimary.open((link) => {
       const refusal = Buffer.from(encodeMessage({ kind: 'refuse', outcome: 'refuse', label: 'other version', sentence: 'this host speaks version 9 only.' }));
       refusal[1] = 9;
-      refusal.writeUInt32LE(crc32(refusal.subarray(8), crc32(refusal.subarray(0, 4))), 4);
-      link.send(refusal);
+      link.send(sealed(refusal));
     });
     secondary.config.replication.connect = [distant.url];
     await refused(secondary, /this host speaks version 9 only/, [secondary]);

@@ -1,5 +1,6 @@
 /** Hosts that are none: one end of a link in the test's process, which sends whatever a test wants and keeps what it got. */
 import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { PrimaryFacts, SecondaryFacts } from '../../src/model/handshake.ts';
@@ -143,6 +144,12 @@ export function newPrimaryFacts(host: Host, changes: Partial<PrimaryFacts> = {})
     head: { dataSet: 0, sequence: -1, bytes: 0, timeMs: 1 },
     ...changes,
   };
+}
+
+/** A message whose bytes were changed, with its checksum put right. */
+export function sealed(message: Buffer): Buffer {
+  message.writeUInt32LE(crc32(message.subarray(8), crc32(message.subarray(0, 4))), 4);
+  return message;
 }
 
 function volumesOf(host: Host): { vlun: number; name: string; sizeBytes: number }[] {
