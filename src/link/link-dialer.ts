@@ -13,8 +13,16 @@ export interface LinkDialerOptions {
   /** Links in all, spread over the addresses in turn; every address gets at least one. */
   readonly links: number;
   readonly handlers: LinkHandlers & { opened(link: Link): void };
+  /** Begins a connection; a WebSocket unless a simulation has a network of its own. */
+  readonly connect?: Connect | undefined;
   /** Told when a dial fails, for the log and status. */
   readonly onDialFailed?: (address: string, message: string) => void;
+}
+
+export type Connect = (address: string) => WebSocket;
+
+function connectSocket(address: string): WebSocket {
+  return new WebSocket(address, { perMessageDeflate: false, maxPayload: LIMITS.messageBytesMax, handshakeTimeout: LIMITS.handshakeMs });
 }
 
 /** State of one path, for status. */
@@ -74,7 +82,7 @@ export class LinkDialer {
   #dial(path: Path): void {
     if (!this.#running) return;
     path.timer = null;
-    const socket = new WebSocket(path.address, { perMessageDeflate: false, maxPayload: LIMITS.messageBytesMax, handshakeTimeout: LIMITS.handshakeMs });
+    const socket = (this.#options.connect ?? connectSocket)(path.address);
     path.dialling = socket;
     socket.on('error', (error) => {
       path.lastError = messageOf(error);

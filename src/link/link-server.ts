@@ -13,6 +13,10 @@ export interface LinkServerOptions {
   readonly handlers: LinkHandlers & { opened(link: Link): void };
 }
 
+/** What a primary needs of whoever listens for links. */
+export type LinkListener = Pick<LinkServer, 'start' | 'stop' | 'addresses'>;
+export type OpenLinkListener = (options: LinkServerOptions) => LinkListener;
+
 export class LinkServer {
   readonly #options: LinkServerOptions;
   readonly #servers: { http: Server; sockets: WebSocketServer }[] = [];

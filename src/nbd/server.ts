@@ -28,6 +28,10 @@ export interface NbdServerOptions {
 /** A client whose host died without a word is noticed by the kernel's probes, which begin after so long. */
 const KEEP_ALIVE_MS = 30_000;
 
+/** What a host needs of whoever serves its volumes. */
+export type NbdService = Pick<NbdServer, 'start' | 'stop' | 'addresses'>;
+export type OpenNbdService = (options: NbdServerOptions) => NbdService;
+
 export class NbdServer {
   readonly counters: NbdCounters = createNbdCounters();
   readonly pool = new BufferPool();

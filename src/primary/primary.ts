@@ -8,14 +8,14 @@ import { Application } from '../application/application.ts';
 import { PlainOrder } from '../application/plain-order.ts';
 import { awaitDone } from '../disk/await-done.ts';
 import type { Disk } from '../disk/disk.ts';
-import { LinkServer } from '../link/link-server.ts';
+import { type LinkListener, LinkServer, type LinkServerOptions, type OpenLinkListener } from '../link/link-server.ts';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
 import type { PrimaryFacts, PrimaryState } from '../model/handshake.ts';
 import { LIMITS } from '../model/limits.ts';
 import { CatchUpRate } from '../model/rate.ts';
 import type { StatusReport } from '../model/status.ts';
 import { EXIT, messageOf, RefusedError, type ExitCode } from '../model/errors.ts';
-import { NbdServer } from '../nbd/server.ts';
+import { NbdServer, type NbdService, type OpenNbdService } from '../nbd/server.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import type { CutPolicy } from '../protocol/primary-contract.ts';
 import { compareGenerations } from '../protocol/generations.ts';
@@ -46,6 +46,9 @@ export interface PrimaryOptions {
   readonly objectiveMs: number;
   /** Serve without replication, and record durably from where the copy is no longer followed. */
   readonly standalone: boolean;
+  /** Sockets of its own, for a simulation. */
+  readonly openLinks?: OpenLinkListener;
+  readonly openNbd?: OpenNbdService;
   readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
 }
 
@@ -67,8 +70,8 @@ export class Primary {
   phase: PrimaryState;
   order: ReplicatedOrder | null = null;
   links: PrimaryLinks | null = null;
-  linkServer: LinkServer | null = null;
-  nbd: NbdServer | null = null;
+  linkServer: LinkListener | null = null;
+  nbd: NbdService | null = null;
   volumes: readonly Volume[] = [];
   application: Application | null = null;
   /** Resolves when the host must end by itself: superseded. */
@@ -171,7 +174,8 @@ export class Primary {
     if (this.phase === 'serving' && loaded !== null) this.#openOrder(application, loaded);
     else new PlainOrder(application, (error) => this.#fail('ERR_VOLUME_FAILED', error));
     await this.#listenForLinks();
-    this.nbd = new NbdServer({ backend: application, listen: options.nbdListen });
+    const nbd = { backend: application, listen: options.nbdListen };
+    this.nbd = options.openNbd?.(nbd) ?? new NbdServer(nbd);
     // From here on a stop is unclean until the marker is written again; no NBD byte was served before.
     if (loaded !== null) removeCleanMarker(options.disk, options.stateDirectory);
     try {
@@ -240,7 +244,7 @@ export class Primary {
     });
     this.links = links;
     if (order !== null) order.carrier = links;
-    this.linkServer = new LinkServer({
+    const server = {
       listen: options.replicationListen,
       handlers: {
         opened: (link) => links.opened(link),
@@ -248,7 +252,8 @@ export class Primary {
         drained: (link) => links.drained(link),
         closed: (link, code, reason) => links.closed(link, code, reason),
       },
-    });
+    } satisfies LinkServerOptions;
+    this.linkServer = options.openLinks?.(server) ?? new LinkServer(server);
     await this.linkServer.start();
   }
 

@@ -84,6 +84,11 @@ export class ReplicatedOrder implements WriteOrder {
     this.#pool = new ChunkPool(options.backlogLimitBytes);
   }
 
+  /** Chunks of memory that send buffers and sockets hold. */
+  get chunksInUse(): number {
+    return this.#pool.chunksInUse;
+  }
+
   /** Begin the send buffer of a data set: of the open one, or of one that a clean stop left unacknowledged. */
   openBuffer(dataSet: DataSetId, firstSequence: SequenceNumber, openedAtMs: number): SendBuffer {
     this.positions.opened(dataSet, openedAtMs);

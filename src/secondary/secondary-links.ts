@@ -5,7 +5,7 @@
  * links belong to one pair of sessions. A refusal that protects the copy ends the process (exit 5): dialling on would not mend it.
  */
 import type { Link } from '../link/link.ts';
-import { LinkDialer } from '../link/link-dialer.ts';
+import { type Connect, LinkDialer } from '../link/link-dialer.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import type { SequenceRange, SessionId } from '../model/ids.ts';
 import { messageOf } from '../model/errors.ts';
@@ -21,6 +21,7 @@ import type { Replica, ReplicaOutlet } from './replica.ts';
 export interface SecondaryLinksOptions {
   readonly addresses: readonly string[];
   readonly links: number;
+  readonly connect?: Connect | undefined;
   readonly facts: () => SecondaryFacts;
   /** Null while this host is blank. */
   readonly replica: () => Replica | null;
@@ -65,6 +66,7 @@ export class SecondaryLinks implements ReplicaOutlet {
     this.dialer = new LinkDialer({
       addresses: options.addresses,
       links: options.links,
+      connect: options.connect,
       handlers: {
         opened: (link) => this.#opened(link),
         message: (link, bytes) => this.#message(link, bytes),

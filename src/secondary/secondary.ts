@@ -17,11 +17,12 @@ import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import type { Geometry, HistoryPoint } from '../model/ids.ts';
 import { CatchUpRate } from '../model/rate.ts';
 import type { StatusReport } from '../model/status.ts';
-import { NbdServer } from '../nbd/server.ts';
+import { NbdServer, type NbdService, type OpenNbdService } from '../nbd/server.ts';
 import { originAfter } from '../protocol/generations.ts';
 import type { RecoveryPlan } from '../protocol/recovery-plan.ts';
 import type { SecondaryCore } from '../protocol/secondary-contract.ts';
 import { SecondaryMachine } from '../protocol/secondary-machine.ts';
+import type { Connect } from '../link/link-dialer.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { hashChain } from '../record/record.ts';
 import { readHostState, writeHostState, type HostState } from '../state/host-state.ts';
@@ -54,6 +55,9 @@ export interface SecondaryOptions {
   readonly dial: boolean;
   /** How complete data sets are stored; the destage worker unless a test has a disk of its own. */
   readonly openCarrier?: (buffers: readonly MemoryBuffer[]) => OpenCarrier;
+  /** Sockets of its own, for a simulation. */
+  readonly connectSocket?: Connect;
+  readonly openNbd?: OpenNbdService;
   readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
 }
 
@@ -77,7 +81,7 @@ export class Secondary {
   recovery: RecoveryPlan | null = null;
   links: SecondaryLinks | null = null;
   volumes: readonly Volume[] = [];
-  nbd: NbdServer | null = null;
+  nbd: NbdService | null = null;
   application: Application | null = null;
   readonly ended: Promise<HostEnd>;
   #end: (end: HostEnd) => void = () => {};
@@ -179,9 +183,10 @@ export class Secondary {
     const application = new Application(this.volumes, `farshore group ${options.group}, promoted`);
     this.application = application;
     new PlainOrder(application, (error) => this.fail('ERR_VOLUME_FAILED', error.message));
-    this.nbd = new NbdServer({ backend: application, listen: options.nbdListen });
+    const nbd = { backend: application, listen: options.nbdListen };
+    this.nbd = options.openNbd?.(nbd) ?? new NbdServer(nbd);
     await this.nbd.start();
-    this.#superseder = new Superseder({ addresses: options.connect, state: this.state, log: options.log });
+    this.#superseder = new Superseder({ addresses: options.connect, connect: options.connectSocket, state: this.state, log: options.log });
     this.#superseder.start();
     options.log('info', `promoted: serving generation ${this.state.generations.at(-1)?.number ?? '?'} over NBD`, { addresses: this.nbd.addresses().map(formatAddress) });
   }
@@ -256,6 +261,7 @@ export class Secondary {
     this.links = new SecondaryLinks({
       addresses: options.connect,
       links: options.links,
+      connect: options.connectSocket,
       facts: () => this.facts(),
       replica: () => this.replica,
       stream: () => ({ generation: this.state.generations.at(-1)?.number ?? 0, stream: this.state.stream ?? '' }),

@@ -3,13 +3,14 @@
  * it has recorded it. Without this an isolated old primary would serve its application for ever.
  */
 import type { Link } from '../link/link.ts';
-import { LinkDialer } from '../link/link-dialer.ts';
+import { type Connect, LinkDialer } from '../link/link-dialer.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { decodeMessage, encodeMessage, type WireMessage } from '../record/wire.ts';
 import type { HostState } from '../state/host-state.ts';
 
 export interface SupersederOptions {
   readonly addresses: readonly string[];
+  readonly connect?: Connect | undefined;
   readonly state: HostState;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
@@ -29,6 +30,7 @@ export class Superseder {
     this.#dialer = new LinkDialer({
       addresses: options.addresses,
       links: options.addresses.length,
+      connect: options.connect,
       handlers: {
         opened: (link) => link.send(encodeMessage(supersededMessage(options.state, Date.now()))),
         message: (link, bytes) => this.#answered(link, bytes),

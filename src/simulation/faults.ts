@@ -1,0 +1,135 @@
+/** Everything that may go wrong, as docs/simulation.md states it: each fault is one entry, chosen with its weight, and ends by itself. */
+import type { Counters } from './host.ts';
+import type { Network, Side } from './network.ts';
+import type { PrimaryHost } from './primary-host.ts';
+import type { Random } from './random.ts';
+import type { SecondaryHost } from './secondary-host.ts';
+import type { World } from './virtual-time.ts';
+
+export interface FaultScope {
+  readonly world: World;
+  readonly random: Random;
+  readonly network: Network;
+  readonly counters: Counters;
+  readonly primary: PrimaryHost;
+  readonly secondary: SecondaryHost;
+  /** Clean stops of the primary happen in this story. */
+  readonly mayStopPrimary: boolean;
+  readonly mayFailDisk: boolean;
+}
+
+interface Fault {
+  readonly weight: number;
+  readonly happen: (scope: FaultScope) => void;
+}
+
+const after = ({ world }: FaultScope, delayUs: number, label: string, work: () => void): void => void world.schedule(delayUs, label, work, null);
+
+const FAULTS: readonly Fault[] = [
+  { weight: 12, happen: loseLinks },
+  { weight: 5, happen: cutPath },
+  { weight: 6, happen: clogPath },
+  { weight: 4, happen: duplicate },
+  { weight: 8, happen: crashSecondary },
+  { weight: 10, happen: crashSecondarySoon },
+  { weight: 5, happen: slowDisk },
+  { weight: 4, happen: failDisk },
+  { weight: 3, happen: stopPrimary },
+  { weight: 2, happen: jumpClock },
+];
+const WEIGHTS = FAULTS.reduce((sum, { weight }) => sum + weight, 0);
+
+/** Let one fault happen. */
+export function injectFault(scope: FaultScope): void {
+  let choice = scope.random.int(WEIGHTS);
+  for (const { weight, happen } of FAULTS) {
+    if (choice < weight) return happen(scope);
+    choice -= weight;
+  }
+}
+
+function loseLinks(scope: FaultScope): void {
+  const { network, random, counters } = scope;
+  counters.linkLosses += network.breakLinks(random.chance(0.6) ? random.pick(network.paths) : null);
+}
+
+function cutPath(scope: FaultScope): void {
+  const { network, random, counters } = scope;
+  const path = random.pick(network.paths);
+  path.cut = true;
+  counters.linkLosses += network.breakLinks(path);
+  after(scope, random.int(200_000), 'path is back', () => {
+    path.cut = false;
+  });
+}
+
+/** Clogged, or deaf in one direction; sometimes for so long that the silence ends the links. */
+function clogPath(scope: FaultScope): void {
+  const { network, random, counters } = scope;
+  const path = random.pick(network.paths);
+  const side: Side = random.pick(['primary', 'secondary'] as const);
+  counters.partitions += 1;
+  network.clog(path, side);
+  after(scope, random.chance(0.1) ? 14_000_000 : random.int(100_000), 'path is clear', () => network.unclog(path, side));
+}
+
+function duplicate(scope: FaultScope): void {
+  const { network, random } = scope;
+  network.duplicateChance = 0.5;
+  after(scope, 5_000 + random.int(60_000), 'no more duplicates', () => {
+    network.duplicateChance = 0.05;
+  });
+}
+
+const KEPT = ['page cache', 'what is durable'] as const;
+
+function crashSecondary(scope: FaultScope): void {
+  scope.secondary.crash(scope.random.pick(KEPT));
+}
+
+/** Between two disk operations; soon enough to meet the recovery of a host that has just been started. */
+function crashSecondarySoon({ secondary, random }: FaultScope): void {
+  secondary.crashAfterOperations(1 + random.int(random.chance(0.5) ? 12 : 80), random.pick(KEPT));
+}
+
+function slowDisk(scope: FaultScope): void {
+  const { random, counters } = scope;
+  const host = random.chance(0.7) ? scope.secondary : scope.primary;
+  counters.slowDisks += 1;
+  host.disk.slowness = random.between(5, 60);
+  after(scope, random.int(80_000), 'disk is fast', () => {
+    host.disk.slowness = 1;
+  });
+}
+
+function failDisk({ random, secondary, counters, mayFailDisk }: FaultScope): void {
+  if (!mayFailDisk || secondary.phase !== 'up') return;
+  counters.diskFailures += 1;
+  const { disk } = secondary;
+  const isJournal = (path: string): boolean => path.endsWith('.journal');
+  const isVolume = (path: string): boolean => path.startsWith('/volumes/');
+  switch (random.int(7)) {
+    case 0:
+    case 1:
+      return disk.failNext('write', 'EIO', isJournal);
+    case 2:
+    case 3:
+      return disk.failNext('flush', 'EIO', isVolume);
+    case 4:
+      return disk.failNext('write', 'EIO', isVolume);
+    case 5:
+      return disk.failNext('write', 'EIO', (path) => path.endsWith('/watermark'));
+    default:
+      disk.failNext('write', 'EIO', isJournal);
+      return disk.failNext('allocate', 'ENOSPC', (path) => path.endsWith('.spare'));
+  }
+}
+
+function stopPrimary(scope: FaultScope): void {
+  if (scope.mayStopPrimary) scope.primary.stop();
+}
+
+function jumpClock({ world, random, counters }: FaultScope): void {
+  counters.clockJumps += 1;
+  world.wallOffsetMs += random.between(-7_200_000, 7_200_000);
+}

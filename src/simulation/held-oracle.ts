@@ -1,0 +1,123 @@
+/** Judges of what a secondary holds and says: acknowledgements, rebuilt bitmaps, and what two hosts agree on. @invariant I1 I2 I7 */
+import { decodeHeader, HEADER_OFFSET, RECORDS_OFFSET, BLOCK_BYTES } from '../../journals/format.ts';
+import { journalPath } from '../../journals/files.ts';
+import type { HeldDataSet } from '../model/handshake.ts';
+import type { SequenceRange } from '../model/ids.ts';
+import type { History, HistoryRecord } from './history.ts';
+import type { Image } from './image.ts';
+import type { PrimaryHost } from './primary-host.ts';
+import type { SecondaryHost } from './secondary-host.ts';
+import { JOURNALS_DIRECTORY } from './setting.ts';
+import { durableWatermark } from './storage-oracle.ts';
+import { violated } from './violation.ts';
+
+const block = new Uint8Array(BLOCK_BYTES);
+
+/** An acknowledgement leaves the host: its numbers are durable with every earlier byte of their journal, and were given. @invariant I2 */
+export function judgeAcknowledgement(host: SecondaryHost, ranges: readonly SequenceRange[]): void {
+  const watermark = durableWatermark(host.disk);
+  for (const { from, to } of ranges) {
+    for (let sequence = from; sequence <= to; sequence += 1) {
+      const record = host.history.records[sequence] ?? violated('I2 ack', `number ${sequence} is acknowledged and was never given`);
+      if (record.dataSet > watermark) judgeDurable(host, record);
+    }
+  }
+  host.around.counters.acknowledged += host.promises.tellRanges(ranges);
+}
+
+/** One record is in the durable part of its journal, behind a header of its data set and nothing that is not durable. */
+function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
+  const ring = host.secondary?.ring ?? violated('I2 ack', 'a host acknowledges without journals');
+  const { slots } = ring.geometry;
+  const slot = record.dataSet % slots;
+  const durable = durableJournal(host, slot);
+  durable.read(block, HEADER_OFFSET);
+  const header = decodeHeader(block);
+  if (header.verdict !== 'readable' || header.dataSet !== record.dataSet)
+    violated('I2 ack', `number ${record.sequence} is acknowledged, and the durable header of slot ${slot} is not of data set ${record.dataSet}`);
+  const offset = offsetOf(host, record);
+  if (!durable.holds(offset, record.bytes)) violated('I2 ack', `number ${record.sequence} of data set ${record.dataSet} is acknowledged before it is durable`);
+  const { shared, start } = ring.buffers[slot] as { shared: SharedArrayBuffer; start: number };
+  if (!durable.holds(RECORDS_OFFSET, new Uint8Array(shared, start + RECORDS_OFFSET, offset - RECORDS_OFFSET)))
+    violated('I2 ack', `number ${record.sequence} of data set ${record.dataSet} is acknowledged before an earlier byte of its journal is durable`);
+}
+
+function durableJournal(host: SecondaryHost, slot: number): Image {
+  return host.disk.image(journalPath(JOURNALS_DIRECTORY, slot), 'durable') ?? violated('I2 ack', `the name of journal ${slot} is not durable`);
+}
+
+function offsetOf(host: SecondaryHost, record: HistoryRecord): number {
+  const ring = host.secondary?.ring ?? violated('I2 ack', 'no journals');
+  const buffer = ring.buffers[record.dataSet % ring.geometry.slots] as { offsets: SharedArrayBuffer };
+  const first = host.history.sets[record.dataSet]?.firstSequence ?? 0;
+  return new Uint32Array(buffer.offsets)[record.sequence - first] as number;
+}
+
+/** Numbers that a host says it holds durably, in the handshake or after a lost link: the primary will never send them again. */
+export function judgeHeld(host: SecondaryHost, held: readonly HeldDataSet[]): void {
+  for (const { dataSet, firstSequence, durable, finalSequence } of held) {
+    const set = host.history.sets[dataSet] ?? violated('I7 numbers', `data set ${dataSet} is held and was never begun`);
+    if (set.firstSequence !== firstSequence) violated('I7 numbers', `data set ${dataSet} is held from ${firstSequence}, it begins at ${set.firstSequence}`);
+    if (finalSequence !== null && set.finalSequence !== finalSequence) violated('I7 numbers', `data set ${dataSet} is held to ${finalSequence}`);
+    for (let index = 0; index < durable.length * 8; index += 1) {
+      if (((durable[index >> 3] ?? 0) & (1 << (index & 7))) === 0) continue;
+      const sequence = firstSequence + index;
+      const record = set.records[index] ?? violated('I7 numbers', `number ${sequence} of data set ${dataSet} is held and was never given`);
+      judgeDurable(host, record);
+      host.promises.tell(sequence);
+    }
+  }
+}
+
+/** After recovery: the bitmaps have every acknowledged number, each with its own bytes. */
+export function judgeRestored(host: SecondaryHost): void {
+  judgeRebuilt(host, host.history);
+  const { machine } = host.secondary?.replica ?? {};
+  if (machine !== undefined) judgeHeld(host, machine.held());
+}
+
+/** The rebuilt bitmaps contain every acknowledged number of data sets above the watermark; below it the volumes have them. */
+export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>, history: History): void {
+  const replica = host.secondary?.replica ?? null;
+  if (replica === null) {
+    if (history.records.some(({ sequence }) => host.promises.wasTold(sequence))) violated('I1 prefix', 'a host that acknowledged is blank');
+    return;
+  }
+  const origin = replica.machine.origin.dataSet;
+  if (origin - 1 < host.promises.storage.watermark) violated('I1 prefix', `the watermark went back from ${host.promises.storage.watermark} to ${origin - 1}`);
+  const bits = new Map(replica.machine.held().map((set) => [set.dataSet, set.durable]));
+  for (const set of history.sets.slice(origin)) {
+    const durable = bits.get(set.dataSet) ?? new Uint8Array(0);
+    for (const { sequence } of set.records) {
+      const index = sequence - set.firstSequence;
+      const has = ((durable[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+      if (!has && host.promises.wasTold(sequence)) violated('I2 ack', `number ${sequence} of data set ${set.dataSet} was acknowledged and is lost`);
+    }
+  }
+}
+
+/** Two hosts agreed to go on: the secondary has everything that the primary saw acknowledged, and nothing of another history. @invariant I1 I8 */
+export function judgeAgreement(primary: PrimaryHost, secondary: SecondaryHost): void {
+  const order = primary.primary?.order ?? null;
+  const replica = secondary.secondary?.replica ?? null;
+  if (order === null || replica === null) return;
+  const origin = replica.machine.origin;
+  const { history } = primary;
+  const before = history.sets[origin.dataSet - 1];
+  if (origin.dataSet > 0 && before?.chain !== origin.chain) violated('I8 handshake', `agreed although the copy at data set ${origin.dataSet - 1} is of another history`);
+  secondary.history = history;
+  judgeHeld(secondary, replica.machine.held());
+  const held = new Map(replica.machine.held().map((set) => [set.dataSet, set]));
+  const acknowledged = order.acknowledged?.dataSet ?? -1;
+  const complete = replica.machine.complete().at(-1)?.dataSet ?? origin.dataSet - 1;
+  if (complete < acknowledged) violated('I8 handshake', `agreed with a copy that has data set ${complete}; ${acknowledged} was acknowledged complete`);
+  for (const { dataSet, acknowledged: bits, firstSequence } of order.machine.unacknowledged()) {
+    if (dataSet < origin.dataSet) continue;
+    const durable = held.get(dataSet)?.durable ?? new Uint8Array(0);
+    for (let index = 0; index < bits.length * 8; index += 1) {
+      const mask = 1 << (index & 7);
+      if (((bits[index >> 3] ?? 0) & mask) !== 0 && ((durable[index >> 3] ?? 0) & mask) === 0)
+        violated('I8 handshake', `agreed with a copy that lacks number ${firstSequence + index} of data set ${dataSet}, which was acknowledged`);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/** Hosts that come back as somebody else: restored, cloned, initialised anew, one too many. The handshake must find out (I8). */
+import type { SimulatedDisk } from './disk.ts';
+import type { History } from './history.ts';
+import { PrimaryHost } from './primary-host.ts';
+import { Promises } from './promises.ts';
+import { SecondaryHost } from './secondary-host.ts';
+import type { Story } from './story.ts';
+
+export const IMPOSTORS = [
+  'secondary restored from an older copy',
+  'secondary initialised anew',
+  'second secondary',
+  'cloned secondary',
+  'primary restored from an older copy',
+  'second primary',
+  'primary of another group',
+] as const;
+export type Impostor = (typeof IMPOSTORS)[number];
+
+interface Copy {
+  readonly disk: SimulatedDisk;
+  readonly promises: Promises;
+  readonly history: History;
+  readonly dataSets: number;
+}
+
+const copies = new WeakMap<Story, { taken: Copy | null; used: boolean }>();
+
+/** Take a copy when the time has come, and put the impostor in its place later. */
+export function replaceHost(story: Story, impostor: Impostor): void {
+  const state = copies.get(story) ?? { taken: null, used: false };
+  copies.set(story, state);
+  if (state.used || !story.random.chance(0.25)) return;
+  if (state.taken === null) {
+    state.taken = takeCopy(story, impostor);
+    return;
+  }
+  state.used = useCopy(story, impostor, state.taken);
+  if (state.used) story.simulation.counters.restored += 1;
+}
+
+/** A copy of a host, consistent as a snapshot of its disk is; of a primary only one that had stopped cleanly can be started. */
+function takeCopy(story: Story, impostor: Impostor): Copy | null {
+  const { primary, secondary } = story;
+  const { history } = primary;
+  const ofPrimary = impostor === 'primary restored from an older copy' || impostor === 'second primary';
+  if (ofPrimary && !(primary.phase === 'down' && primary.stoppedCleanly)) {
+    primary.stop();
+    return null;
+  }
+  const disk = (ofPrimary ? primary : secondary).disk.after('what is durable');
+  return { disk, promises: secondary.promises.copy(), history, dataSets: history.sets.length };
+}
+
+function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
+  const { simulation, primary, secondary } = story;
+  switch (impostor) {
+    case 'secondary restored from an older copy':
+      secondary.crash('what is durable');
+      secondary.disk = copy.disk;
+      secondary.promises = copy.promises;
+      secondary.isImpostor = true;
+      return true;
+    case 'secondary initialised anew':
+      secondary.crash('what is durable');
+      void simulation.templates.secondary(simulation.setting.geometry).then((template) => {
+        secondary.disk = simulation.makeDisk(template);
+      });
+      secondary.promises = new Promises();
+      secondary.isImpostor = true;
+      return true;
+    case 'second secondary':
+    case 'cloned secondary':
+      return addSecondary(story, impostor, copy);
+    case 'primary restored from an older copy':
+      if (primary.phase === 'stopping' || primary.phase === 'starting') return false;
+      primary.crash('what is durable');
+      primary.disk = copy.disk;
+      primary.history = copy.history.forkAt(copy.dataSets);
+      primary.stoppedCleanly = true;
+      primary.groupFailed = false;
+      primary.phase = 'down';
+      secondary.isImpostor = true;
+      return true;
+    case 'second primary':
+      if (simulation.setting.addresses.length < 2) return true;
+      return addPrimary(story, copy.disk, copy.history.forkAt(copy.dataSets));
+    case 'primary of another group':
+      if (simulation.setting.addresses.length < 2) return true;
+      void simulation.templates.primary(2).then((template) => addPrimary(story, simulation.makeDisk(template), simulation.newHistory()));
+      return true;
+  }
+}
+
+function addSecondary(story: Story, impostor: Impostor, copy: Copy): boolean {
+  const { simulation, secondary } = story;
+  secondary.isImpostor = true;
+  const add = (disk: SimulatedDisk, promises: Promises): void => {
+    const host = new SecondaryHost({ name: 'other', around: simulation, disk, history: copy.history });
+    host.promises = promises;
+    host.isImpostor = true;
+    simulation.secondaries.push(host);
+  };
+  if (impostor === 'cloned secondary') add(copy.disk, copy.promises);
+  else void simulation.templates.secondary(simulation.setting.geometry).then((template) => add(simulation.makeDisk(template), new Promises()));
+  return true;
+}
+
+/** Another primary answers on the second address. */
+function addPrimary(story: Story, disk: SimulatedDisk, history: History): boolean {
+  const { simulation, secondary } = story;
+  const { addresses } = simulation.setting;
+  const host = new PrimaryHost({ name: 'rival', around: simulation, disk, history, addresses: addresses.slice(1) });
+  simulation.primaries.push(host);
+  secondary.isImpostor = true;
+  story.addWorkload(host, 6);
+  return true;
+}

@@ -1,0 +1,70 @@
+/** Memory that is used again for every seed: fresh pages are expensive, and a simulation needs many small pieces for a short time. */
+
+const PIECE_BYTES = 1024 * 1024;
+
+/** Hands out pieces of a few large buffers; all of them are free again at once. */
+export class Arena {
+  readonly #buffers: Uint8Array[] = [];
+  #buffer = 0;
+  #usedBytes = 0;
+
+  /** Take bytes of undefined content. */
+  take(lengthBytes: number): Uint8Array {
+    if (lengthBytes > PIECE_BYTES) return new Uint8Array(lengthBytes);
+    if (this.#buffers.length === 0) this.#buffers.push(new Uint8Array(PIECE_BYTES));
+    if (this.#usedBytes + lengthBytes > PIECE_BYTES) {
+      this.#buffer += 1;
+      this.#usedBytes = 0;
+      if (this.#buffer === this.#buffers.length) this.#buffers.push(new Uint8Array(PIECE_BYTES));
+    }
+    const bytes = (this.#buffers[this.#buffer] as Uint8Array).subarray(this.#usedBytes, this.#usedBytes + lengthBytes);
+    this.#usedBytes += lengthBytes;
+    return bytes;
+  }
+
+  copyOf(bytes: Uint8Array): Uint8Array {
+    const copy = this.take(bytes.length);
+    copy.set(bytes);
+    return copy;
+  }
+
+  /** Everything that was taken is given back. */
+  reset(): void {
+    this.#buffer = 0;
+    this.#usedBytes = 0;
+  }
+}
+
+/** Shared buffers by length; a buffer that was used before is zeroed when it is taken again. */
+export class SharedMemoryPool {
+  readonly #real = SharedArrayBuffer;
+  readonly #free = new Map<number, SharedArrayBuffer[]>();
+  readonly #taken: SharedArrayBuffer[] = [];
+
+  take(lengthBytes: number): SharedArrayBuffer {
+    const found = this.#free.get(lengthBytes)?.pop();
+    const buffer = found ?? new this.#real(lengthBytes);
+    if (found !== undefined) new Uint8Array(found).fill(0);
+    this.#taken.push(buffer);
+    return buffer;
+  }
+
+  /** A constructor in the place of SharedArrayBuffer. */
+  constructorOf(): typeof SharedArrayBuffer {
+    const pool = this;
+    const constructor = function (lengthBytes: number): SharedArrayBuffer {
+      return pool.take(lengthBytes);
+    } as unknown as typeof SharedArrayBuffer;
+    Object.defineProperty(constructor, 'prototype', { value: this.#real.prototype });
+    return constructor;
+  }
+
+  /** Everything that was taken is given back. */
+  reset(): void {
+    for (const buffer of this.#taken.splice(0)) {
+      const free = this.#free.get(buffer.byteLength);
+      if (free === undefined) this.#free.set(buffer.byteLength, [buffer]);
+      else free.push(buffer);
+    }
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The simulated network between hosts. A primary listens on addresses; a secondary dials them. Each address is a path with its own
+ * delay, which can be cut (nothing connects, links break), clogged (everything waits) or deaf in one direction.
+ *
+ * A message that carries records may be delivered again, later, on any open link of the same two hosts (I7).
+ */
+import { isRecordsMessage } from '../record/wire.ts';
+import type { Random } from './random.ts';
+import { SimulatedSocket } from './socket.ts';
+import type { Life, World } from './virtual-time.ts';
+
+export type Side = 'primary' | 'secondary';
+
+export interface Path {
+  readonly address: string;
+  delayUs: number;
+  cut: boolean;
+  /** Directions in which nothing arrives now, named by who sends. */
+  readonly clogged: Set<Side>;
+}
+
+export interface Listener {
+  readonly life: Life;
+  readonly accept: (socket: SimulatedSocket) => void;
+}
+
+/** Looks at every message that a host hands to the network. */
+export type Tap = (from: SimulatedSocket, bytes: Uint8Array) => void;
+
+export class Network {
+  readonly paths: readonly Path[];
+  duplicateChance = 0;
+  tap: Tap = () => {};
+  readonly counters = { messages: 0, duplicates: 0, linksOpened: 0, linksBroken: 0 };
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #open = new Set<SimulatedSocket>();
+
+  constructor(options: { world: World; random: Random; addresses: readonly string[] }) {
+    this.#world = options.world;
+    this.#random = options.random;
+    this.paths = options.addresses.map((address) => ({ address, delayUs: 200 + options.random.int(3000), cut: false, clogged: new Set<Side>() }));
+  }
+
+  listen(address: string, listener: Listener): void {
+    this.#listeners.set(address, listener);
+  }
+
+  unlisten(address: string, life: Life): void {
+    if (this.#listeners.get(address)?.life === life) this.#listeners.delete(address);
+  }
+
+  /** Dial; the socket opens or closes later. */
+  connect(address: string): SimulatedSocket {
+    const life = this.#lifeNow();
+    const socket = new SimulatedSocket({ network: this, life, address, side: 'secondary' });
+    this.#world.schedule(this.#path(address).delayUs, 'dialled', () => {
+      if (socket.state !== 'connecting') return socket.ended(1006, '');
+      const listener = this.#listeners.get(address);
+      if (listener === undefined || listener.life.dead || this.#path(address).cut) {
+        socket.emit('error', new Error(`cannot connect to ${address}`));
+        socket.ended(1006, '');
+        return;
+      }
+      const peer = new SimulatedSocket({ network: this, life: listener.life, address, side: 'primary' });
+      [socket.peer, peer.peer] = [peer, socket];
+      socket.state = 'open';
+      peer.state = 'open';
+      this.#open.add(socket).add(peer);
+      this.counters.linksOpened += 1;
+      this.#world.as(listener.life, () => listener.accept(peer));
+      socket.emit('open');
+    });
+    return socket;
+  }
+
+  /** Run something on behalf of a socket's owner, soon. */
+  later(socket: SimulatedSocket, label: string, work: () => void): void {
+    this.#world.schedule(this.#random.int(100), label, work, socket.life);
+  }
+
+  /** Take a message over from a socket. */
+  carry(from: SimulatedSocket, bytes: Uint8Array): void {
+    if (from.life.dead) return;
+    this.tap(from, bytes);
+    this.counters.messages += 1;
+    this.#deliver(from, bytes);
+    if (this.#random.next() < this.duplicateChance && isRecordsMessage(bytes)) this.#repeatLater(from, bytes);
+  }
+
+  /** A close handshake: what was sent before still arrives. */
+  closing(socket: SimulatedSocket, code: number, reason: string, wasOpen: boolean): void {
+    const { peer } = socket;
+    this.#open.delete(socket);
+    if (!wasOpen || peer === null) {
+      this.later(socket, 'closed', () => socket.ended(1006, ''));
+      return;
+    }
+    this.#arrive(socket, 'close', () => {
+      this.#open.delete(peer);
+      peer.ended(code, reason);
+    });
+    this.#world.schedule(2 * this.#path(socket.address).delayUs, 'closed', () => socket.ended(code, reason), socket.life);
+    // Whether the other end ever hears of it or not.
+    this.#world.schedule(30_000_000, 'closed at last', () => peer.ended(1006, ''), peer.life);
+  }
+
+  /** Break a link: each end hears of it in its own time, and what was under way is lost from some message on. */
+  breakLink(socket: SimulatedSocket): void {
+    const { peer } = socket;
+    const ends = peer === null ? [socket] : [socket, peer];
+    this.counters.linksBroken += 1;
+    for (const end of ends) {
+      this.#open.delete(end);
+      this.#world.schedule(this.#random.int(4000), 'link broke', () => end.ended(1006, ''), end.life);
+    }
+  }
+
+  /** The process of a life is gone: its kernel ends the links, or, if the host lost its power, nobody does and the other end finds out. */
+  lifeEnded(life: Life, silent: boolean): void {
+    for (const socket of [...this.#open]) {
+      if (socket.life !== life) continue;
+      this.#open.delete(socket);
+      const { peer } = socket;
+      if (peer === null) continue;
+      const delayUs = silent ? 1_000_000 + this.#random.int(9_000_000) : this.#path(socket.address).delayUs;
+      this.#world.schedule(delayUs, 'peer is gone', () => {
+        this.#open.delete(peer);
+        peer.ended(1006, '');
+      }, peer.life);
+    }
+    for (const [address, listener] of this.#listeners) if (listener.life === life) this.#listeners.delete(address);
+  }
+
+  /** Break links of this path, or of all. */
+  breakLinks(path: Path | null): number {
+    let count = 0;
+    for (const socket of [...this.#open]) {
+      if (socket.side === 'primary' || (path !== null && socket.address !== path.address)) continue;
+      this.breakLink(socket);
+      count += 1;
+    }
+    return count;
+  }
+
+  clog(path: Path, side: Side): void {
+    path.clogged.add(side);
+  }
+
+  unclog(path: Path, side: Side): void {
+    if (!path.clogged.delete(side)) return;
+    for (const socket of this.#open) {
+      if (socket.address !== path.address || socket.side !== side) continue;
+      for (const arrive of socket.held.splice(0)) arrive();
+    }
+  }
+
+  heal(): void {
+    this.duplicateChance = 0;
+    for (const path of this.paths) {
+      path.cut = false;
+      for (const side of ['primary', 'secondary'] as const) this.unclog(path, side);
+    }
+  }
+
+  get openLinks(): number {
+    return this.#open.size / 2;
+  }
+
+  #deliver(from: SimulatedSocket, bytes: Uint8Array): void {
+    this.#arrive(from, 'message', () => {
+      const { peer } = from;
+      if (peer !== null && peer.state !== 'closed') peer.emit('message', Buffer.from(bytes), true);
+    });
+  }
+
+  /** Let something arrive at the other end, after what was sent before it. */
+  #arrive(from: SimulatedSocket, label: string, work: () => void): void {
+    const { peer } = from;
+    if (peer === null) return;
+    const path = this.#path(from.address);
+    const start = (): void => {
+      const arrivalUs = Math.max(from.arrivesLastUs, this.#world.nowUs + path.delayUs / 2 + this.#random.int(path.delayUs));
+      from.arrivesLastUs = arrivalUs;
+      this.#world.schedule(
+        arrivalUs - this.#world.nowUs,
+        label,
+        () => {
+          if (this.#open.has(peer) || label === 'close') work();
+        },
+        peer.life,
+      );
+    };
+    if (path.clogged.has(from.side) || from.held.length > 0) from.held.push(start);
+    else start();
+  }
+
+  /** Only to the session pair for which it was meant: between others no network delivers anything again. */
+  #repeatLater(from: SimulatedSocket, bytes: Uint8Array): void {
+    const receiver = from.peer?.life;
+    const delayUs = this.#random.int(this.#random.chance(0.5) ? 5_000 : 400_000);
+    const repeat = (): void => {
+      const open = [...this.#open].filter((socket) => socket.life === receiver && socket.peer?.life === from.life && !socket.life.dead);
+      if (open.length === 0) return;
+      const socket = this.#random.pick(open);
+      this.counters.duplicates += 1;
+      this.#world.as(socket.life, () => socket.emit('message', Buffer.from(bytes), true));
+    };
+    this.#world.schedule(delayUs, 'duplicate', repeat, null);
+  }
+
+  #path(address: string): Path {
+    const path = this.paths.find((candidate) => candidate.address === address);
+    if (path === undefined) throw new Error(`no path ${address}`);
+    return path;
+  }
+
+  #lifeNow(): Life {
+    const { life } = this.#world;
+    if (life === null) throw new Error('only a host dials');
+    return life;
+  }
+}

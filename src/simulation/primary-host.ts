@@ -1,0 +1,205 @@
+/** A primary: the production `Primary` on a simulated disk and network, and the history that it writes. */
+import { Link } from '../link/link.ts';
+import type { LinkServerOptions } from '../link/link-server.ts';
+import type { WebSocket } from 'ws';
+import { Primary } from '../primary/primary.ts';
+import type { ReplicatedOrder } from '../primary/replicated-order.ts';
+import type { History } from './history.ts';
+import { SimulatedHost, type Surroundings } from './host.ts';
+import type { SimulatedDisk } from './disk.ts';
+import { GROUP, STATE_DIRECTORY, VOLUMES } from './setting.ts';
+import type { SimulatedSocket } from './socket.ts';
+import { violated } from './violation.ts';
+
+/** Refusals of a primary that was not stopped cleanly, failed, or was superseded: what it must say. */
+export class PrimaryHost extends SimulatedHost {
+  primary: Primary | null = null;
+  history: History;
+  /** Its volume or buffers failed: only a promotion helps (I10). */
+  groupFailed = false;
+  superseded = false;
+  /** The end of the last life left everything that a next one needs. */
+  stoppedCleanly = true;
+  /** Requests that the application has under way. */
+  requestsOpen = 0;
+  /** How many cut-off data sets were counted. */
+  #observedSequence = -1;
+  #order: ReplicatedOrder | null = null;
+  #whenIdle: (() => void) | null = null;
+
+  /** Where it listens for links. */
+  readonly addresses: readonly string[];
+
+  constructor(options: { name: string; around: Surroundings; disk: SimulatedDisk; history: History; addresses: readonly string[] }) {
+    super(options);
+    this.history = options.history;
+    this.addresses = options.addresses;
+  }
+
+  /** Whether the application may send requests. */
+  get serves(): boolean {
+    return this.phase === 'up' && this.primary?.phase === 'serving';
+  }
+
+  /** Take in what was numbered since; after every event. */
+  observe(): void {
+    // A stop ends the order in the same turn in which it makes the last cut.
+    this.#order = this.primary?.order ?? this.#order;
+    const order = this.#order;
+    if (order === null || this.life.dead) return;
+    const { sequence } = order.machine.head(0);
+    if (sequence === this.#observedSequence) return;
+    this.history.observe(order);
+    this.#observedSequence = sequence;
+    if (this.history.nextSequence !== sequence + 1) violated('I7 numbers', `the head says ${sequence}, the buffers end before ${this.history.nextSequence}`);
+  }
+
+  stop(): void {
+    const { primary } = this;
+    if (primary === null || this.phase !== 'up') return;
+    const life = this.life;
+    this.phase = 'stopping';
+    this.run('stop', () => {
+      const finished = (clean: boolean): void => {
+        if (life.dead) return;
+        this.observe();
+        this.stoppedCleanly = clean && primary.phase === 'stopping';
+        this.around.counters.cleanStops += this.stoppedCleanly ? 1 : 0;
+        this.ended('down', null);
+      };
+      primary.stop().then(
+        () => finished(true),
+        () => finished(false),
+      );
+    });
+  }
+
+  requestEnded(): void {
+    this.requestsOpen -= 1;
+    if (this.requestsOpen === 0) this.#whenIdle?.();
+  }
+
+  protected open(): Promise<void> {
+    const { setting } = this.around;
+    this.primary = null;
+    this.requestsOpen = 0;
+    this.#whenIdle = null;
+    this.#observedSequence = -1;
+    this.#order = null;
+    const life = this.life;
+    return Primary.start({
+      disk: this.disk,
+      group: GROUP,
+      stateDirectory: STATE_DIRECTORY,
+      volumes: VOLUMES,
+      nbdListen: [],
+      replicationListen: [],
+      flushReply: setting.flushReply,
+      cutPolicy: setting.cutPolicy,
+      backlogLimitBytes: setting.backlogLimitBytes,
+      objectiveMs: 1000,
+      standalone: false,
+      openLinks: (options) => this.#listen(options),
+      openNbd: () => ({ start: async () => {}, stop: () => this.#idle(), addresses: () => [] }),
+      log: (level, message, details) => this.#log(level, message, details),
+    }).then((primary) => {
+      if (!life.dead) this.primary = primary;
+    });
+  }
+
+  protected started(): void {
+    this.phase = 'up';
+    const order = this.primary?.order ?? violated('start', 'a primary that serves has an order');
+    const head = order.machine.head(0);
+    if (!this.stoppedCleanly && head.sequence + 1 !== this.history.nextSequence)
+      violated('I12 covered', `a primary that did not stop cleanly goes on at ${head.sequence + 1}, it had given ${this.history.nextSequence - 1}`);
+    if (head.sequence + 1 !== this.history.nextSequence || head.dataSet !== this.history.sets.length)
+      violated('I7 numbers', `goes on at data set ${head.dataSet}, number ${head.sequence + 1}; the history ends at ${this.history.sets.length}, ${this.history.nextSequence}`);
+    const last = this.history.sets.at(-1);
+    if (last !== undefined && order.chain !== last.chain) violated('I7 numbers', `goes on with chain ${order.chain}, not with ${last.chain}`);
+    this.judgeVolumes('cached');
+    this.stoppedCleanly = false;
+  }
+
+  /** With no store under way the volumes are what the records say, in the order of the numbers. */
+  judgeVolumes(what: 'cached' | 'durable'): void {
+    for (const [index, { path, name }] of VOLUMES.entries()) {
+      const head = this.history.head[index];
+      if (head === undefined || this.disk.image(path, what)?.equals(head) !== true)
+        violated('order of writes', `the primary's volume ${name} is not what its records say, in the order of their numbers`);
+    }
+  }
+
+  protected refusedToStart(code: string, message: string): void {
+    const expected = this.superseded ? 'ERR_SUPERSEDED' : this.groupFailed ? 'ERR_GROUP_FAILED' : this.stoppedCleanly ? null : 'ERR_UNCLEAN_STOP';
+    if (code === expected || code === 'ERR_UNCLEAN_STOP' || (this.groupFailed && code === 'ERR_UNCLEAN_STOP')) {
+      if (expected === null) violated('start', `a primary that stopped cleanly refuses: ${message}`);
+      return;
+    }
+    violated('start', `the primary refuses with ${code}: ${message}; expected ${expected ?? 'to start'}`);
+  }
+
+  protected crashed(): void {
+    this.primary = null;
+    this.around.counters.primaryKills += 1;
+  }
+
+  protected writing(): void {}
+
+  protected flushed(): void {}
+
+  #idle(): Promise<void> {
+    if (this.requestsOpen === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#whenIdle = null;
+        resolve();
+      };
+      this.#whenIdle = finish;
+      setTimeout(finish, 50);
+    });
+  }
+
+  #listen({ handlers }: LinkServerOptions): { start: () => Promise<void>; stop: () => void; addresses: () => [] } {
+    const { network } = this.around;
+    const { addresses } = this;
+    const life = this.life;
+    const links = new Set<Link>();
+    let nextId = 1;
+    const accept = (socket: SimulatedSocket): void => {
+      const closed: LinkServerOptions['handlers']['closed'] = (link, code, reason) => {
+        links.delete(link);
+        handlers.closed(link, code, reason);
+      };
+      const link = new Link({ id: nextId, address: socket.address, socket: socket as unknown as WebSocket, handlers: { ...handlers, closed } });
+      nextId += 1;
+      links.add(link);
+      handlers.opened(link);
+    };
+    return {
+      start: async () => {
+        for (const address of addresses) network.listen(address, { life, accept });
+      },
+      stop: () => {
+        for (const address of addresses) network.unlisten(address, life);
+        for (const link of links) link.terminate();
+      },
+      addresses: () => [],
+    };
+  }
+
+  #log(level: string, message: string, details: Record<string, unknown> | undefined): void {
+    const { universe, counters } = this.around;
+    if (this.life.dead) return;
+    universe.world.note(`${level}: ${message}`);
+    if (message.startsWith('failed: ')) {
+      this.groupFailed = true;
+      counters.failedHosts += 1;
+      if (details?.['code'] === 'ERR_SEND_BUFFER_CORRUPT') this.around.failed(new Error(`the send buffer was damaged: ${message}`));
+    } else if (message.startsWith('superseded: ')) {
+      this.superseded = true;
+    } else if (/^secondary at .* refused: /.test(message)) counters.handshakesRefused += 1;
+    else if (/^secondary at .* waiting: /.test(message)) counters.handshakesWaiting += 1;
+    else if (message.startsWith('link from ') && level === 'info') counters.handshakesAgreed += 1;
+  }
+}

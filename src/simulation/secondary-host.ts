@@ -1,0 +1,179 @@
+/** A secondary: the production `Secondary` on a simulated disk and network, and what it told of itself. */
+import type { WebSocket } from 'ws';
+import { openVolumes } from '../volume/open-volumes.ts';
+import { inlineCarrier } from '../secondary/destager.ts';
+import { promote } from '../secondary/promotion.ts';
+import { Secondary } from '../secondary/secondary.ts';
+import { RefusedError } from '../model/errors.ts';
+import type { SimulatedDisk } from './disk.ts';
+import type { History } from './history.ts';
+import { SimulatedHost, type Surroundings } from './host.ts';
+import { judgeFuture } from './future.ts';
+import { judgeRestored } from './held-oracle.ts';
+import { Promises } from './promises.ts';
+import { GROUP, JOURNALS_DIRECTORY, STATE_DIRECTORY, VOLUMES } from './setting.ts';
+import { judgeJournalWrite, judgeVolumeFlush, judgeVolumeStore, judgeWatermarkWrite } from './storage-oracle.ts';
+import { violated } from './violation.ts';
+
+export class SecondaryHost extends SimulatedHost {
+  secondary: Secondary | null = null;
+  history: History;
+  /** What this host told its primary, and what its disk was seen to keep. */
+  promises: Promises;
+  /** It may not agree with its primary: restored, cloned, or another's. */
+  isImpostor = false;
+  promotion: 'none' | 'running' | 'done' = 'none';
+  /** The host was told to promote itself, durably or not. */
+  mayBePromoting = false;
+  #judging = false;
+
+  constructor(options: { name: string; around: Surroundings; disk: SimulatedDisk; history: History }) {
+    super(options);
+    this.history = options.history;
+    this.promises = new Promises();
+  }
+
+  get bound(): boolean {
+    return this.secondary !== null && this.secondary.state.groupId !== null;
+  }
+
+  /** Promote the running host. */
+  promote(force: boolean): void {
+    const { secondary, life } = this;
+    if (secondary === null || this.phase !== 'up' || this.promotion !== 'none') return;
+    this.promotion = 'running';
+    this.mayBePromoting = true;
+    this.around.counters.promotions += 1;
+    this.run('promote', () => {
+      promote(secondary, { force, dryRun: false }).then(
+        () => {
+          if (!life.dead) this.guard(() => this.judgePromoted());
+        },
+        (error: unknown) => {
+          if (life.dead) return;
+          this.promotion = 'none';
+          if (!(error instanceof RefusedError)) this.around.failed(error);
+          else this.around.universe.world.note(`promotion refused: ${error.message}`);
+        },
+      );
+    });
+  }
+
+  /** The volumes of a promoted host are the history's at exactly the data set that it says it kept. @invariant I1 */
+  judgePromoted(): void {
+    this.promotion = 'done';
+    const { state } = this.secondary ?? violated('I1 prefix', 'a promoted host runs');
+    const kept = state.divergedFrom?.dataSet ?? -1;
+    if (kept < this.promises.completeThrough(this.history))
+      violated('I1 prefix', `promoted at data set ${kept}, acknowledged complete is ${this.promises.completeThrough(this.history)}`);
+    if (state.divergedFrom !== null && this.history.sets[kept]?.chain !== state.divergedFrom.chain) violated('I1 prefix', `promoted at a chain that never was`);
+    for (const what of ['cached', 'durable'] as const) judgeVolumesAt(this.disk, this.history, kept, what);
+    this.around.counters.statesJudged += 1;
+  }
+
+  protected open(): Promise<void> {
+    const { setting } = this.around;
+    const { disk, life } = this;
+    this.secondary = null;
+    if (this.promotion === 'running') this.around.counters.promotionCrashes += 1;
+    return Secondary.start({
+      ...secondaryOptions(disk),
+      connect: setting.addresses,
+      links: setting.links,
+      journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
+      dial: true,
+      connectSocket: (address) => this.around.network.connect(address) as unknown as WebSocket,
+      openNbd: () => ({ start: async () => {}, stop: async () => {}, addresses: () => [] }),
+      log: (level, message) => this.#log(level, message),
+    }).then((secondary) => {
+      if (life.dead) return;
+      this.secondary = secondary;
+      void secondary.ended.then((end) => {
+        if (!life.dead) this.guard(() => this.ended('refused', `${end.code}: ${end.message}`));
+      });
+    });
+  }
+
+  protected started(): void {
+    this.phase = 'up';
+    this.around.counters.recoveries += 1;
+    const { secondary } = this;
+    if (secondary === null) return;
+    if (secondary.phase === 'promoted') {
+      if (!this.mayBePromoting) violated('I8 generation', 'a host that nobody promoted serves as promoted');
+      this.judgePromoted();
+    } else {
+      this.promotion = 'none';
+      this.mayBePromoting = false;
+      judgeRestored(this);
+    }
+  }
+
+  protected refusedToStart(code: string, message: string): void {
+    violated('recovery', `recovery refuses although nothing was damaged: ${code}: ${message}`);
+  }
+
+  protected crashed(): void {
+    this.secondary = null;
+    this.promises.storage.forgetFlights();
+  }
+
+  protected writing(path: string, position: number, bytes: Uint8Array): void {
+    if (path.startsWith('/volumes/')) judgeVolumeStore(this);
+    else if (path.endsWith('/watermark')) judgeWatermarkWrite(this, bytes);
+    else if (path.endsWith('.journal')) judgeJournalWrite(this, path, position, bytes);
+  }
+
+  protected flushed(path: string): void {
+    if (path.startsWith('/volumes/')) judgeVolumeFlush(this, path);
+  }
+
+  /** Ask what would be found if the power were cut now. */
+  async judgeFuture(): Promise<void> {
+    if (this.#judging || this.history.sets.length === 0) return;
+    this.#judging = true;
+    try {
+      await judgeFuture(this);
+      this.around.counters.statesJudged += 1;
+    } finally {
+      this.#judging = false;
+    }
+  }
+
+  #log(level: string, message: string): void {
+    const { universe, counters } = this.around;
+    if (this.life.dead) return;
+    universe.world.note(`${level}: ${message}`);
+    if (message.startsWith('failed: ')) {
+      counters.failedHosts += 1;
+      if (this.disk.failuresMet === 0 && !this.isImpostor) this.around.failed(new Error(`the secondary ${message}`));
+    } else if (level === 'warn' && (message.startsWith('the journal of slot') || message.startsWith('the source volumes failed'))) counters.mended += 1;
+    else if (message.startsWith('refused at ')) counters.handshakesRefused += 1;
+  }
+}
+
+/** What a start of the production secondary needs of a disk; also of a copy of it whose future is asked for. */
+export function secondaryOptions(disk: SimulatedDisk): Pick<
+  Parameters<typeof Secondary.start>[0],
+  'disk' | 'group' | 'stateDirectory' | 'volumes' | 'nbdListen' | 'objectiveMs' | 'openCarrier'
+> {
+  return {
+    disk,
+    group: GROUP,
+    stateDirectory: STATE_DIRECTORY,
+    volumes: VOLUMES,
+    nbdListen: [],
+    objectiveMs: 1000,
+    openCarrier: (buffers) => inlineCarrier(() => openVolumes(disk, VOLUMES, { lock: false }), buffers),
+  };
+}
+
+/** All volumes equal the history at the end of one data set. */
+export function judgeVolumesAt(disk: SimulatedDisk, history: History, dataSet: number, what: 'cached' | 'durable'): void {
+  const images = history.imagesAt(dataSet);
+  for (const [index, { path, name }] of VOLUMES.entries()) {
+    const image = images[index];
+    if (image !== undefined && disk.image(path, what)?.equals(image) === true) continue;
+    violated('I1 prefix', `volume ${name} (${what}) is not the history's at data set ${dataSet}`);
+  }
+}

@@ -1,0 +1,49 @@
+/** What all hosts of a simulation have in common: small volumes, small journals, folders, addresses. */
+import { geometryOf } from '../../journals/geometry.ts';
+import type { Geometry } from '../model/ids.ts';
+import type { CutPolicy } from '../protocol/primary-contract.ts';
+import type { VolumeConfig } from '../volume/contract.ts';
+import type { Random } from './random.ts';
+
+const KiB = 1024;
+
+export const STATE_DIRECTORY = '/state';
+export const JOURNALS_DIRECTORY = '/journals';
+export const GROUP = 'simulated';
+export const VOLUMES: readonly VolumeConfig[] = [
+  { vlun: 3, name: 'data', sizeBytes: 32 * KiB, path: '/volumes/data', store: 'pwrite' },
+  { vlun: 0, name: 'log', sizeBytes: 8 * KiB, path: '/volumes/log', store: 'pwrite' },
+  { vlun: 7, name: 'wide', sizeBytes: 80 * KiB, path: '/volumes/wide', store: 'pwrite' },
+];
+export const SLOTS_CHOICES = [2, 3, 4] as const;
+export const SLOT_BYTES = 64 * KiB;
+
+/** What differs from seed to seed. */
+export interface Setting {
+  readonly geometry: Geometry;
+  readonly addresses: readonly string[];
+  readonly links: number;
+  readonly cutPolicy: CutPolicy;
+  readonly backlogLimitBytes: number;
+  readonly flushReply: 'local' | 'remote';
+  readonly aligned: boolean;
+}
+
+export function chooseSetting(random: Random): Setting {
+  const geometry = geometryOf({ slots: random.pick(SLOTS_CHOICES), slotBytes: SLOT_BYTES });
+  const addresses = ['sim://a', 'sim://b'].slice(0, random.between(1, 2));
+  return {
+    geometry,
+    addresses,
+    links: random.between(addresses.length, 4),
+    cutPolicy: {
+      minAgeMs: random.between(1, 10),
+      maxAgeMs: random.between(10, 60),
+      maxSizeBytes: random.chance(0.5) ? geometry.capacityBytes : 10_000 + random.int(geometry.capacityBytes - 10_000),
+      recordsMax: random.between(4, 64),
+    },
+    backlogLimitBytes: random.chance(0.3) ? 40_000 : 400_000,
+    flushReply: random.chance(0.2) ? 'remote' : 'local',
+    aligned: random.chance(0.7),
+  };
+}

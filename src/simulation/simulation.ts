@@ -1,0 +1,172 @@
+/**
+ * One seed: hosts, network, application, faults, and judges after every event. The same seed gives the same run, event by event.
+ *
+ * **Make** the hosts as init leaves them -> **run** the application and the faults of the story -> **calm**: nothing goes wrong any more
+ * -> **rest**: everything closed must be destaged within a bounded number of steps, and nothing may leak.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { SimulatedDisk } from './disk.ts';
+import { History } from './history.ts';
+import { noCounters, type Counters, type Surroundings } from './host.ts';
+import { Arena, SharedMemoryPool } from './memory.ts';
+import { judgeMessage } from './message-oracle.ts';
+import { Network } from './network.ts';
+import { PrimaryHost } from './primary-host.ts';
+import { Random } from './random.ts';
+import { SecondaryHost } from './secondary-host.ts';
+import { chooseSetting, type Setting } from './setting.ts';
+import { Story } from './story.ts';
+import { Templates } from './templates.ts';
+import { Violation } from './violation.ts';
+import { installVirtualGlobals, settlePromises, type Universe } from './virtual-globals.ts';
+import { World } from './virtual-time.ts';
+
+export interface SeedReport {
+  readonly seed: number;
+  readonly story: string;
+  /** Null: every judge agreed. */
+  readonly failure: { readonly rule: string; readonly message: string; readonly stack: string; readonly timeUs: number; readonly step: number } | null;
+  readonly counters: Counters;
+  /** SHA-256 over the trace, when one was asked for. */
+  readonly traceSha256: string | null;
+}
+
+export interface SeedOptions {
+  readonly seed: number;
+  /** Take every event as a line. */
+  readonly trace?: (line: string) => void;
+  /** Hash the trace, to compare two runs. */
+  readonly hash?: boolean;
+}
+
+/** Runs seeds one after another, with virtual globals installed. Only one of them may be there in a thread. */
+export class Simulator {
+  readonly #universe: Universe = { world: new World(), random: new Random(0) };
+  readonly #arena = new Arena();
+  readonly #shared = new SharedMemoryPool();
+  readonly #templates = new Templates(this.#universe);
+  readonly #uninstall: () => void;
+  #current: Simulation | null = null;
+  readonly #onRejection = (error: unknown): void => this.#current?.failed(error);
+
+  constructor() {
+    this.#uninstall = installVirtualGlobals(this.#universe, this.#shared);
+    process.on('unhandledRejection', this.#onRejection);
+  }
+
+  async run(options: SeedOptions): Promise<SeedReport> {
+    this.#arena.reset();
+    this.#shared.reset();
+    const world = new World();
+    this.#universe.world = world;
+    this.#universe.random = new Random(options.seed);
+    const hash = options.hash === true ? createHash('sha256') : null;
+    if (hash !== null || options.trace !== undefined) world.trace = tracer(hash, options.trace);
+    const simulation = new Simulation({ seed: options.seed, universe: this.#universe, arena: this.#arena, templates: this.#templates });
+    this.#current = simulation;
+    const failure = await simulation.run();
+    this.#current = null;
+    const text = failure instanceof Error ? failure : new Error(String(failure));
+    return {
+      seed: options.seed,
+      story: simulation.story.name,
+      failure:
+        failure === null
+          ? null
+          : { rule: failure instanceof Violation ? failure.rule : text.name, message: text.message, stack: text.stack ?? '', timeUs: world.nowUs, step: world.steps },
+      counters: simulation.counters,
+      traceSha256: hash?.digest('hex') ?? null,
+    };
+  }
+
+  /** Give the thread its own clock and timers back. */
+  close(): void {
+    process.off('unhandledRejection', this.#onRejection);
+    this.#uninstall();
+  }
+}
+
+function tracer(hash: Hash | null, tell: ((line: string) => void) | undefined): (line: string) => void {
+  return (line) => {
+    hash?.update(line);
+    tell?.(line);
+  };
+}
+
+/** Steps without an end: something goes on for ever. */
+const STEPS_MAX = 60_000;
+
+export class Simulation implements Surroundings {
+  readonly universe: Universe;
+  readonly network: Network;
+  readonly setting: Setting;
+  readonly counters = noCounters();
+  readonly arena: Arena;
+  readonly templates: Templates;
+  readonly primaries: PrimaryHost[] = [];
+  readonly secondaries: SecondaryHost[] = [];
+  readonly story: Story;
+  isOver = false;
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(options: { seed: number; universe: Universe; arena: Arena; templates: Templates }) {
+    this.universe = options.universe;
+    this.arena = options.arena;
+    this.templates = options.templates;
+    const { random } = this.universe;
+    this.setting = chooseSetting(random);
+    this.network = new Network({ world: this.universe.world, random: random.fork(), addresses: this.setting.addresses });
+    this.network.tap = (from, bytes) => judgeMessage(this.#oracle, from, bytes);
+    this.story = new Story(this, random.fork());
+  }
+
+  readonly #oracle = {
+    primaryOf: (life: { name: string }) => this.primaries.find((host) => host.life === life) ?? null,
+    secondaryOf: (life: { name: string }) => this.secondaries.find((host) => host.life === life) ?? null,
+  };
+
+  /** Note the first failure; the loop ends with it. */
+  failed(error: unknown): void {
+    this.#failure ??= { error };
+  }
+
+  async run(): Promise<unknown> {
+    const { world } = this.universe;
+    try {
+      await this.story.begin();
+      while (!this.isOver && this.#failure === null) {
+        if (world.steps > STEPS_MAX) throw new Violation('liveness', `after ${world.steps} steps the story is not over: ${this.story.waitsFor()}`);
+        if (!this.#step()) throw new Violation('liveness', 'nothing is left to happen');
+        await settlePromises();
+        for (const primary of this.primaries) primary.guard(() => primary.observe());
+        if (this.#failure === null) await this.story.judge();
+      }
+      if (this.#failure === null) this.story.judgeEnd();
+    } catch (error) {
+      this.failed(error);
+    }
+    this.counters.steps = world.steps;
+    this.counters.duplicates = this.network.counters.duplicates;
+    return this.#failure?.error ?? null;
+  }
+
+  makeDisk(template: SimulatedDisk): SimulatedDisk {
+    const { random, world } = this.universe;
+    return template.after('page cache', { world, random: random.fork(), arena: this.arena, aligned: this.setting.aligned });
+  }
+
+  newHistory(): History {
+    return new History(this.arena);
+  }
+
+  /** What a process does after it was ended means nothing. */
+  #step(): boolean {
+    const { world } = this.universe;
+    try {
+      return world.step();
+    } catch (error) {
+      if (world.life === null || !world.life.dead) throw error;
+      return true;
+    }
+  }
+}

@@ -1,0 +1,219 @@
+/** What happens in one seed: which hosts there are, which faults, and how it must end. */
+import { injectFault } from './faults.ts';
+import { replaceHost, type Impostor, IMPOSTORS } from './impostors.ts';
+import { PrimaryHost } from './primary-host.ts';
+import type { Random } from './random.ts';
+import { judgeVolumesAt, SecondaryHost } from './secondary-host.ts';
+import type { Simulation } from './simulation.ts';
+import { violated } from './violation.ts';
+import { Workload } from './workload.ts';
+
+export type Plot = 'replicate' | 'fail over' | 'impostor';
+
+/** Virtual time in which everything must come to rest once nothing goes wrong any more. */
+const REST_US = 120_000_000;
+
+export class Story {
+  readonly plot: Plot;
+  readonly impostor: Impostor | null;
+  phase: 'faults' | 'calm' = 'faults';
+  primary!: PrimaryHost;
+  secondary!: SecondaryHost;
+  readonly random: Random;
+  readonly simulation: Simulation;
+  readonly #workloads: Workload[] = [];
+  readonly #mayFailDisk: boolean;
+  #faultsLeft: number;
+  #samplesLeft: number;
+  #nextSample: number;
+  #crashesJudged = 0;
+  #calmSinceUs = 0;
+  #promotionDue: boolean;
+  #restartDue = false;
+
+  constructor(simulation: Simulation, random: Random) {
+    this.simulation = simulation;
+    this.random = random;
+    this.plot = random.chance(0.55) ? 'replicate' : random.chance(0.55) ? 'fail over' : 'impostor';
+    this.impostor = this.plot === 'impostor' ? random.pick(IMPOSTORS) : null;
+    this.#mayFailDisk = random.chance(0.4);
+    this.#faultsLeft = random.chance(0.1) ? 0 : random.between(2, 14);
+    this.#samplesLeft = random.between(1, 4);
+    this.#nextSample = random.between(20, 300);
+    this.#promotionDue = this.plot === 'fail over';
+  }
+
+  get name(): string {
+    return this.impostor === null ? this.plot : `${this.plot}: ${this.impostor}`;
+  }
+
+  async begin(): Promise<void> {
+    const { simulation } = this;
+    const { setting, universe } = simulation;
+    const history = simulation.newHistory();
+    const primaryDisk = simulation.makeDisk(await simulation.templates.primary(1));
+    const secondaryDisk = simulation.makeDisk(await simulation.templates.secondary(setting.geometry));
+    this.primary = new PrimaryHost({ name: 'primary', around: simulation, disk: primaryDisk, history, addresses: setting.addresses });
+    this.secondary = new SecondaryHost({ name: 'secondary', around: simulation, disk: secondaryDisk, history });
+    simulation.primaries.push(this.primary);
+    simulation.secondaries.push(this.secondary);
+    simulation.network.duplicateChance = 0.03;
+    this.primary.start();
+    universe.world.schedule(this.random.int(20_000), 'secondary is started', () => this.secondary.start(), null);
+    this.addWorkload(this.primary, this.random.between(12, 45));
+    this.#nextFault();
+  }
+
+  addWorkload(host: PrimaryHost, writes: number): void {
+    const workload = new Workload({ host, writes, random: this.random.fork(), arena: this.simulation.arena });
+    this.#workloads.push(workload);
+    workload.start();
+  }
+
+  get #isWritten(): boolean {
+    return this.#workloads.every((workload) => workload.left <= 0) || !this.primary.serves;
+  }
+
+  #nextFault(): void {
+    const { world } = this.simulation.universe;
+    const delayUs = this.random.chance(0.3) ? this.random.int(2_000) : this.random.int(40_000);
+    world.schedule(delayUs, 'fault', () => this.#fault(), null);
+  }
+
+  #fault(): void {
+    const { simulation, random } = this;
+    this.#restartHosts();
+    if (this.#faultsLeft > 0) {
+      this.#faultsLeft -= 1;
+      const { network, counters, universe } = simulation;
+      const mayStopPrimary = this.plot !== 'fail over' || random.chance(0.5);
+      injectFault({ world: universe.world, random, network, counters, primary: this.primary, secondary: this.secondary, mayStopPrimary, mayFailDisk: this.#mayFailDisk });
+    }
+    if (this.impostor !== null) replaceHost(this, this.impostor);
+    if (this.#faultsLeft === 0 && this.#isWritten) this.#beCalm();
+    else this.#nextFault();
+  }
+
+  /** Somebody starts what is down, and what failed. */
+  #restartHosts(): void {
+    const { random, simulation } = this;
+    for (const host of [...simulation.secondaries, ...simulation.primaries]) {
+      const failed = host instanceof SecondaryHost && host.phase === 'up' && host.secondary?.phase === 'failed';
+      if (failed && (this.phase === 'calm' || random.chance(0.5))) host.crash('page cache');
+      if (host.phase !== 'down' || (host instanceof PrimaryHost && host.groupFailed)) continue;
+      if (this.phase === 'calm' || random.chance(0.5)) host.start();
+    }
+  }
+
+  #beCalm(): void {
+    const { simulation } = this;
+    const { world } = simulation.universe;
+    this.phase = 'calm';
+    this.#calmSinceUs = world.nowUs;
+    world.note('calm');
+    simulation.network.heal();
+    for (const host of [...simulation.primaries, ...simulation.secondaries]) host.disk.heal();
+    if (this.#promotionDue) this.#loseThePrimary();
+    this.#lookAgain();
+  }
+
+  /** The primary is lost, or cut off and does not know it. */
+  #loseThePrimary(): void {
+    const { random, primary } = this;
+    if (random.chance(0.7)) primary.crash(random.pick(['page cache', 'what is durable'] as const));
+    else if (random.chance(0.5)) primary.stop();
+    if (random.chance(0.4)) this.secondary.crashAfterOperations(1 + random.int(60), random.pick(['page cache', 'what is durable'] as const));
+  }
+
+  #lookAgain(): void {
+    const { world } = this.simulation.universe;
+    const { secondary } = this;
+    if (world.nowUs - this.#calmSinceUs > REST_US) violated('liveness', `${REST_US / 1_000_000} s after the last fault: ${this.waitsFor()}`);
+    this.#restartHosts();
+    if (this.#promotionDue) this.#promote();
+    if (this.waitsFor() === null) {
+      if (!this.#restartDue || secondary.phase !== 'up') {
+        this.simulation.isOver = true;
+        return;
+      }
+      this.#restartDue = false;
+    }
+    world.schedule(20_000, 'look', () => this.#lookAgain(), null);
+  }
+
+  #promote(): void {
+    const { secondary } = this;
+    if (secondary.promotion === 'done') this.#promotionDue = false;
+    else if (secondary.phase === 'up' && secondary.promotion === 'none' && secondary.bound) secondary.promote(true);
+    else if (secondary.phase === 'up' && !secondary.bound && secondary.promotion === 'none') this.#promotionDue = this.primary.serves;
+  }
+
+  /** What the end waits for; null: nothing. */
+  waitsFor(): string | null {
+    const { primary, secondary } = this;
+    if (this.#promotionDue) return `the promotion of a host that is ${secondary.phase}, ${secondary.promotion}`;
+    if (this.plot === 'fail over') return this.#waitsForOldPrimary();
+    if (this.impostor !== null && this.simulation.secondaries.some((host) => host.phase === 'refused')) return null;
+    if (primary.phase === 'refused' || primary.groupFailed) return null;
+    if (secondary.phase === 'refused') return violatedRefusal(secondary);
+    const order = primary.primary?.order ?? null;
+    if (primary.phase !== 'up' || order === null) return `the primary, which is ${primary.phase}`;
+    if (primary.requestsOpen > 0) return `${primary.requestsOpen} requests of the application`;
+    const replica = secondary.secondary?.replica ?? null;
+    if (secondary.phase !== 'up') return `the secondary, which is ${secondary.phase}`;
+    if (order.machine.positions().open !== null) return 'the open data set to be closed';
+    if (primary.history.closedThrough < 0) return null;
+    if (replica === null) return 'the first contact';
+    if (order.machine.unacknowledgedBytes > 0) return `${order.machine.unacknowledgedBytes} bytes to be acknowledged`;
+    const destaged = replica.watermarkPoint?.dataSet ?? -1;
+    if (destaged < primary.history.closedThrough || !replica.isSettled) return `data set ${primary.history.closedThrough} to be destaged, not only ${destaged}`;
+    return null;
+  }
+
+  #waitsForOldPrimary(): string | null {
+    const { primary, secondary } = this;
+    // Whoever is reached is told (I8).
+    if (secondary.promotion === 'done' && primary.phase === 'up' && !primary.superseded && !primary.groupFailed) return 'the old primary to be told that it is superseded';
+    if (primary.phase === 'starting' || primary.phase === 'stopping') return `the old primary, which is ${primary.phase}`;
+    return secondary.phase === 'up' || secondary.phase === 'refused' ? null : `the promoted host, which is ${secondary.phase}`;
+  }
+
+  /** After every event: at crashes and at chosen moments, ask for a future. */
+  async judge(): Promise<void> {
+    const { simulation, secondary } = this;
+    const { counters, universe } = simulation;
+    const crashes = counters.crashes;
+    if (crashes > this.#crashesJudged) {
+      this.#crashesJudged = crashes;
+      for (const host of simulation.secondaries) await host.judgeFuture();
+    } else if (this.#samplesLeft > 0 && universe.world.steps >= this.#nextSample && secondary.phase !== 'starting') {
+      this.#samplesLeft -= 1;
+      this.#nextSample = universe.world.steps + this.random.between(50, 800);
+      await secondary.judgeFuture();
+    }
+  }
+
+  /** At rest: level copies, and nothing that leaks. */
+  judgeEnd(): void {
+    const { primary, secondary, simulation } = this;
+    simulation.counters.dataSets += primary.history.closedThrough + 1;
+    simulation.counters.resends += primary.primary?.order?.machine.counters.recordsResent ?? 0;
+    if (primary.phase === 'up' && primary.primary?.phase === 'serving' && primary.requestsOpen === 0) primary.judgeVolumes('cached');
+    const replica = secondary.secondary?.replica ?? null;
+    const order = primary.primary?.order ?? null;
+    if (this.plot !== 'replicate' || replica === null || order === null || primary.phase !== 'up' || primary.groupFailed) return;
+    for (const what of ['cached', 'durable'] as const) judgeVolumesAt(secondary.disk, primary.history, primary.history.closedThrough, what);
+    const { active } = replica.machine.activity();
+    const { slots } = simulation.setting.geometry;
+    if (active !== 0) violated('I11 bounded', `${active} slots are still taken`);
+    if (replica.machine.windowHigh !== replica.machine.origin.dataSet + slots - 1) violated('I6 window', 'the window has another size than the ring');
+    if (replica.ring.pendingBytes !== 0) violated('I11 bounded', `${replica.ring.pendingBytes} bytes still wait for the journals`);
+    if (order.buffers.size !== 0 || order.chunksInUse !== 0) violated('I11 bounded', `${order.buffers.size} send buffers and ${order.chunksInUse} chunks are still in use`);
+    simulation.counters.statesJudged += 1;
+  }
+}
+
+function violatedRefusal(secondary: SecondaryHost): null {
+  if (secondary.isImpostor) return null;
+  return violated('handshake', `a secondary that did nothing wrong ended: ${secondary.refusal ?? ''}`);
+}

@@ -1,0 +1,145 @@
+/** The application of one primary: overlapping writes of many sizes over all volumes, zeroes, trims and flush storms, each block with its own stamp. */
+import type { NbdErrno, NbdRequest } from '../nbd/contract.ts';
+import type { PrimaryHost } from './primary-host.ts';
+import type { Arena } from './memory.ts';
+import type { Random } from './random.ts';
+import { VOLUMES } from './setting.ts';
+import { violated } from './violation.ts';
+
+const BLOCK = 512;
+
+interface Issued {
+  readonly id: number;
+  readonly volume: number;
+  readonly offset: number;
+  readonly data: Uint8Array | null;
+  readonly lengthBytes: number;
+  replied: boolean;
+}
+
+export class Workload {
+  left: number;
+  readonly #host: PrimaryHost;
+  readonly #random: Random;
+  readonly #arena: Arena;
+  /** The write that was submitted last, by volume and block. */
+  readonly #newest = VOLUMES.map(({ sizeBytes }) => new Int32Array(sizeBytes / BLOCK).fill(-1));
+  /** Replied to, and not yet known to be durable here. */
+  #replied: Issued[] = [];
+  #nextId = 0;
+
+  constructor(options: { host: PrimaryHost; writes: number; random: Random; arena: Arena }) {
+    this.#host = options.host;
+    this.left = options.writes;
+    this.#random = options.random;
+    this.#arena = options.arena;
+  }
+
+  /** Begin: a burst now and then, until all is written. */
+  start(): void {
+    const { world } = this.#host.around.universe;
+    const random = this.#random;
+    if (this.left <= 0) return;
+    const delayUs = random.chance(0.2) ? random.int(60_000) : random.int(4_000);
+    world.schedule(
+      delayUs,
+      'application',
+      () => {
+        if (this.#host.serves) this.#host.run('requests', () => this.#burst());
+        this.start();
+      },
+      null,
+    );
+  }
+
+  /** What was replied to before the host went away says nothing about its next life. */
+  forget(): void {
+    this.#replied = [];
+  }
+
+  #burst(): void {
+    const random = this.#random;
+    const { application } = this.#host.primary ?? {};
+    if (application === undefined || application === null || !this.#host.serves) return;
+    const requests: NbdRequest[] = [];
+    if (random.chance(0.08)) for (let count = random.between(3, 12); count > 0; count -= 1) requests.push(this.#flush());
+    for (let count = random.between(1, 6); count > 0 && this.left > 0; count -= 1) {
+      requests.push(this.#write());
+      if (random.chance(0.3)) requests.push(this.#flush());
+    }
+    this.#host.requestsOpen += requests.length;
+    application.submit(requests);
+  }
+
+  #write(): NbdRequest {
+    const random = this.#random;
+    this.left -= 1;
+    this.#host.around.counters.writes += 1;
+    const volume = random.int(VOLUMES.length);
+    const blocks = (VOLUMES[volume]?.sizeBytes ?? 0) / BLOCK;
+    const size = random.chance(0.7) ? random.between(1, 8) : random.chance(0.8) ? random.between(8, 24) : random.between(24, 150);
+    const count = Math.min(size, blocks);
+    let first = random.chance(0.5) ? random.int(Math.min(8, blocks - count + 1)) : random.int(blocks - count + 1);
+    if (random.chance(0.4)) first -= first % 8;
+    const command = random.pick(['write', 'write', 'write', 'write', 'write', 'trim', 'writeZeroes'] as const);
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const data = command === 'write' ? this.#stamped(id, count) : null;
+    const issued: Issued = { id, volume, offset: first * BLOCK, lengthBytes: count * BLOCK, data, replied: false };
+    this.#newest[volume]?.fill(id, first, first + count);
+    const fua = random.chance(0.1);
+    return this.#request({ command, exportIndex: volume, offset: issued.offset, lengthBytes: issued.lengthBytes, fua, data }, () => {
+      issued.replied = true;
+      if (fua) this.#judgeDurable([issued], 'a write with FUA');
+      this.#replied.push(issued);
+    });
+  }
+
+  #flush(): NbdRequest {
+    this.#host.around.counters.flushes += 1;
+    const volume = this.#random.int(VOLUMES.length);
+    const covered = this.#replied.filter((issued) => issued.volume === volume);
+    return this.#request({ command: 'flush', exportIndex: volume, offset: 0, lengthBytes: 0, fua: false, data: null }, () => {
+      this.#judgeDurable(covered, 'a flush');
+      const known = new Set(covered);
+      this.#replied = this.#replied.filter((issued) => !known.has(issued));
+    });
+  }
+
+  #request(request: Omit<NbdRequest, 'complete' | 'fastZero' | 'noHole'>, done: () => void): NbdRequest {
+    const { life } = this.#host;
+    let completed = false;
+    const complete = (errno: NbdErrno): void => {
+      if (life.dead || this.#host.life !== life) return;
+      this.#host.guard(() => {
+        if (completed) violated('application', 'a request was answered twice');
+        completed = true;
+        if (errno === 0) done();
+        this.#host.requestEnded();
+      });
+    };
+    return { ...request, fastZero: false, noHole: false, complete };
+  }
+
+  /** A reply to a flush promises what was replied to before it; blocks that were written again since are not looked at. */
+  #judgeDurable(covered: readonly Issued[], what: string): void {
+    for (const { id, volume, offset, lengthBytes, data } of covered) {
+      const image = this.#host.disk.image(VOLUMES[volume]?.path ?? '', 'durable') ?? violated('flush', 'a volume has no durable name');
+      for (let at = 0; at < lengthBytes; at += BLOCK) {
+        if (this.#newest[volume]?.[(offset + at) / BLOCK] !== id) continue;
+        if (!image.holds(offset + at, data === null ? ZERO_BLOCK : data.subarray(at, at + BLOCK)))
+          violated('flush', `${what} was answered before write ${id} was durable in the primary's volume`);
+      }
+    }
+  }
+
+  #stamped(id: number, blocks: number): Uint8Array {
+    const data = this.#arena.take(blocks * BLOCK);
+    for (let block = 0; block < blocks; block += 1) data.fill(1 + ((id * 31 + block * 7) % 255), block * BLOCK, (block + 1) * BLOCK);
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    for (let block = 0; block < blocks; block += 1) view.setUint32(block * BLOCK, id * 1024 + block);
+    return data;
+  }
+}
+
+const ZERO_BLOCK = new Uint8Array(BLOCK);
