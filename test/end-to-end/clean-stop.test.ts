@@ -1,8 +1,6 @@
 /**
  * Clean stops (DESIGN section 7): a primary that was stopped with SIGTERM goes on with its stream, also when the secondary was not
  * there; a secondary may come and go; FLUSH waits for the far side when the group asks for it.
- *
- * @timeLimit 180 s
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';

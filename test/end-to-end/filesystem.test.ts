@@ -1,8 +1,6 @@
 /**
  * File systems of the kernel on replicated volumes (Fig. 12): the primary is killed while files are written and fsynced; on the promoted
  * host the file system is clean, and what was acknowledged is there, whole, in order, over all volumes of the group at one moment (I1).
- *
- * @timeLimit 180 s
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,5 @@
 /**
  * Volumes of 6 GiB: offsets beyond 4 GiB stay what they are in NBD requests, records, journals, mappings and stores.
- *
- * @timeLimit 120 s
  */
 import { open } from 'node:fs/promises';
 import { test } from 'uvu';

@@ -1,7 +1,5 @@
 /**
  * `farshore promote` (DESIGN section 9): what it refuses, what it says, what it changes, and what becomes of the old primary.
- *
- * @timeLimit 180 s
  */
 import { existsSync } from 'node:fs';
 import { test } from 'uvu';
