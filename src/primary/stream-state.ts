@@ -112,6 +112,17 @@ export function removeCleanMarker(disk: Disk, stateDirectory: string): void {
   disk.syncDirectory(stateDirectory);
 }
 
+/** The newest data set that was acknowledged at the last clean stop, whether the stop after it was clean or not; null if unknown. */
+export function lastStoredAcknowledged(disk: Disk, stateDirectory: string): HistoryPoint | null {
+  const path = paths(stateDirectory).state;
+  const bytes = disk.readFile(path);
+  try {
+    return bytes === null ? null : (decodeChecked(bytes, path) as StreamState).acknowledged;
+  } catch {
+    return null;
+  }
+}
+
 /** Undo of an init that failed. */
 export function removeStreamState(disk: Disk, stateDirectory: string): void {
   for (const path of Object.values(paths(stateDirectory))) if (disk.exists(path)) disk.unlink(path);
@@ -133,8 +144,9 @@ export function readStreamState(disk: Disk, stateDirectory: string): LoadedStrea
   const bytes = disk.readFile(path.state);
   if (marker === null || bytes === null) return null;
   const { streamStateSha256 } = decodeChecked(marker, path.marker) as { streamStateSha256: string };
-  if (streamStateSha256 !== sha256(bytes)) return null;
+  // A damaged file says so by itself; one of another stop is no clean stop.
   const state = decodeChecked(bytes, path.state) as StreamState;
+  if (streamStateSha256 !== sha256(bytes)) return null;
   const backlog = disk.readFile(path.backlog) ?? new Uint8Array(0);
   const found = sha256(backlog);
   if (backlog.length !== state.backlogBytes || found !== state.backlogSha256) {

@@ -7,7 +7,7 @@
  * It cannot say what the primary wrote after its last head; it says *at least* what is lost.
  */
 import { awaitDone } from '../disk/await-done.ts';
-import { RefusedError } from '../model/errors.ts';
+import { messageOf, RefusedError } from '../model/errors.ts';
 import type { HistoryPoint } from '../model/ids.ts';
 import { appendGeneration } from '../protocol/generations.ts';
 import { compareResumed, planPromotion, promotionOfHeld, resumedLess, type PromotionPlan } from '../protocol/promotion-plan.ts';
@@ -22,6 +22,7 @@ import { supersededMessage } from './superseder.ts';
 const SUPERSEDED_ANSWER_MS = 5_000;
 /** Commits in flight and the destage of what is complete take a bounded number of disk writes. */
 const SETTLE_MS = 120_000;
+const MEND = 'mend the disk and promote again; when that says that a promotion is under way, start this host again: the start finishes it';
 
 export interface PromotionReport {
   readonly promoted: boolean;
@@ -49,22 +50,32 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
   if (options.dryRun || replica === null) return reportOf(secondary, planOf(secondary), { dryRun: true, primaryAnswered: null });
   secondary.phase = 'promoting';
   if (links !== null) links.frozen = true;
+  let plan: PromotionPlan;
   try {
     await settle(secondary, () => replica.ring.pendingBytes === 0, 'the journals');
+    plan = planOf(secondary);
+    write(secondary, { condition: 'promoting', generations: plan.generations, divergedFrom: plan.keep });
   } catch (error) {
-    // Nothing was written yet: this host is a secondary as before.
-    secondary.phase = 'replicating';
+    // Nothing was written: this host is a secondary as before.
+    if (secondary.phase === 'promoting') secondary.phase = 'replicating';
     if (links !== null) links.frozen = false;
     throw error;
   }
-  const plan = planOf(secondary);
-  const report = (primaryAnswered: boolean | null): PromotionReport => reportOf(secondary, plan, { dryRun: false, primaryAnswered });
-  secondary.writeState({ condition: 'promoting', generations: plan.generations, divergedFrom: plan.keep });
   const primaryAnswered = connected ? await tellPrimary(secondary) : null;
   links?.stop(CLOSE_CODE.superseded, 'this host is being promoted');
-  const told = report(primaryAnswered);
+  const told = reportOf(secondary, plan, { dryRun: false, primaryAnswered });
   await finishPromotion(secondary, plan.keep);
   return told;
+}
+
+/** Write the state, or say which disk stands in the way of the promotion. */
+function write(secondary: Secondary, change: Parameters<Secondary['writeState']>[0]): void {
+  try {
+    secondary.writeState(change);
+  } catch (error) {
+    secondary.reason = `the promotion waits for the state folder: ${messageOf(error)}`;
+    throw new RefusedError('ERR_PROMOTION_STUCK', secondary.reason, { cause: error, hint: MEND });
+  }
 }
 
 /** Steps 3 to 6; also of a promotion that a crash interrupted. */
@@ -77,7 +88,7 @@ export async function finishPromotion(secondary: Secondary, keep: HistoryPoint |
   }
   await secondary.endReplication(CLOSE_CODE.superseded, 'this host was promoted');
   const generation = secondary.state.generations.at(-1)?.number ?? 0;
-  secondary.writeState({
+  write(secondary, {
     role: 'primary',
     condition: 'promoted',
     stream: newStreamId(),
@@ -127,7 +138,7 @@ async function settle(secondary: Secondary, condition: () => boolean, what: stri
   const held = await secondary.until(() => condition() || secondary.phase === 'failed', SETTLE_MS);
   if (!held || secondary.phase === 'failed') {
     throw new RefusedError('ERR_PROMOTION_STUCK', `the promotion waits for ${what}: ${secondary.reason ?? `nothing moved for ${SETTLE_MS / 1000} s`}`, {
-      hint: 'mend the disk and start this host again: an interrupted promotion is finished by the start',
+      hint: MEND,
     });
   }
 }
