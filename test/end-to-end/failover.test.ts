@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { giveCommand } from '../../src/cli/control-client.ts';
 import { FARSHORE_PROGRAM, Host, runProgram, sleep, type CommandResult } from '../support/host-process.ts';
 import { differenceOf, filesOf, withHosts, type Hosts } from '../support/hosts.ts';
 import { StampedWriter } from '../support/stamped-writer.ts';
@@ -53,6 +54,33 @@ for (const which of ['the running secondary', 'a secondary that was killed at th
   });
 }
 
+test('kill -9 of the running secondary while it is being promoted: started again, it finishes or it can be promoted', async () => {
+  for (const delayMs of [2, 8, 20]) {
+    await withHosts({ dataSets: { minAge: '1ms', maxAge: '20ms' } }, async (hosts) => {
+      await hosts.start();
+      const writer = new StampedWriter({ host: hosts.primary, blocks: 512, depth: 1, flushEvery: 7 });
+      await writer.start();
+      await sleep(300);
+      const acknowledged = Number((await hosts.primary.status()).sequence.acknowledged);
+      await hosts.primary.kill();
+      await writer.lost();
+      await hosts.secondary.untilStatus('lost its primary', ({ links }) => !links.some((link) => link.up));
+      const told = giveCommand({ kind: 'socket', path: hosts.secondary.controlSocket }, 'promote', {}).catch(() => null);
+      await sleep(delayMs);
+      await hosts.secondary.kill();
+      await told;
+      await hosts.secondary.start();
+      if ((await hosts.secondary.status()).state !== 'promoted') await hosts.secondary.commandJson(['promote']);
+      const { state, generation, divergedFrom } = await hosts.secondary.status();
+      assert.equal([state, generation], ['promoted', 2]);
+      const kept = keptPoint(hosts.secondary);
+      assert.is(String(kept.dataSet), divergedFrom);
+      assert.ok(kept.finalSequence >= acknowledged, `kept ${kept.finalSequence}, but ${acknowledged} was acknowledged`);
+      assert.equal(writer.faultsAfter(hosts.secondary.volumePath(), kept.finalSequence - kept.dataSet), []);
+    });
+  }
+});
+
 /** System calls of a promotion at which it is killed; each of them is a moment between two steps, or within one. */
 const MOMENTS: readonly { readonly calls: string; readonly upTo: number }[] = [
   { calls: 'rename,renameat,renameat2', upTo: 2 },
@@ -96,7 +124,7 @@ async function interruptAndFinish(hosts: Hosts, { calls, when, expected }: Inter
   const command = [process.execPath, FARSHORE_PROGRAM, 'promote', '-c', copy.configPath];
   const killed = await runProgram('strace', [...strace, ...command], { timeoutMs: 30_000 });
   if (killed.exitCode === 0) return null;
-  const condition = conditionOf(copy);
+  const condition = stateOf(copy).condition;
   if (condition === 'promoting' && when === 2) {
     const files = filesOf(copy);
     const dry = await copy.commandJson<PromotionJson>(['promote', '--dry-run']);
@@ -154,9 +182,14 @@ function copyOfSecondary(hosts: Hosts, name: string): Host {
   });
 }
 
-function conditionOf(host: Host): string {
+function stateOf(host: Host): { condition: string; divergedFrom: { dataSet: number; finalSequence: number } | null } {
   const text = readFileSync(join(host.stateDirectory, 'host-state.json'), 'utf8');
-  return (JSON.parse(text.replace(/crc32 .*\n$/, '')) as { condition: string }).condition;
+  return JSON.parse(text.replace(/crc32 .*\n$/, '')) as ReturnType<typeof stateOf>;
+}
+
+/** Where the promoted history leaves the old primary's. */
+function keptPoint(host: Host): { dataSet: number; finalSequence: number } {
+  return stateOf(host).divergedFrom ?? { dataSet: -1, finalSequence: -1 };
 }
 
 /** Finish an interrupted promotion by the command, and check that it serves what was promised. */
