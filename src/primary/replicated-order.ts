@@ -118,7 +118,9 @@ export class ReplicatedOrder implements WriteOrder {
   }
 
   failed(error: Error): void {
-    this.step({ event: 'volumeFailed' });
+    // Before what this turn has stored: nothing more is numbered, cut or sent (I10).
+    this.#events.unshift({ event: 'volumeFailed' });
+    this.#drain();
     this.#options.onFailed('ERR_VOLUME_FAILED', error);
   }
 

@@ -30,6 +30,7 @@ const FAULTS: readonly Fault[] = [
   { weight: 5, happen: cutPath },
   { weight: 6, happen: clogPath },
   { weight: 4, happen: duplicate },
+  { weight: 2, happen: corrupt },
   { weight: 8, happen: crashSecondary },
   { weight: 10, happen: crashSecondarySoon },
   { weight: 5, happen: slowDisk },
@@ -78,6 +79,14 @@ function duplicate(scope: FaultScope): void {
   network.duplicateChance = 0.5;
   after(scope, 5_000 + random.int(60_000), 'no more duplicates', () => {
     network.duplicateChance = 0.05;
+  });
+}
+
+function corrupt(scope: FaultScope): void {
+  const { network, random } = scope;
+  network.corruptChance = 0.2;
+  after(scope, 5_000 + random.int(30_000), 'no more damage', () => {
+    network.corruptChance = 0;
   });
 }
 

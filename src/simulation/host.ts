@@ -35,6 +35,7 @@ export type Counters = Record<
   | 'rejects'
   | 'resends'
   | 'duplicates'
+  | 'corrupted'
   | 'acknowledged'
   | 'linkLosses'
   | 'partitions'
@@ -52,7 +53,7 @@ export type Counters = Record<
 export function noCounters(): Counters {
   return {
     writes: 0, flushes: 0, dataSets: 0, crashes: 0, powerCuts: 0, kills: 0, recoveries: 0, cleanStops: 0, primaryKills: 0, promotions: 0, promotionCrashes: 0,
-    handshakesAgreed: 0, handshakesRefused: 0, handshakesWaiting: 0, rejects: 0, resends: 0, duplicates: 0, acknowledged: 0, linkLosses: 0, partitions: 0,
+    handshakesAgreed: 0, handshakesRefused: 0, handshakesWaiting: 0, rejects: 0, resends: 0, duplicates: 0, corrupted: 0, acknowledged: 0, linkLosses: 0, partitions: 0,
     diskFailures: 0, slowDisks: 0, clockJumps: 0, restored: 0, mended: 0, failedHosts: 0, statesJudged: 0, steps: 0,
   };
 }

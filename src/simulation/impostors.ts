@@ -63,9 +63,7 @@ function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
       return true;
     case 'secondary initialised anew':
       secondary.crash('what is durable');
-      void simulation.templates.secondary(simulation.setting.geometry).then((template) => {
-        secondary.disk = simulation.makeDisk(template);
-      });
+      secondary.disk = simulation.makeDisk(simulation.templates.secondary(simulation.setting.geometry));
       secondary.promises = new Promises();
       secondary.isImpostor = true;
       return true;
@@ -87,8 +85,7 @@ function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
       return addPrimary(story, copy.disk, copy.history.forkAt(copy.dataSets));
     case 'primary of another group':
       if (simulation.setting.addresses.length < 2) return true;
-      void simulation.templates.primary(2).then((template) => addPrimary(story, simulation.makeDisk(template), simulation.newHistory()));
-      return true;
+      return addPrimary(story, simulation.makeDisk(simulation.templates.primary(2)), simulation.newHistory());
   }
 }
 
@@ -102,7 +99,7 @@ function addSecondary(story: Story, impostor: Impostor, copy: Copy): boolean {
     simulation.secondaries.push(host);
   };
   if (impostor === 'cloned secondary') add(copy.disk, copy.promises);
-  else void simulation.templates.secondary(simulation.setting.geometry).then((template) => add(simulation.makeDisk(template), new Promises()));
+  else add(simulation.makeDisk(simulation.templates.secondary(simulation.setting.geometry)), new Promises());
   return true;
 }
 

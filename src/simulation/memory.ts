@@ -40,12 +40,23 @@ export class SharedMemoryPool {
   readonly #real = SharedArrayBuffer;
   readonly #free = new Map<number, SharedArrayBuffer[]>();
   readonly #taken: SharedArrayBuffer[] = [];
+  readonly #buffers = new Map<number, { readonly all: Buffer<ArrayBuffer>[]; used: number }>();
 
   take(lengthBytes: number): SharedArrayBuffer {
     const found = this.#free.get(lengthBytes)?.pop();
     const buffer = found ?? new this.#real(lengthBytes);
     if (found !== undefined) new Uint8Array(found).fill(0);
     this.#taken.push(buffer);
+    return buffer;
+  }
+
+  /** A large buffer of undefined content. */
+  buffer(lengthBytes: number): Buffer<ArrayBuffer> {
+    const known = this.#buffers.get(lengthBytes) ?? { all: [], used: 0 };
+    this.#buffers.set(lengthBytes, known);
+    const buffer = known.all[known.used] ?? Buffer.from(new ArrayBuffer(lengthBytes));
+    known.all[known.used] = buffer;
+    known.used += 1;
     return buffer;
   }
 
@@ -61,6 +72,7 @@ export class SharedMemoryPool {
 
   /** Everything that was taken is given back. */
   reset(): void {
+    for (const known of this.#buffers.values()) known.used = 0;
     for (const buffer of this.#taken.splice(0)) {
       const free = this.#free.get(buffer.byteLength);
       if (free === undefined) this.#free.set(buffer.byteLength, [buffer]);

@@ -30,8 +30,10 @@ export type Tap = (from: SimulatedSocket, bytes: Uint8Array) => void;
 export class Network {
   readonly paths: readonly Path[];
   duplicateChance = 0;
+  /** How often a records message arrives with another byte than it was sent with. */
+  corruptChance = 0;
   tap: Tap = () => {};
-  readonly counters = { messages: 0, duplicates: 0, linksOpened: 0, linksBroken: 0 };
+  readonly counters = { messages: 0, duplicates: 0, corrupted: 0, linksOpened: 0, linksBroken: 0 };
   readonly #world: World;
   readonly #random: Random;
   readonly #listeners = new Map<string, Listener>();
@@ -75,9 +77,11 @@ export class Network {
     return socket;
   }
 
-  /** Run something on behalf of a socket's owner, soon. */
+  /** Run something on behalf of a socket's owner, soon, and in the order of the calls. */
   later(socket: SimulatedSocket, label: string, work: () => void): void {
-    this.#world.schedule(this.#random.int(100), label, work, socket.life);
+    const timeUs = Math.max(socket.tookLastUs, this.#world.nowUs + this.#random.int(100));
+    socket.tookLastUs = timeUs;
+    this.#world.schedule(timeUs - this.#world.nowUs, label, work, socket.life);
   }
 
   /** Take a message over from a socket. */
@@ -85,7 +89,8 @@ export class Network {
     if (from.life.dead) return;
     this.tap(from, bytes);
     this.counters.messages += 1;
-    this.#deliver(from, bytes);
+    const corrupt = this.corruptChance > 0 && this.#random.chance(this.corruptChance) && isRecordsMessage(bytes);
+    this.#deliver(from, corrupt ? this.#corrupted(bytes) : bytes);
     if (this.#random.next() < this.duplicateChance && isRecordsMessage(bytes)) this.#repeatLater(from, bytes);
   }
 
@@ -158,6 +163,7 @@ export class Network {
 
   heal(): void {
     this.duplicateChance = 0;
+    this.corruptChance = 0;
     for (const path of this.paths) {
       path.cut = false;
       for (const side of ['primary', 'secondary'] as const) this.unclog(path, side);
@@ -194,6 +200,15 @@ export class Network {
     };
     if (path.clogged.has(from.side) || from.held.length > 0) from.held.push(start);
     else start();
+  }
+
+  /** Wrong bytes that the network's own checksums did not see (I9). */
+  #corrupted(bytes: Uint8Array): Uint8Array {
+    this.counters.corrupted += 1;
+    const wrong = Uint8Array.from(bytes);
+    const at = 16 + this.#random.int(wrong.length - 16);
+    wrong[at] = (wrong[at] ?? 0) ^ (1 << this.#random.int(8));
+    return wrong;
   }
 
   /** Only to the session pair for which it was meant: between others no network delivers anything again. */

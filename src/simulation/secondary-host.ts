@@ -12,7 +12,7 @@ import { judgeFuture } from './future.ts';
 import { judgeRestored } from './held-oracle.ts';
 import { Promises } from './promises.ts';
 import { GROUP, JOURNALS_DIRECTORY, STATE_DIRECTORY, VOLUMES } from './setting.ts';
-import { judgeJournalWrite, judgeVolumeFlush, judgeVolumeStore, judgeWatermarkWrite } from './storage-oracle.ts';
+import { judgeJournalWrite, judgeVolumeFlush, judgeVolumeStore, judgeWatermarkWrite, durableWatermark } from './storage-oracle.ts';
 import { violated } from './violation.ts';
 
 export class SecondaryHost extends SimulatedHost {
@@ -35,6 +35,17 @@ export class SecondaryHost extends SimulatedHost {
 
   get bound(): boolean {
     return this.secondary !== null && this.secondary.state.groupId !== null;
+  }
+
+  override crash(kept: 'page cache' | 'what is durable'): void {
+    this.noteWatermark();
+    super.crash(kept);
+  }
+
+  /** What the disk keeps now it must never lose again. */
+  noteWatermark(): void {
+    const { storage } = this.promises;
+    storage.watermark = Math.max(storage.watermark, durableWatermark(this.disk));
   }
 
   /** Promote the running host. */
@@ -132,6 +143,7 @@ export class SecondaryHost extends SimulatedHost {
   async judgeFuture(): Promise<void> {
     if (this.#judging || this.history.sets.length === 0) return;
     this.#judging = true;
+    this.noteWatermark();
     try {
       await judgeFuture(this);
       this.around.counters.statesJudged += 1;

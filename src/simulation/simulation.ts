@@ -55,6 +55,7 @@ export class Simulator {
   }
 
   async run(options: SeedOptions): Promise<SeedReport> {
+    await this.#templates.prepare();
     this.#arena.reset();
     this.#shared.reset();
     const world = new World();
@@ -133,7 +134,7 @@ export class Simulation implements Surroundings {
   async run(): Promise<unknown> {
     const { world } = this.universe;
     try {
-      await this.story.begin();
+      this.story.begin();
       while (!this.isOver && this.#failure === null) {
         if (world.steps > STEPS_MAX) throw new Violation('liveness', `after ${world.steps} steps the story is not over: ${this.story.waitsFor()}`);
         if (!this.#step()) throw new Violation('liveness', 'nothing is left to happen');
@@ -147,6 +148,7 @@ export class Simulation implements Surroundings {
     }
     this.counters.steps = world.steps;
     this.counters.duplicates = this.network.counters.duplicates;
+    this.counters.corrupted = this.network.counters.corrupted;
     return this.#failure?.error ?? null;
   }
 

@@ -23,6 +23,8 @@ export class SimulatedSocket {
   readonly side: 'primary' | 'secondary';
   /** When what was sent last arrives: nothing overtakes it on this link. */
   arrivesLastUs = 0;
+  /** When the socket took the last message. */
+  tookLastUs = 0;
   /** Messages that wait for a clogged direction to clear. */
   readonly held: (() => void)[] = [];
   readonly #network: Network;

@@ -77,7 +77,6 @@ export function judgeWatermarkWrite(host: SecondaryHost, bytes: Uint8Array): voi
   const flagged = durableFlagged(host);
   if (dataSet > flagged) violated('I5 retire', `watermark ${dataSet} is written, flagged is only ${flagged}`);
   judgeCovered(host, dataSet, flagged);
-  host.promises.storage.watermark = dataSet;
 }
 
 /** Each block of the durable volumes is at data set `from` or at a later flagged one: what is under way may be there in part. */

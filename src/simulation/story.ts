@@ -10,8 +10,12 @@ import { Workload } from './workload.ts';
 
 export type Plot = 'replicate' | 'fail over' | 'impostor';
 
+/** Chances for faults, whether the application has finished or not. */
+const TICKS_MAX = 60;
 /** Virtual time in which everything must come to rest once nothing goes wrong any more. */
 const REST_US = 120_000_000;
+/** Virtual time that an impostor gets once nothing else goes wrong. */
+const IMPOSTOR_US = 8_000_000;
 
 export class Story {
   readonly plot: Plot;
@@ -24,6 +28,7 @@ export class Story {
   readonly #workloads: Workload[] = [];
   readonly #mayFailDisk: boolean;
   #faultsLeft: number;
+  #ticks = 0;
   #samplesLeft: number;
   #nextSample: number;
   #crashesJudged = 0;
@@ -47,12 +52,12 @@ export class Story {
     return this.impostor === null ? this.plot : `${this.plot}: ${this.impostor}`;
   }
 
-  async begin(): Promise<void> {
+  begin(): void {
     const { simulation } = this;
     const { setting, universe } = simulation;
     const history = simulation.newHistory();
-    const primaryDisk = simulation.makeDisk(await simulation.templates.primary(1));
-    const secondaryDisk = simulation.makeDisk(await simulation.templates.secondary(setting.geometry));
+    const primaryDisk = simulation.makeDisk(simulation.templates.primary(1));
+    const secondaryDisk = simulation.makeDisk(simulation.templates.secondary(setting.geometry));
     this.primary = new PrimaryHost({ name: 'primary', around: simulation, disk: primaryDisk, history, addresses: setting.addresses });
     this.secondary = new SecondaryHost({ name: 'secondary', around: simulation, disk: secondaryDisk, history });
     simulation.primaries.push(this.primary);
@@ -83,6 +88,7 @@ export class Story {
   #fault(): void {
     const { simulation, random } = this;
     this.#restartHosts();
+    this.#ticks += 1;
     if (this.#faultsLeft > 0) {
       this.#faultsLeft -= 1;
       const { network, counters, universe } = simulation;
@@ -90,7 +96,7 @@ export class Story {
       injectFault({ world: universe.world, random, network, counters, primary: this.primary, secondary: this.secondary, mayStopPrimary, mayFailDisk: this.#mayFailDisk });
     }
     if (this.impostor !== null) replaceHost(this, this.impostor);
-    if (this.#faultsLeft === 0 && this.#isWritten) this.#beCalm();
+    if (this.#faultsLeft === 0 && (this.#isWritten || this.#ticks > TICKS_MAX)) this.#beCalm();
     else this.#nextFault();
   }
 
@@ -128,7 +134,13 @@ export class Story {
   #lookAgain(): void {
     const { world } = this.simulation.universe;
     const { secondary } = this;
-    if (world.nowUs - this.#calmSinceUs > REST_US) violated('liveness', `${REST_US / 1_000_000} s after the last fault: ${this.waitsFor()}`);
+    const calmForUs = world.nowUs - this.#calmSinceUs;
+    // Whether impostors come to rest is not promised; that they do no harm is.
+    if (this.impostor !== null && calmForUs > IMPOSTOR_US) {
+      this.simulation.isOver = true;
+      return;
+    }
+    if (calmForUs > REST_US) violated('liveness', `${REST_US / 1_000_000} s after the last fault: ${this.waitsFor()}`);
     this.#restartHosts();
     if (this.#promotionDue) this.#promote();
     if (this.waitsFor() === null) {

@@ -2,11 +2,13 @@
 import { initPrimary } from '../primary/init.ts';
 import { initSecondary } from '../secondary/init.ts';
 import type { Geometry } from '../model/ids.ts';
+import { geometryOf } from '../../journals/geometry.ts';
 import { SimulatedDisk } from './disk.ts';
 import { Arena } from './memory.ts';
 import { Random } from './random.ts';
-import { GROUP, JOURNALS_DIRECTORY, STATE_DIRECTORY, VOLUMES } from './setting.ts';
+import { GROUP, JOURNALS_DIRECTORY, SLOT_BYTES, SLOTS_CHOICES, STATE_DIRECTORY, VOLUMES } from './setting.ts';
 import { settlePromises, type Universe } from './virtual-globals.ts';
+import { violated } from './violation.ts';
 import { World } from './virtual-time.ts';
 
 export class Templates {
@@ -18,21 +20,27 @@ export class Templates {
     this.#universe = universe;
   }
 
-  /** @param identity hosts of another identity belong to another group */
-  primary(identity: number): Promise<SimulatedDisk> {
+  /** Make every disk that a story may need. Before any story: `init` runs in a world of its own. */
+  async prepare(): Promise<void> {
     const options = { group: GROUP, stateDirectory: STATE_DIRECTORY, volumes: VOLUMES, zeroExisting: false, onProgress: () => {} };
-    return this.#make(`primary ${identity}`, identity, (disk) => initPrimary({ disk, ...options }));
+    for (const identity of [1, 2]) await this.#make(`primary ${identity}`, identity, (disk) => initPrimary({ disk, ...options }));
+    for (const slots of SLOTS_CHOICES) {
+      const journals = { directory: JOURNALS_DIRECTORY, geometry: geometryOf({ slots, slotBytes: SLOT_BYTES }) };
+      await this.#make(`secondary ${slots}`, 3, (disk) => initSecondary({ disk, journals, ...options }));
+    }
   }
 
-  secondary(geometry: Geometry): Promise<SimulatedDisk> {
-    const options = { group: GROUP, stateDirectory: STATE_DIRECTORY, volumes: VOLUMES, zeroExisting: false, onProgress: () => {} };
-    const journals = { directory: JOURNALS_DIRECTORY, geometry };
-    return this.#make(`secondary ${geometry.slots}`, 1, (disk) => initSecondary({ disk, journals, ...options }));
+  /** @param identity primaries of another identity begin another group */
+  primary(identity: 1 | 2): SimulatedDisk {
+    return this.#made.get(`primary ${identity}`) ?? violated('simulation', 'templates are prepared first');
   }
 
-  async #make(name: string, seed: number, init: (disk: SimulatedDisk) => Promise<unknown>): Promise<SimulatedDisk> {
-    const known = this.#made.get(name);
-    if (known !== undefined) return known;
+  secondary({ slots }: Geometry): SimulatedDisk {
+    return this.#made.get(`secondary ${slots}`) ?? violated('simulation', 'templates are prepared first');
+  }
+
+  async #make(name: string, seed: number, init: (disk: SimulatedDisk) => Promise<unknown>): Promise<void> {
+    if (this.#made.has(name)) return;
     const universe = this.#universe;
     const before = { ...universe };
     const world = new World();
@@ -50,8 +58,6 @@ export class Templates {
     Object.assign(universe, before);
     const { error } = ended as { error: unknown };
     if (error !== null) throw error as Error;
-    const rested = disk.after('what is durable');
-    this.#made.set(name, rested);
-    return rested;
+    this.#made.set(name, disk.after('what is durable'));
   }
 }

@@ -23,10 +23,12 @@ export function settlePromises(): Promise<void> {
 }
 
 const VIRTUAL_ORIGIN_MS = 0;
+/** Buffers from here on are used again for the next seed. */
+const LARGE_BYTES = 1024 * 1024;
 
 /** Replace the globals; returns how to put them back. */
 export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPool): () => void {
-  const real = { ...pick(globalThis), random: Math.random, now: Date.now, randomBytes: crypto.randomBytes };
+  const real = { ...pick(globalThis), random: Math.random, now: Date.now, randomBytes: crypto.randomBytes, allocUnsafeSlow: Buffer.allocUnsafeSlow };
   const scope = globalThis as unknown as Record<string, unknown>;
   const after = (delayMs: number | undefined, label: string, work: () => void): ScheduledEvent =>
     universe.world.schedule(Math.round(Math.max(delayMs ?? 1, 1) * 1000), label, work);
@@ -63,6 +65,7 @@ export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPo
   });
   Date.now = () => Math.floor(universe.world.wallOffsetMs + universe.world.nowUs / 1000);
   Math.random = () => universe.random.next();
+  Buffer.allocUnsafeSlow = (size) => (size < LARGE_BYTES ? real.allocUnsafeSlow(size) : shared.buffer(size));
   crypto.randomBytes = ((size: number) => Buffer.from(universe.random.hex(2 * size), 'hex')) as typeof crypto.randomBytes;
   syncBuiltinESMExports();
   return () => {
@@ -70,6 +73,7 @@ export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPo
     Math.random = real.random;
     Date.now = real.now;
     crypto.randomBytes = real.randomBytes;
+    Buffer.allocUnsafeSlow = real.allocUnsafeSlow;
     syncBuiltinESMExports();
   };
 }

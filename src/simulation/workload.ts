@@ -4,6 +4,7 @@ import type { PrimaryHost } from './primary-host.ts';
 import type { Arena } from './memory.ts';
 import type { Random } from './random.ts';
 import { VOLUMES } from './setting.ts';
+import type { Life } from './virtual-time.ts';
 import { violated } from './violation.ts';
 
 const BLOCK = 512;
@@ -15,6 +16,8 @@ interface Issued {
   readonly data: Uint8Array | null;
   readonly lengthBytes: number;
   replied: boolean;
+  /** Another write of the same blocks was under way together with it: either may come last. */
+  contested: boolean;
 }
 
 export class Workload {
@@ -26,7 +29,9 @@ export class Workload {
   readonly #newest = VOLUMES.map(({ sizeBytes }) => new Int32Array(sizeBytes / BLOCK).fill(-1));
   /** Replied to, and not yet known to be durable here. */
   #replied: Issued[] = [];
+  #underWay: Issued[] = [];
   #nextId = 0;
+  #life: Life | null = null;
 
   constructor(options: { host: PrimaryHost; writes: number; random: Random; arena: Arena }) {
     this.#host = options.host;
@@ -52,14 +57,12 @@ export class Workload {
     );
   }
 
-  /** What was replied to before the host went away says nothing about its next life. */
-  forget(): void {
-    this.#replied = [];
-  }
-
   #burst(): void {
     const random = this.#random;
     const { application } = this.#host.primary ?? {};
+    // What was replied to in another life was judged when it ended.
+    if (this.#life !== this.#host.life) this.#replied = [];
+    this.#life = this.#host.life;
     if (application === undefined || application === null || !this.#host.serves) return;
     const requests: NbdRequest[] = [];
     if (random.chance(0.08)) for (let count = random.between(3, 12); count > 0; count -= 1) requests.push(this.#flush());
@@ -85,7 +88,8 @@ export class Workload {
     const id = this.#nextId;
     this.#nextId += 1;
     const data = command === 'write' ? this.#stamped(id, count) : null;
-    const issued: Issued = { id, volume, offset: first * BLOCK, lengthBytes: count * BLOCK, data, replied: false };
+    const issued: Issued = { id, volume, offset: first * BLOCK, lengthBytes: count * BLOCK, data, replied: false, contested: false };
+    this.#contest(issued);
     this.#newest[volume]?.fill(id, first, first + count);
     const fua = random.chance(0.1);
     return this.#request({ command, exportIndex: volume, offset: issued.offset, lengthBytes: issued.lengthBytes, fua, data }, () => {
@@ -93,6 +97,16 @@ export class Workload {
       if (fua) this.#judgeDurable([issued], 'a write with FUA');
       this.#replied.push(issued);
     });
+  }
+
+  #contest(issued: Issued): void {
+    this.#underWay = this.#underWay.filter(({ replied }) => !replied);
+    for (const other of this.#underWay) {
+      if (other.volume !== issued.volume || other.offset >= issued.offset + issued.lengthBytes || issued.offset >= other.offset + other.lengthBytes) continue;
+      other.contested = true;
+      issued.contested = true;
+    }
+    this.#underWay.push(issued);
   }
 
   #flush(): NbdRequest {
@@ -123,7 +137,8 @@ export class Workload {
 
   /** A reply to a flush promises what was replied to before it; blocks that were written again since are not looked at. */
   #judgeDurable(covered: readonly Issued[], what: string): void {
-    for (const { id, volume, offset, lengthBytes, data } of covered) {
+    for (const { id, volume, offset, lengthBytes, data, contested } of covered) {
+      if (contested) continue;
       const image = this.#host.disk.image(VOLUMES[volume]?.path ?? '', 'durable') ?? violated('flush', 'a volume has no durable name');
       for (let at = 0; at < lengthBytes; at += BLOCK) {
         if (this.#newest[volume]?.[(offset + at) / BLOCK] !== id) continue;

@@ -28,7 +28,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [...SERVICES, 'primary', 'secondary', 'peer'],
   /** It calls Farshore as an operator would, and never reaches into a host. */
   demo: ['model', 'state', 'nbd', 'cli'],
-  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'cli', 'demo'],
+  /** Both hosts in one thread, and judges that look into them. */
+  simulation: [...SERVICES, 'primary', 'secondary', 'peer'],
+  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'cli', 'demo', 'simulation'],
 };
 
 /** Node's modules that pure code may use: functions of their input. */
