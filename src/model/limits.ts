@@ -13,6 +13,8 @@ export const LIMITS = {
   /** Bytes of one slot. */
   slotBytesMin: 64 * 1024,
   slotBytesMax: 1024 * 1024 * 1024,
+  /** Smallest maximum of a data set's bytes: it fits into the smallest slot, beside its header, mark, sync and alignment. */
+  dataSetBytesMin: 32 * 1024,
   volumesMax: 256,
   volumeNameBytesMax: 255,
   /**

@@ -116,7 +116,7 @@ export function hostSchemas(folder: string) {
   const dataSets = z.strictObject({
     minAge: durationMs('minAge', { min: 0, max: AGE_MS_MAX }).prefault('10ms'),
     maxAge: durationMs('maxAge', { min: 1, max: AGE_MS_MAX }).prefault('100ms'),
-    maxSize: sizeBytes('maxSize', { min: LIMITS.slotBytesMin, max: LIMITS.slotBytesMax }).prefault('31MiB'),
+    maxSize: sizeBytes('maxSize', { min: LIMITS.dataSetBytesMin, max: LIMITS.slotBytesMax }).prefault('31MiB'),
   });
   const backlog = z.strictObject({
     limit: sizeBytes('the backlog limit', { min: LIMITS.slotBytesMin, max: Number.MAX_SAFE_INTEGER }).prefault('256MiB'),
