@@ -141,7 +141,7 @@ async function judge(disk: MemoryDisk, before: Position, told: Life, what: strin
   // The next start may itself be the last thing that happens before a power cut: look at both.
   const found = await nextStart(disk);
   if (found === 'ERR_UNCLEAN_STOP') return 'refused';
-  assert.type(found, 'object', `${what}: the start refuses only with ERR_UNCLEAN_STOP, not ${String(found)}`);
+  assert.type(found, 'object', `${what}: the start refuses only with ERR_UNCLEAN_STOP, not ${JSON.stringify(found)}`);
   const after = told.order === null || told.primary === null ? null : positionOf(told.order, told.primary);
   if (JSON.stringify(found) === JSON.stringify(before)) {
     assert.not(told.written, `${what}: it goes on as if nothing had been written`);
