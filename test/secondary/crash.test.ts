@@ -12,7 +12,7 @@ import { initialiseSecondary, sameVolumes, SecondaryHost, smallGeometry, STREAM,
 import { DyingDisk } from '../support/secondary-host-dying-disk.ts';
 import { ModelPrimary, type ModelRecord } from '../support/secondary-host-primary.ts';
 
-const { SEED, SEEDS: COUNT = '140', SEED_FROM = '1' } = process.env;
+const { SEED, SEEDS: COUNT = '120', SEED_FROM = '1' } = process.env;
 const SEEDS = SEED === undefined ? Array.from({ length: Number(COUNT) }, (_, index) => index + Number(SEED_FROM)) : [Number(SEED)];
 const LIVES = 8;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
