@@ -19,7 +19,14 @@ import { memoryOf } from '../support/process-memory.ts';
 import { RawSocket } from '../support/raw-socket.ts';
 import { StampedWorkload } from '../support/stamped-workload.ts';
 
-const SMALL: HostsOptions = { volumes: [{ name: 'db1', sizeMiB: 16 }], slots: 4, slotMiB: 2, links: 2, dataSets: { maxSize: '1MiB' }, backlogLimit: '32MiB' };
+const SMALL: HostsOptions = {
+  volumes: [{ name: 'db1', sizeMiB: 16 }],
+  slots: 4,
+  slotMiB: 2,
+  links: 2,
+  dataSets: { maxSize: '1MiB' },
+  backlogLimit: '32MiB',
+};
 const GROWTH_MIB_MAX = 220;
 /** The load's part of the volume; the rest is for bad clients. */
 const LOAD_BYTES = 12 * 1_048_576;
@@ -60,7 +67,13 @@ test('garbage, half requests and silence on the replication port', async () => {
     const slow = await Promise.all(Array.from({ length: 40 }, () => RawSocket.open(place)));
     for (const socket of slow) await socket.send('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: webso');
 
-    for (const text of ['GET / HTTP/1.1\r\nHost: a\r\n\r\n', 'POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello', 'hello\r\n\r\n', '\u0000\u0001', `GET /${'a'.repeat(100_000)} HTTP/1.1\r\n\r\n`]) {
+    for (const text of [
+      'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+      'POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello',
+      'hello\r\n\r\n',
+      '\u0000\u0001',
+      `GET /${'a'.repeat(100_000)} HTTP/1.1\r\n\r\n`,
+    ]) {
       const socket = await RawSocket.open(place);
       await socket.send(text);
       await sleep(20);
@@ -74,8 +87,13 @@ test('garbage, half requests and silence on the replication port', async () => {
       else assert.ok(await socket.ended(), 'it is hung up on');
     }
     // A WebSocket whose frames are noise, and one that ends in the middle of a frame.
-    const upgrade = 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
-    for (const frames of [noise(500), Buffer.from([0x82, 0xfe, 0xff, 0xff, 1, 2, 3, 4, 5]), Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])]) {
+    const upgrade =
+      'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+    for (const frames of [
+      noise(500),
+      Buffer.from([0x82, 0xfe, 0xff, 0xff, 1, 2, 3, 4, 5]),
+      Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
+    ]) {
       const socket = await RawSocket.open(place);
       await socket.send(upgrade);
       await socket.send(frames);
@@ -105,11 +123,13 @@ test('messages that say nothing, too much, or come in the wrong phase', async ()
       return end?.reason ?? '';
     };
     for (let count = 0; count < 40; count += 1) await violates('noise', (link) => link.send(noise(Math.floor(random() * 400))));
-    for (let kind = 0; kind < 32; kind += 1) await violates(`kind ${kind}`, (link) => link.send(Buffer.concat([Buffer.from([kind, 1, 0, 0]), noise(60)])));
+    for (let kind = 0; kind < 32; kind += 1)
+      await violates(`kind ${kind}`, (link) => link.send(Buffer.concat([Buffer.from([kind, 1, 0, 0]), noise(60)])));
     await violates('a text frame', (link) => link.sendText('{"kind":"hello"}'));
     await violates('more than a message may have', (link) => link.send(Buffer.alloc(LIMITS.messageBytesMax + 1, 2)), 1009);
     await violates('as much as a message may have', (link) => link.send(Buffer.alloc(LIMITS.messageBytesMax, 2)));
-    for (const message of tooEarly()) assert.match(await violates(message.kind, (link) => link.send(message)), /before the handshake|before ready/);
+    for (const message of tooEarly())
+      assert.match(await violates(message.kind, (link) => link.send(message)), /before the handshake|before ready/);
     assert.match(await violates('ready before hello', (link) => link.send({ kind: 'ready' })), /ready before the handshake/);
 
     const json = (body: unknown): Buffer => {
@@ -118,14 +138,41 @@ test('messages that say nothing, too much, or come in the wrong phase', async ()
     };
     const facts = JSON.parse(JSON.stringify({ ...blankFacts(primary), held: [] })) as Record<string, unknown>;
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
-    for (const body of ['', '{', 'null', '[]', deep, { linkKey: -1, facts }, { linkKey: 1 }, { linkKey: 1, facts: { ...facts, volumes: 'all' } }, { linkKey: 1, facts: { ...facts, hostEpoch: 1e300 } }, { linkKey: 1, facts: { ...facts, __proto__: 1, extra: true } }, { linkKey: 1, facts: { ...facts, volumes: Array.from({ length: 5000 }, () => ({ vlun: 0, name: 'a', sizeBytes: 1 })) } }, { linkKey: 1, facts: { ...facts, geometry: { slots: 1e9, slotBytes: 1, capacityBytes: 1, recordsMax: 1 } } }]) {
+    for (const body of [
+      '',
+      '{',
+      'null',
+      '[]',
+      deep,
+      { linkKey: -1, facts },
+      { linkKey: 1 },
+      { linkKey: 1, facts: { ...facts, volumes: 'all' } },
+      { linkKey: 1, facts: { ...facts, hostEpoch: 1e300 } },
+      { linkKey: 1, facts: { ...facts, __proto__: 1, extra: true } },
+      { linkKey: 1, facts: { ...facts, volumes: Array.from({ length: 5000 }, () => ({ vlun: 0, name: 'a', sizeBytes: 1 })) } },
+      { linkKey: 1, facts: { ...facts, geometry: { slots: 1e9, slotBytes: 1, capacityBytes: 1, recordsMax: 1 } } },
+    ]) {
       assert.match(await violates(JSON.stringify(body).slice(0, 80), (link) => link.send(json(body))), /^(?:json|field):/);
     }
     // Well-formed, and absurd: refused by the handshake.
-    for (const changes of [{ groupId: 'ab'.repeat(16) }, { volumes: [] }, { stream: 'cd'.repeat(8) }, { watermark: { dataSet: 2 ** 53 - 1, finalSequence: 2 ** 53 - 1, chain: '00'.repeat(16) } }, {}]) {
-      await violates(`facts ${JSON.stringify(changes)}`, (link) => link.send({ kind: 'hello', linkKey: 1, facts: blankFacts(primary, changes) }), CLOSE_CODE.refused);
+    for (const changes of [
+      { groupId: 'ab'.repeat(16) },
+      { volumes: [] },
+      { stream: 'cd'.repeat(8) },
+      { watermark: { dataSet: 2 ** 53 - 1, finalSequence: 2 ** 53 - 1, chain: '00'.repeat(16) } },
+      {},
+    ]) {
+      await violates(
+        `facts ${JSON.stringify(changes)}`,
+        (link) => link.send({ kind: 'hello', linkKey: 1, facts: blankFacts(primary, changes) }),
+        CLOSE_CODE.refused,
+      );
     }
-    await violates('a promotion that was none', (link) => link.send({ kind: 'superseded', groupId: 'ab'.repeat(16), generations: [], promotedAtMs: 1 }), CLOSE_CODE.refused);
+    await violates(
+      'a promotion that was none',
+      (link) => link.send({ kind: 'superseded', groupId: 'ab'.repeat(16), generations: [], promotedAtMs: 1 }),
+      CLOSE_CODE.refused,
+    );
     assert.is((await primary.status()).state, 'replicating');
   });
 });
@@ -147,7 +194,11 @@ test('a link that joins and then lies: acknowledgements, rejects and progress of
     ];
     for (const lie of lies) {
       const link = await FakeLink.dial(`ws://127.0.0.1:${hosts.port}`);
-      link.send({ kind: 'hello', linkKey: 4_000_000_000, facts: blankFacts(primary, { groupId, generations, stream, session: session ?? '', lastPrimarySession }) });
+      link.send({
+        kind: 'hello',
+        linkKey: 4_000_000_000,
+        facts: blankFacts(primary, { groupId, generations, stream, session: session ?? '', lastPrimarySession }),
+      });
       const welcome = await link.message('welcome');
       assert.ok(welcome !== null, 'the session of the real secondary is believed');
       link.send({ kind: 'ready' });
@@ -184,13 +235,20 @@ test('garbage, dying clients and too many of them on the NBD port', async () => 
     const half = await primary.connect();
     half.raw('write', { offset: 15 * 1_048_576, lengthBytes: 1_048_576, flags: 0, payload: Buffer.alloc(1000) }).catch(() => {});
     const wrong = await primary.connect();
-    for (const request of [{ offset: 1, lengthBytes: 512 }, { offset: 0, lengthBytes: 100 }, { offset: 2 ** 52, lengthBytes: 4096 }]) {
+    for (const request of [
+      { offset: 1, lengthBytes: 512 },
+      { offset: 0, lengthBytes: 100 },
+      { offset: 2 ** 52, lengthBytes: 4096 },
+    ]) {
       assert.match(await messageOf(wrong.raw('read', { ...request, flags: 0 })), /EINVAL/);
       assert.match(await messageOf(wrong.raw('trim', { ...request, flags: 0x4000 })), /EINVAL/);
     }
     await wrong.close();
     const many = await Promise.allSettled(Array.from({ length: LIMITS.nbdConnectionsMax + 30 }, () => primary.connect()));
-    assert.ok(many.some(({ status }) => status === 'rejected'), 'more than so many clients are turned away');
+    assert.ok(
+      many.some(({ status }) => status === 'rejected'),
+      'more than so many clients are turned away',
+    );
     for (const one of many) if (one.status === 'fulfilled') one.value.destroy();
     half.destroy();
     await sleep(200);

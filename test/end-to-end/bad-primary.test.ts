@@ -38,33 +38,59 @@ class Script {
   }
 
   record(numbers: Partial<Numbers>, command: Partial<WriteCommand> = {}, stream = {}): Buffer {
-    const whole: WriteCommand = { type: 'write', vlun: 0, lba: 0, lengthBytes: BLOCK, timeUs: 1, payload: Buffer.alloc(BLOCK, 0x77), ...command };
+    const whole: WriteCommand = {
+      type: 'write',
+      vlun: 0,
+      lba: 0,
+      lengthBytes: BLOCK,
+      timeUs: 1,
+      payload: Buffer.alloc(BLOCK, 0x77),
+      ...command,
+    };
     const bytes = Buffer.alloc(encodedWriteBytes(whole.payload?.length ?? 0));
-    new RecordWriter(bytes).encodeWrite(0, whole, { dataSet: 0, firstSequence: 0, sequence: 0, ...numbers }, { generation: 1, stream: this.facts.stream, ...stream });
+    new RecordWriter(bytes).encodeWrite(
+      0,
+      whole,
+      { dataSet: 0, firstSequence: 0, sequence: 0, ...numbers },
+      { generation: 1, stream: this.facts.stream, ...stream },
+    );
     return bytes;
   }
 
   /** The sync of a data set of these records. */
-  sync(numbers: { dataSet: number; firstSequence: number; finalSequence: number }, records: readonly Buffer[], chainBefore: string): { bytes: Buffer; chain: string } {
-    const chain = hashChain(chainBefore, Uint32Array.from(records, (record) => record.readUInt32LE(76)), this.facts.session);
+  sync(
+    numbers: { dataSet: number; firstSequence: number; finalSequence: number },
+    records: readonly Buffer[],
+    chainBefore: string,
+  ): { bytes: Buffer; chain: string } {
+    const chain = hashChain(
+      chainBefore,
+      Uint32Array.from(records, (record) => record.readUInt32LE(76)),
+      this.facts.session,
+    );
     const bytes = Buffer.alloc(SYNC_RECORD_BYTES);
-    new RecordWriter(bytes).encodeSync(0, { ...numbers, reason: 'flush', chain, incarnation: this.facts.session, headBytes: 1, timeUs: 1 }, { generation: 1, stream: this.facts.stream });
+    new RecordWriter(bytes).encodeSync(
+      0,
+      { ...numbers, reason: 'flush', chain, incarnation: this.facts.session, headBytes: 1, timeUs: 1 },
+      { generation: 1, stream: this.facts.stream },
+    );
     return { bytes, chain };
   }
 }
 
 /** A fresh secondary that has joined the fake primary's group; `link` waits for its next link, agreed and open. */
-async function withFakePrimary(work: (scene: { secondary: Host; script: Script; link: () => Promise<FakeLink> }) => Promise<void>): Promise<void> {
+async function withFakePrimary(
+  work: (scene: { secondary: Host; script: Script; link: () => Promise<FakeLink> }) => Promise<void>,
+): Promise<void> {
   await withHosts({ volumes: [{ name: 'db1', sizeMiB: 4 }], slots: SLOTS, slotMiB: 1, links: 1 }, async ({ secondary }) => {
     const script = new Script(secondary);
     const waiting: FakeLink[] = [];
-    const fake = await FakePrimary.open((link) => {
-      void link.message('hello', 10_000).then((hello) => {
-        if (hello === null) return;
-        link.send({ kind: 'welcome', facts: script.facts });
-        void link.message('ready', 10_000).then((ready) => void (ready !== null && waiting.push(link)));
-      });
-    });
+    const welcome = async (link: FakeLink): Promise<void> => {
+      if ((await link.message('hello', 10_000)) === null) return;
+      link.send({ kind: 'welcome', facts: script.facts });
+      if ((await link.message('ready', 10_000)) !== null) waiting.push(link);
+    };
+    const fake = await FakePrimary.open((link) => void welcome(link));
     try {
       secondary.config.replication.connect = [fake.url];
       await secondary.init();
@@ -120,11 +146,22 @@ test('every breach costs its link and nothing else; what is right between them i
       [/./, records(script.record({ dataSet: 0, firstSequence: 0, sequence: LIMITS.dataSetRecordsMax + 5 }))],
       [/./, records(script.record({ dataSet: 0, firstSequence: 0, sequence: far }))],
       [/./, records(script.record({ dataSet: 0, firstSequence: 5, sequence: 6 }))],
-      [/acknowledge from a primary/, { kind: 'acknowledge', windowHigh: 1, positions: { received: 1, durable: 1, complete: 1, destaged: 1, destagedSequence: 1 }, ranges: [] }],
+      [
+        /acknowledge from a primary/,
+        {
+          kind: 'acknowledge',
+          windowHigh: 1,
+          positions: { received: 1, durable: 1, complete: 1, destaged: 1, destagedSequence: 1 },
+          ranges: [],
+        },
+      ],
       [/ready from a primary/, { kind: 'ready' }],
       [/message-kind/, Buffer.from([99, 1, 0, 0, 0, 0, 0, 0, 0])],
       [/message-length/, Buffer.from([1])],
-      [/protocol-version/, Buffer.concat([Buffer.from([4, 3]), Buffer.from(encodeMessage({ kind: 'head', head: script.facts.head })).subarray(2)])],
+      [
+        /protocol-version/,
+        Buffer.concat([Buffer.from([4, 3]), Buffer.from(encodeMessage({ kind: 'head', head: script.facts.head })).subarray(2)]),
+      ],
     ];
     for (const [what, message] of breaches) {
       const one = await link();
@@ -156,7 +193,10 @@ test('every breach costs its link and nothing else; what is right between them i
     assert.equal(rejects.sort(), ['checksum 1', 'window 40'], 'what may come again is rejected, not a breach');
     const image = readFileSync(secondary.volumePath());
     assert.ok(image.subarray(0, BLOCK).every((byte) => byte === 0x77) && image.subarray(BLOCK, 2 * BLOCK).every((byte) => byte === 0x78));
-    assert.ok(image.subarray(2 * BLOCK).every((byte) => byte === 0), 'and nothing else changed');
+    assert.ok(
+      image.subarray(2 * BLOCK).every((byte) => byte === 0),
+      'and nothing else changed',
+    );
   });
 });
 

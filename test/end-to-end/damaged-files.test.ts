@@ -15,7 +15,13 @@ import { withHosts, type Hosts, type HostsOptions } from '../support/hosts.ts';
 import { needsTried, withSmallDisk } from '../support/scratch.ts';
 import { writeShort } from '../support/short-writes.ts';
 
-const SMALL: HostsOptions = { volumes: [{ name: 'db1', sizeMiB: 4 }], slots: 4, slotMiB: 1, links: 1, dataSets: { minAge: '0ms', maxAge: '20ms', maxSize: '256KiB' } };
+const SMALL: HostsOptions = {
+  volumes: [{ name: 'db1', sizeMiB: 4 }],
+  slots: 4,
+  slotMiB: 1,
+  links: 1,
+  dataSets: { minAge: '0ms', maxAge: '20ms', maxSize: '256KiB' },
+};
 /** A data set stays open for as long as a test lasts. */
 const OPEN: HostsOptions = { ...SMALL, dataSets: { minAge: '60s', maxAge: '60s', maxSize: '256KiB' } };
 
@@ -35,7 +41,10 @@ const cutTo =
 const lose: Damage = (path) => rmSync(path);
 
 /** Damage one file of a copy of a stopped host: its start must refuse, naming the file, and change nothing. */
-async function refusedWith(host: Host, damage: { file: string; how: Damage; exitCode: 1 | 5 | 6; sentence: RegExp; name: string }): Promise<void> {
+async function refusedWith(
+  host: Host,
+  damage: { file: string; how: Damage; exitCode: 1 | 5 | 6; sentence: RegExp; name: string },
+): Promise<void> {
   const copy = copyHost(host, `damaged-${damage.name.replaceAll(/[^a-z]+/g, '-')}`);
   damage.how(join(copy.stateDirectory, damage.file));
   const before = filesOf(copy);
@@ -82,11 +91,21 @@ test("the primary's state, stream, backlog and volume", async () => {
       ['stream-state.json', 'lost', lose, 5, /ERR_UNCLEAN_STOP/],
       ['clean-stop', 'flipped', flipAt(30), 6, /ERR_STATE_CORRUPT.*clean-stop is damaged/],
       ['clean-stop', 'lost', lose, 5, /ERR_UNCLEAN_STOP/],
-      ['backlog.bin', 'grown', (path: string) => writeFileSync(path, Buffer.alloc(100, 1)), 6, /ERR_STATE_CORRUPT.*backlog\.bin is damaged/],
+      [
+        'backlog.bin',
+        'grown',
+        (path: string) => writeFileSync(path, Buffer.alloc(100, 1)),
+        6,
+        /ERR_STATE_CORRUPT.*backlog\.bin is damaged/,
+      ],
       ['db1.img', 'lost', lose, 1, /ERR_VOLUME_MISSING.*db1\.img does not exist/],
       ['db1.img', 'cut', cutTo(4096), 5, /ERR_VOLUME_SIZE.*db1\.img has 4096 bytes, expected 4194304 bytes/],
     ] as const;
-    await Promise.all(damages.map(([file, name, how, exitCode, sentence]) => refusedWith(primary, { file, how, exitCode, sentence, name: `primary-${file}-${name}` })));
+    await Promise.all(
+      damages.map(([file, name, how, exitCode, sentence]) =>
+        refusedWith(primary, { file, how, exitCode, sentence, name: `primary-${file}-${name}` }),
+      ),
+    );
     // The way out works over a damaged stream, too.
     const copy = copyHost(primary, 'way-out');
     flipAt(100)(join(copy.stateDirectory, 'stream-state.json'));
@@ -110,11 +129,21 @@ test("the secondary's state, watermark and journals", async () => {
       ['journals/watermark', 'lost', lose, 5, /ERR_WATERMARK_MISSING.*watermark is missing/],
       ['journals/slot-0001.journal', 'lost', lose, 5, /ERR_JOURNAL_MISSING.*slot-0001\.journal is missing/],
       ['journals/slot-0001.journal', 'cut', cutTo(65_536), 5, /ERR_JOURNAL_SIZE.*slot-0001\.journal has 65536 bytes/],
-      ['journals/slot-0001.journal', 'exchanged', (path: string) => copyFileSync(path.replace('slot-0001', 'slot-0002'), path), 5, /ERR_JOURNAL_\w+.*slot-0001\.journal/],
+      [
+        'journals/slot-0001.journal',
+        'exchanged',
+        (path: string) => copyFileSync(path.replace('slot-0001', 'slot-0002'), path),
+        5,
+        /ERR_JOURNAL_\w+.*slot-0001\.journal/,
+      ],
       ['db1.img', 'lost', lose, 1, /ERR_VOLUME_MISSING.*db1\.img does not exist/],
       ['db1.img', 'grown', (path: string) => truncateSync(path, 8_388_608), 5, /ERR_VOLUME_SIZE.*db1\.img has 8388608 bytes/],
     ] as const;
-    await Promise.all(damages.map(([file, name, how, exitCode, sentence]) => refusedWith(secondary, { file, how, exitCode, sentence, name: `secondary-${file}-${name}` })));
+    await Promise.all(
+      damages.map(([file, name, how, exitCode, sentence]) =>
+        refusedWith(secondary, { file, how, exitCode, sentence, name: `secondary-${file}-${name}` }),
+      ),
+    );
     await hosts.primary.start();
     await secondary.start();
     await writeShort(hosts.primary, { count: 5, fill: 2 });
@@ -164,7 +193,10 @@ test('acknowledged records of an open data set that are damaged on disk are miss
     const { primary, secondary } = hosts;
     await hosts.start();
     await writeShort(primary, { count: 10, fill: 3, pauseMs: 0 });
-    await primary.untilStatus('has everything acknowledged', ({ dataSets, backlog }) => dataSets.open === '0' && (backlog?.bytes ?? 1) === 0);
+    await primary.untilStatus(
+      'has everything acknowledged',
+      ({ dataSets, backlog }) => dataSets.open === '0' && (backlog?.bytes ?? 1) === 0,
+    );
     await secondary.kill();
     const intact = copyHost(secondary, 'intact');
     const journal = join(secondary.stateDirectory, 'journals/slot-0000.journal');
@@ -201,7 +233,12 @@ needsTried(test, 'mount')('a full disk: init leaves nothing behind, and a state 
       assert.is(exitCode, 1, stderr);
       assert.match(stderr, /ERR_JOURNAL_CREATE.*slot-\d{4}\.journal[\s\S]*(?:ENOSPC|no space)/i);
       assert.not.ok(existsSync(secondary.volumePath()), 'the volume that init had made is gone');
-      assert.equal(readdirSync(secondary.stateDirectory, { recursive: true, encoding: 'utf8' }).filter((name) => /journal$|watermark|host-state/.test(name)), []);
+      assert.equal(
+        readdirSync(secondary.stateDirectory, { recursive: true, encoding: 'utf8' }).filter((name) =>
+          /journal$|watermark|host-state/.test(name),
+        ),
+        [],
+      );
     });
   });
 });

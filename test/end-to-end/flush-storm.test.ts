@@ -30,29 +30,41 @@ interface Storm {
 
 for (const how of ['FLUSH', 'FUA'] as const) {
   test(`every write with ${how}, 50 ms away: data sets grow, the application goes on`, async () => {
-    await withHosts({ slots: SLOTS, slotMiB: 4, links: 2, dataSets: { minAge: '1ms', maxSize: '3MiB' }, backlogLimit: '64MiB' }, async (hosts) => {
-      await withProxy(hosts, {}, async (proxy) => {
-        await hosts.start();
-        const options = { host: hosts.primary, connections: 4, depth: 1, blocksMax: 1, ...(how === 'FUA' ? { fuaShare: 1 } : { flushEvery: 1 }) };
-        const near = await storm(hosts, new StampedWorkload(options), { seconds: Math.max(4, SECONDS / 4) });
-        await hosts.drained();
-        proxy.faults.delayMs = ONE_WAY_MS;
-        await sleep(200);
-        const workload = new StampedWorkload({ ...options, seed: 2 });
-        const far = await storm(hosts, workload, { seconds: SECONDS });
-        proxy.calm();
-        await hosts.drainedAndSame();
-        process.stdout.write(`${how}: without delay ${JSON.stringify(near)}\n${how}: 50 ms away   ${JSON.stringify(far)}\n`);
-        process.stdout.write(`${how}: ratio of the application's rates ${(far.flushesPerSecond / near.flushesPerSecond).toFixed(2)}\n`);
-        assert.ok(far.flushesPerSecond > near.flushesPerSecond * 0.6, 'the application is not much slower over the delayed link');
-        assert.ok(far.dataSets * 5 < far.flushes, 'far fewer data sets than flushes');
-        assert.ok(far.recordsPerDataSet > near.recordsPerDataSet, 'data sets grow when the window is full');
-        assert.ok(far.dataSets <= (far.seconds * 1000 * SLOTS) / (2 * ONE_WAY_MS) + SLOTS, 'a slot is free again after a round trip at the earliest');
-        // One data set is open, and as many as there are slots are on their way.
-        assert.ok(far.behindDataSetsMax <= SLOTS + 1, 'no more data sets on their way than there are slots');
-        assert.ok(far.behindSecondsMax < 1.5, 'behind stays bounded');
-      });
-    });
+    await withHosts(
+      { slots: SLOTS, slotMiB: 4, links: 2, dataSets: { minAge: '1ms', maxSize: '3MiB' }, backlogLimit: '64MiB' },
+      async (hosts) => {
+        await withProxy(hosts, {}, async (proxy) => {
+          await hosts.start();
+          const options = {
+            host: hosts.primary,
+            connections: 4,
+            depth: 1,
+            blocksMax: 1,
+            ...(how === 'FUA' ? { fuaShare: 1 } : { flushEvery: 1 }),
+          };
+          const near = await storm(hosts, new StampedWorkload(options), { seconds: Math.max(4, SECONDS / 4) });
+          await hosts.drained();
+          proxy.faults.delayMs = ONE_WAY_MS;
+          await sleep(200);
+          const workload = new StampedWorkload({ ...options, seed: 2 });
+          const far = await storm(hosts, workload, { seconds: SECONDS });
+          proxy.calm();
+          await hosts.drainedAndSame();
+          process.stdout.write(`${how}: without delay ${JSON.stringify(near)}\n${how}: 50 ms away   ${JSON.stringify(far)}\n`);
+          process.stdout.write(`${how}: ratio of the application's rates ${(far.flushesPerSecond / near.flushesPerSecond).toFixed(2)}\n`);
+          assert.ok(far.flushesPerSecond > near.flushesPerSecond * 0.6, 'the application is not much slower over the delayed link');
+          assert.ok(far.dataSets * 5 < far.flushes, 'far fewer data sets than flushes');
+          assert.ok(far.recordsPerDataSet > near.recordsPerDataSet, 'data sets grow when the window is full');
+          assert.ok(
+            far.dataSets <= (far.seconds * 1000 * SLOTS) / (2 * ONE_WAY_MS) + SLOTS,
+            'a slot is free again after a round trip at the earliest',
+          );
+          // One data set is open, and as many as there are slots are on their way.
+          assert.ok(far.behindDataSetsMax <= SLOTS + 1, 'no more data sets on their way than there are slots');
+          assert.ok(far.behindSecondsMax < 1.5, 'behind stays bounded');
+        });
+      },
+    );
   });
 }
 

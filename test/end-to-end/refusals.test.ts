@@ -16,7 +16,13 @@ import { sleep, type Host } from '../support/host-process.ts';
 import { freePort, withHosts, type Hosts, type HostsOptions } from '../support/hosts.ts';
 import { writeShort } from '../support/short-writes.ts';
 
-const SMALL: HostsOptions = { volumes: [{ name: 'db1', sizeMiB: 8 }], slots: 4, slotMiB: 1, links: 1, dataSets: { minAge: '0ms', maxAge: '20ms', maxSize: '256KiB' } };
+const SMALL: HostsOptions = {
+  volumes: [{ name: 'db1', sizeMiB: 8 }],
+  slots: 4,
+  slotMiB: 1,
+  links: 1,
+  dataSets: { minAge: '0ms', maxAge: '20ms', maxSize: '256KiB' },
+};
 
 /** Start a host that must end with exit code 5, saying this, while no image changes. */
 async function refused(host: Host, sentence: RegExp, untouched: readonly Host[], args: readonly string[] = []): Promise<void> {
@@ -49,7 +55,10 @@ test('a primary that was initialised again under the same name is another group'
     renameSync(primary.stateDirectory, `${primary.stateDirectory}-old`);
     await primary.init();
     await primary.start();
-    await refused(secondary, /belongs to group [0-9a-f]{32}, but this primary "test" is of group [0-9a-f]{32}: it was initialised again/, [primary, secondary]);
+    await refused(secondary, /belongs to group [0-9a-f]{32}, but this primary "test" is of group [0-9a-f]{32}: it was initialised again/, [
+      primary,
+      secondary,
+    ]);
     await writeShort(primary, { count: 5, fill: 9 });
     await refused(secondary, /it was initialised again, or it is another primary/, [secondary, primary]);
     const status = await primary.status();
@@ -111,7 +120,11 @@ test('a restored primary that stopped cleanly after its own writes is refused by
     assert.is(await saved.stop(), 0);
     // It starts in order now, and its own session gave none of the numbers in question.
     await saved.start();
-    await refused(secondary, /is not the same on both hosts: chain [0-9a-f]{32}.*One of the hosts was restored from an older copy and then written to/, [saved, secondary]);
+    await refused(
+      secondary,
+      /is not the same on both hosts: chain [0-9a-f]{32}.*One of the hosts was restored from an older copy and then written to/,
+      [saved, secondary],
+    );
   });
 });
 
@@ -124,11 +137,19 @@ test('a secondary restored from a copy lacks what it acknowledged; a wiped one h
     await writeShort(primary, { count: 40, fill: 2 });
     await hosts.drainedAndSame();
     assert.is(await secondary.stop(), 0);
-    await refused(restored, /the secondary acknowledged number \d+ and no longer holds it: .*restored from an older copy, or its disk lost/, [primary, restored, secondary]);
+    await refused(
+      restored,
+      /the secondary acknowledged number \d+ and no longer holds it: .*restored from an older copy, or its disk lost/,
+      [primary, restored, secondary],
+    );
 
     const wiped = hostBeside(secondary, 'wiped');
     await wiped.init();
-    await refused(wiped, /the secondary is blank \(new, or wiped\), and the primary "test" no longer holds everything/, [primary, wiped, secondary]);
+    await refused(wiped, /the secondary is blank \(new, or wiped\), and the primary "test" no longer holds everything/, [
+      primary,
+      wiped,
+      secondary,
+    ]);
 
     await secondary.start();
     await writeShort(primary, { count: 3, fill: 3 });
@@ -137,7 +158,13 @@ test('a secondary restored from a copy lacks what it acknowledged; a wiped one h
 });
 
 test('swapped VLUN numbers and another size are refused, by the own state and by the other host', async () => {
-  const options = { ...SMALL, volumes: [{ name: 'db1', sizeMiB: 4 }, { name: 'log', sizeMiB: 4 }] };
+  const options = {
+    ...SMALL,
+    volumes: [
+      { name: 'db1', sizeMiB: 4 },
+      { name: 'log', sizeMiB: 4 },
+    ],
+  };
   await withHosts(options, async (hosts) => {
     const { primary, secondary } = hosts;
     await primary.init();
@@ -148,20 +175,36 @@ test('swapped VLUN numbers and another size are refused, by the own state and by
     if (db1 === undefined || log === undefined) return;
 
     const swapped = hostBeside(secondary, 'swapped');
-    swapped.config.volumes = [{ ...db1, vlun: 1, path: 'swapped/db1.img' }, { ...log, vlun: 0, path: 'swapped/log.img' }];
+    swapped.config.volumes = [
+      { ...db1, vlun: 1, path: 'swapped/db1.img' },
+      { ...log, vlun: 0, path: 'swapped/log.img' },
+    ];
     await swapped.init();
-    await refused(swapped, /the volume tables differ: VLUN 0 is "db1" of 4194304 bytes on the primary and "log" of 4194304 bytes on the secondary/, [primary, swapped]);
+    await refused(
+      swapped,
+      /the volume tables differ: VLUN 0 is "db1" of 4194304 bytes on the primary and "log" of 4194304 bytes on the secondary/,
+      [primary, swapped],
+    );
 
     const larger = hostBeside(secondary, 'larger');
-    larger.config.volumes = [{ ...db1, path: 'larger/db1.img' }, { ...log, size: '8MiB', path: 'larger/log.img' }];
+    larger.config.volumes = [
+      { ...db1, path: 'larger/db1.img' },
+      { ...log, size: '8MiB', path: 'larger/log.img' },
+    ];
     await larger.init();
-    await refused(larger, /the volume tables differ: VLUN 1 is "log" of 4194304 bytes on the primary and "log" of 8388608 bytes/, [primary, larger]);
+    await refused(larger, /the volume tables differ: VLUN 1 is "log" of 4194304 bytes on the primary and "log" of 8388608 bytes/, [
+      primary,
+      larger,
+    ]);
 
     await secondary.init();
     await secondary.start();
     await hosts.drainedAndSame();
     assert.is(await secondary.stop(), 0);
-    secondary.config.volumes = [{ ...db1, vlun: 1 }, { ...log, vlun: 0 }];
+    secondary.config.volumes = [
+      { ...db1, vlun: 1 },
+      { ...log, vlun: 0 },
+    ];
     await refused(secondary, /ERR_VOLUMES_CHANGED.*VLUN 0 is db1 with 4194304 bytes, found log/, [primary, secondary]);
     assert.is(await primary.stop(), 0);
     primary.config.volumes = [...primary.config.volumes].map((volume, index) => ({ ...volume, vlun: 1 - index }));
@@ -214,14 +257,21 @@ test('a second secondary at one primary waits, then is refused, and never mixes'
     await hosts.replicating();
     const before = imagesOf(clone);
     clone.launch();
-    await clone.until('is told to wait', async () => /asks to wait: .*has live links with another session of a secondary/.test(clone.log), 10_000);
+    await clone.until(
+      'is told to wait',
+      async () => /asks to wait: .*has live links with another session of a secondary/.test(clone.log),
+      10_000,
+    );
     await writeShort(primary, { count: 30, fill: 2 });
     assert.is((await clone.ended(20_000)).exitCode, 5, clone.logTail());
     assert.match(clone.log, /the secondary acknowledged number \d+ and no longer holds it/);
     assert.is(imagesOf(clone), before, 'the copy of the clone did not change');
     await writeShort(primary, { count: 5, fill: 3 });
     await hosts.drainedAndSame();
-    assert.ok((await secondary.status()).links.every((link) => link.up), 'the right secondary kept its links');
+    assert.ok(
+      (await secondary.status()).links.every((link) => link.up),
+      'the right secondary kept its links',
+    );
   });
 });
 
@@ -245,7 +295,10 @@ test('an unclean primary refuses and names both ways out; standalone leaves the 
   await withHistory(async (hosts) => {
     const { primary, secondary } = hosts;
     await primary.kill();
-    await refused(primary, /ERR_UNCLEAN_STOP.*was not clean[\s\S]*promote the secondary[\s\S]*start -c FILE --standalone/, [primary, secondary]);
+    await refused(primary, /ERR_UNCLEAN_STOP.*was not clean[\s\S]*promote the secondary[\s\S]*start -c FILE --standalone/, [
+      primary,
+      secondary,
+    ]);
     const copy = imagesOf(secondary);
     await primary.start(['--standalone']);
     assert.is((await primary.status()).state, 'standalone');
@@ -313,9 +366,16 @@ test('a primary that keeps larger data sets, or may write larger records, than t
     smaller.config.journals = { path: 'smaller/journals', slots: 4, size: '1MiB' };
     await smaller.init();
     await primary.start();
-    await refused(smaller, /the secondary's journals do not fit: a journal slot takes 1012 KiB of records, but one record of this primary may have 1\.0 MiB/, [primary, smaller]);
+    await refused(
+      smaller,
+      /the secondary's journals do not fit: a journal slot takes 1012 KiB of records, but one record of this primary may have 1\.0 MiB/,
+      [primary, smaller],
+    );
     await writeShort(primary, { count: 60, fill: 1, blocks: 32, pauseMs: 0 });
-    await refused(secondary, /the secondary's journals do not fit: a data set that the primary keeps has .*, but a journal slot takes/, [primary, secondary]);
+    await refused(secondary, /the secondary's journals do not fit: a data set that the primary keeps has .*, but a journal slot takes/, [
+      primary,
+      secondary,
+    ]);
   });
 });
 
@@ -340,14 +400,20 @@ test('another version of the protocol is refused on both sides, and each side is
     assert.match(end?.reason ?? '', /protocol-version: expected 1, found 2/);
     assert.is((await primary.status()).state, 'connecting');
 
-    const laterPrimary = await FakePrimary.open((link) => link.send({ kind: 'welcome', facts: newPrimaryFacts(secondary, { protocolVersion: 2 }) }));
+    const laterPrimary = await FakePrimary.open((link) =>
+      link.send({ kind: 'welcome', facts: newPrimaryFacts(secondary, { protocolVersion: 2 }) }),
+    );
     secondary.config.replication.connect = [laterPrimary.url];
-    await refused(secondary, /the primary speaks protocol version 2 and the secondary version 1; .*Install the same release on both/, [secondary]);
+    await refused(secondary, /the primary speaks protocol version 2 and the secondary version 1; .*Install the same release on both/, [
+      secondary,
+    ]);
     await laterPrimary.close();
 
     // A refusal is read whatever the version of the host that sends it.
     const distant = await FakePrimary.open((link) => {
-      const refusal = Buffer.from(encodeMessage({ kind: 'refuse', outcome: 'refuse', label: 'other version', sentence: 'this host speaks version 9 only.' }));
+      const refusal = Buffer.from(
+        encodeMessage({ kind: 'refuse', outcome: 'refuse', label: 'other version', sentence: 'this host speaks version 9 only.' }),
+      );
       refusal[1] = 9;
       link.send(sealed(refusal));
     });

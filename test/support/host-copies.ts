@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Host, type ConfigFile } from './host-process.ts';
+import { Host } from './host-process.ts';
 
 /** Copy a stopped host's folder, volumes and journals included, and return the host that uses the copy. */
 export function copyHost(host: Host, name: string): Host {
@@ -15,7 +15,7 @@ export function copyHost(host: Host, name: string): Host {
 export function hostBeside(host: Host, name: string): Host {
   const { config, folder } = host;
   const moved = (path: string): string => path.replace(new RegExp(`^${config.state}/`), `${name}/`);
-  const copy = structuredClone(config) as ConfigFile;
+  const copy = structuredClone(config);
   copy.state = name;
   copy.nbd.listen = `unix:${name}.sock`;
   copy.volumes = copy.volumes.map((volume) => ({ ...volume, path: moved(volume.path) }));
@@ -27,7 +27,12 @@ export function hostBeside(host: Host, name: string): Host {
 export function imagesOf(...hosts: readonly Host[]): string {
   return hosts
     .flatMap((host) =>
-      host.config.volumes.map(({ name }) => `${host.name}/${name} ${createHash('sha256').update(readFileSync(host.volumePath(name))).digest('hex')}`),
+      host.config.volumes.map(
+        ({ name }) =>
+          `${host.name}/${name} ${createHash('sha256')
+            .update(readFileSync(host.volumePath(name)))
+            .digest('hex')}`,
+      ),
     )
     .join('\n');
 }

@@ -48,7 +48,20 @@ export class LinkProxy implements LinkOwner {
   faults: LinkFaults;
   /** False: every dial is refused, as if the primary were out of reach. */
   reachable = true;
-  readonly counters = { opened: 0, cut: 0, halfCut: 0, held: 0, dropped: 0, droppedAcknowledges: 0, duplicated: 0, flippedPayload: 0, flippedHeader: 0, flippedControl: 0, messages: 0, records: 0 };
+  readonly counters = {
+    opened: 0,
+    cut: 0,
+    halfCut: 0,
+    held: 0,
+    dropped: 0,
+    droppedAcknowledges: 0,
+    duplicated: 0,
+    flippedPayload: 0,
+    flippedHeader: 0,
+    flippedControl: 0,
+    messages: 0,
+    records: 0,
+  };
   readonly random: () => number;
   readonly links = new Set<ProxiedLink>();
   readonly url: string;
@@ -67,7 +80,10 @@ export class LinkProxy implements LinkOwner {
     return new LinkProxy(server, options);
   }
 
-  private constructor(server: WebSocketServer, options: { target: string; seed?: number; faults?: Partial<LinkFaults>; watch?: LinkWatch }) {
+  private constructor(
+    server: WebSocketServer,
+    options: { target: string; seed?: number; faults?: Partial<LinkFaults>; watch?: LinkWatch },
+  ) {
     this.#server = server;
     this.#target = options.target;
     this.#watch = options.watch ?? null;
@@ -102,7 +118,8 @@ export class LinkProxy implements LinkOwner {
 
   /** Cut all links, both sides. */
   cutAll(): void {
-    for (const link of [...this.links]) this.cut(link);
+    // A link leaves the set when it is cut; a set may shrink while it is walked.
+    for (const link of this.links) this.cut(link);
   }
 
   /** Let nothing pass on a link for a while: it clogs. */
@@ -120,7 +137,7 @@ export class LinkProxy implements LinkOwner {
   async close(): Promise<void> {
     this.reachable = false;
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const link of [...this.links]) link.terminate();
+    for (const link of this.links) link.terminate();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -240,7 +257,7 @@ export interface RecordPlace {
 /** Where the records of an intact records message lie. */
 export function recordPlaces(message: Buffer): RecordPlace[] {
   const places: RecordPlace[] = [];
-  for (let offset = RECORDS_HEADER_BYTES; offset + RECORD_HEADER_BYTES <= message.length; ) {
+  for (let offset = RECORDS_HEADER_BYTES; offset + RECORD_HEADER_BYTES <= message.length;) {
     const type = message[offset + AT.type];
     const hasPayload = type === RECORD_TYPE.write || type === RECORD_TYPE.sync;
     const payloadBytes = hasPayload ? Number(message.readBigUInt64LE(offset + AT.lengthBytes)) : 0;

@@ -35,10 +35,7 @@ export class RawSocket {
 
   /** Send and wait until the kernel has taken it, or the other side has hung up. */
   async send(bytes: Uint8Array | string): Promise<void> {
-    await within(
-      Promise.race([new Promise<void>((resolve) => void this.#socket.write(bytes, () => resolve())), this.#closed]),
-      2000,
-    );
+    await within(Promise.race([new Promise<void>((resolve) => void this.#socket.write(bytes, () => resolve())), this.#closed]), 2000);
   }
 
   /** Whether the other side has ended it within this time. */

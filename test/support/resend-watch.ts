@@ -71,7 +71,10 @@ export class ResendWatch implements LinkWatch {
       this.#seen.add(sequence);
       if (isSync) this.#finalOf.set(dataSet, sequence);
       const batch = this.#confirmed.get(sequence);
-      if (batch !== undefined && batch <= knownThrough) this.violations.push(`record ${sequence} of data set ${dataSet} on link ${link.id}, acknowledged in batch ${batch} of ${knownThrough}`);
+      if (batch !== undefined && batch <= knownThrough)
+        this.violations.push(
+          `record ${sequence} of data set ${dataSet} on link ${link.id}, acknowledged in batch ${batch} of ${knownThrough}`,
+        );
     }
   }
 

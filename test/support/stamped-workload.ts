@@ -54,7 +54,9 @@ export class StampedWorkload {
     if (this.#stamps.length === 0) this.#stamps = new Uint32Array(Math.floor(sizeBytes / WORKLOAD_BLOCK_BYTES));
     this.#stopping = false;
     const stripe = Math.floor(this.#stamps.length / (connections * depth));
-    this.#work = this.#clients.flatMap((client, index) => Array.from({ length: depth }, (_, writer) => this.#write(client, (index * depth + writer) * stripe, stripe)));
+    this.#work = this.#clients.flatMap((client, index) =>
+      Array.from({ length: depth }, (_, writer) => this.#write(client, (index * depth + writer) * stripe, stripe)),
+    );
     // A failed writer is reported by stop().
     for (const work of this.#work) work.catch(() => {});
   }
@@ -97,7 +99,8 @@ export class StampedWorkload {
       if (block >= this.#stamps.length) return null;
       const stamp = this.#stamps[block] ?? 0;
       const expected = index % 2 === 0 ? stamp : stamp === 0 ? 0 : block;
-      if (words[index] !== expected) return `block ${block} must hold write ${stamp}, found ${words[index - (index % 2)]} at word ${index % perBlock}`;
+      if (words[index] !== expected)
+        return `block ${block} must hold write ${stamp}, found ${words[index - (index % 2)]} at word ${index % perBlock}`;
     }
     return null;
   }
