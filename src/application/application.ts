@@ -96,7 +96,8 @@ export class Application implements NbdBackend {
 
   /** Answer a write or flush; of a write in parts, go on with the next part. Called by the write order. */
   finish(done: ApplicationWrite | ApplicationFlush): void {
-    this.#open.delete(done);
+    // After a failure it was answered already.
+    if (!this.#open.delete(done)) return;
     if ('last' in done && !done.last) {
       this.#requestPart(done.request, done.type, done.offset + done.lengthBytes, done.timeUs);
       return;

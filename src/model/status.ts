@@ -18,7 +18,7 @@ export type HostStatus =
   | 'failed'
   | 'stopped';
 
-/** Identifiers are decimal strings in JSON; null before the first. */
+/** Identifiers are decimal strings in JSON; null before the first. As a sequence number, `open` is the newest one that was given. */
 export interface PositionReport {
   readonly open: string | null;
   readonly sent: string | null;

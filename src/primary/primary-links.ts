@@ -57,7 +57,6 @@ interface Agreed {
 export class PrimaryLinks implements RecordCarrier {
   far: FarPositions = { received: null, durable: null, complete: null, destaged: null, destagedSequence: null };
   session: SessionId | null = null;
-  secondaryHostEpoch = 0;
   lastRefusal: string | null = null;
   readonly #options: PrimaryLinksOptions;
   #order: ReplicatedOrder | null;
@@ -108,14 +107,15 @@ export class PrimaryLinks implements RecordCarrier {
   closed(link: Link, code: number, reason: string): void {
     const agreed = this.#agreed.get(link.id);
     this.#agreed.delete(link.id);
-    if (agreed?.phase !== 'open' || this.#order === null) return;
+    const order = this.#order;
+    if (agreed?.phase !== 'open' || order === null) return;
     this.#options.onEvent({ kind: 'lost', address: link.address, code, reason });
     // A damaged header has no number that could be rejected, so the send buffer is checked instead (I9).
-    if (code === CLOSE_CODE.protocolViolation && reason.startsWith('record-header')) this.#live.verifyBuffers();
-    this.#live.step({ event: 'linkClosed', link: link.id });
+    if (code === CLOSE_CODE.protocolViolation && reason.startsWith('record-header')) order.verifyBuffers();
+    order.step({ event: 'linkClosed', link: link.id });
     if (this.openLinks.length === 0) {
       this.#keys.clear();
-      this.#live.step({ event: 'sessionLost' });
+      order.step({ event: 'sessionLost' });
     }
   }
 
@@ -178,8 +178,15 @@ export class PrimaryLinks implements RecordCarrier {
       this.#violation(link, 'a second hello');
       return;
     }
+    if (!this.#judged(link, message.facts)) return;
+    const { facts } = message;
+    this.#agreed.set(link.id, { link, outbox: new Outbox(link), linkKey: message.linkKey, facts, phase: 'ready-awaited', budgetBytes: 0 });
+    link.send(encodeMessage({ kind: 'welcome', facts: this.#options.facts() }));
+  }
+
+  /** Ask the handshake's table; unless it says to continue, the link is told why and closed. */
+  #judged(link: Link, secondary: SecondaryFacts): boolean {
     const primary = this.#options.facts();
-    const secondary = message.facts;
     const liveOtherSession = this.session !== null && this.session !== secondary.session && this.openLinks.length > 0;
     const decision = decideHandshake({
       primary,
@@ -191,39 +198,41 @@ export class PrimaryLinks implements RecordCarrier {
     });
     const { label, sentence, outcome } = decision;
     if (outcome === 'continue') {
-      this.#agreed.set(link.id, { link, outbox: new Outbox(link), linkKey: message.linkKey, facts: secondary, phase: 'ready-awaited', budgetBytes: 0 });
-      link.send(encodeMessage({ kind: 'welcome', facts: primary }));
-      this.#options.onEvent({ kind: 'agreed', address: link.address, session: secondary.session, label });
-      return;
+      if (!this.#agreed.has(link.id)) this.#options.onEvent({ kind: 'agreed', address: link.address, session: secondary.session, label });
+      return true;
     }
     link.send(encodeMessage({ kind: 'refuse', outcome, label, sentence }));
     link.close(outcome === 'refuse' ? CLOSE_CODE.refused : CLOSE_CODE.wait, label);
     // A secondary that waits for better times dials again and again; the log says it once.
-    if (sentence === this.lastRefusal) return;
+    if (sentence === this.lastRefusal) return false;
     this.lastRefusal = sentence;
     this.#options.onEvent({ kind: outcome === 'refuse' ? 'refused' : 'waiting', address: link.address, label, sentence });
+    return false;
   }
 
   #ready(agreed: Agreed): void {
     const { link, facts } = agreed;
+    const order = this.#live;
     const first = this.openLinks.length === 0;
     if (!first && this.session !== facts.session) {
       link.close(CLOSE_CODE.otherSession, 'another session was faster');
       return;
     }
+    // The application went on writing since the hello: what is kept must still fit into the secondary's slots.
+    if (first && !this.#judged(link, facts)) return;
     this.session = facts.session;
     this.#keys.set(link.id, agreed.linkKey);
     this.lastRefusal = null;
     if (first) {
       const agreement = agree(this.#options.facts(), facts);
-      this.secondaryHostEpoch = facts.hostEpoch;
       // Before the step: the rest of a write in parts may be asked for within it, and must fit into what is agreed now.
-      this.#live.writeBytesMax = writeBytesMaxOf(agreement.dataSetBytesMax);
-      this.#live.agreed = { dataSetBytesMax: agreement.dataSetBytesMax, recordsMax: agreement.recordsMax };
-      this.#live.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
+      order.writeBytesMax = writeBytesMaxOf(agreement.dataSetBytesMax);
+      order.agreed = { dataSetBytesMax: agreement.dataSetBytesMax, recordsMax: agreement.recordsMax };
+      order.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
       this.#destaged(facts.watermark?.dataSet ?? null);
     }
-    this.#live.step({ event: 'linkOpened', link: link.id });
+    order.step({ event: 'linkOpened', link: link.id });
+    if (this.#order === null) return;
     // Only now: every step ends with budgets for the open links, and one for a link that the machine does not know yet would be lost.
     agreed.phase = 'open';
     this.#offerBudget(agreed);

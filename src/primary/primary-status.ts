@@ -7,7 +7,8 @@ export function primaryStatus(primary: Primary): StatusReport {
   const { order, links, state, options } = primary;
   const positions = order?.machine.positions() ?? null;
   const far = links?.far ?? { received: null, durable: null, complete: null, destaged: null, destagedSequence: null };
-  const behind = order?.positions.behind(order.machine.head(Date.now())) ?? { dataSets: 0, bytes: 0, seconds: 0 };
+  const head = order?.machine.head(Date.now()) ?? null;
+  const behind = (head === null ? null : order?.positions.behind(head)) ?? { dataSets: 0, bytes: 0, seconds: 0 };
   const { state: status, reason } = stateOf(primary, behind.seconds);
   return {
     role: 'primary',
@@ -31,7 +32,7 @@ export function primaryStatus(primary: Primary): StatusReport {
       acknowledged: idText(positions?.acknowledged ?? null),
     },
     sequence: {
-      open: idText(positions?.sequence.open ?? null),
+      open: idText(head === null || head.sequence < 0 ? null : head.sequence),
       sent: idText(positions?.sequence.sent ?? null),
       received: null,
       durable: null,

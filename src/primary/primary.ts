@@ -31,7 +31,7 @@ import { openReplicatedOrder } from './open-order.ts';
 import { PrimaryLinks, type LinkEvent } from './primary-links.ts';
 import { primaryStatus } from './primary-status.ts';
 import type { ReplicatedOrder } from './replicated-order.ts';
-import { readStreamState, removeCleanMarker, writeCleanMarker, writeStreamState, type LoadedStream } from './stream-state.ts';
+import { lastStoredAcknowledged, readStreamState, removeCleanMarker, writeCleanMarker, writeStreamState, type LoadedStream } from './stream-state.ts';
 
 export interface PrimaryOptions {
   readonly disk: Disk;
@@ -52,6 +52,9 @@ export interface PrimaryOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
 }
 
+/** At most one line on throttling in this time. */
+const THROTTLE_LOG_MS = 10_000;
+
 /** How a host ended by itself. */
 export interface HostEnd {
   readonly exitCode: ExitCode;
@@ -64,8 +67,6 @@ export class Primary {
   readonly session = newSessionId();
   readonly startedAtMs = Date.now();
   readonly rate = new CatchUpRate();
-  /** Seconds in which the application's writes waited, since the start. */
-  throttledSeconds = 0;
   state: HostState;
   phase: PrimaryState;
   order: ReplicatedOrder | null = null;
@@ -145,7 +146,9 @@ export class Primary {
   /** Go on without the secondary, and record durably from where (DESIGN section 7, "a way out always exists"). */
   detach(): { divergedFrom: number | null } {
     const { order, application } = this;
-    if (order === null || application === null) throw new RefusedError('ERR_NOT_REPLICATING', 'this primary does not replicate now');
+    if (order === null || application === null || this.phase !== 'serving') {
+      throw new RefusedError('ERR_NOT_REPLICATING', `this primary does not replicate now: it is ${this.phase}${this.state.reason === null ? '' : ` (${this.state.reason})`}`);
+    }
     const divergedFrom = order.acknowledged;
     this.#writeState({ condition: 'standalone', reason: `detached by the operator at ${new Date().toISOString()}`, divergedFrom });
     this.phase = 'standalone';
@@ -219,8 +222,10 @@ export class Primary {
   }
 
   #standAlone(loaded: LoadedStream | null): void {
-    const divergedFrom = loaded?.state.acknowledged ?? null;
-    const from = divergedFrom === null ? 'an unknown data set' : `data set ${divergedFrom.dataSet}`;
+    const { disk, stateDirectory } = this.options;
+    // After an unclean stop the last clean one still tells a data set that the copy has at least.
+    const divergedFrom = this.state.divergedFrom ?? (loaded === null ? lastStoredAcknowledged(disk, stateDirectory) : loaded.state.acknowledged);
+    const from = divergedFrom === null ? 'an unknown data set' : `data set ${divergedFrom.dataSet}${loaded === null ? ' or later' : ''}`;
     this.#writeState({ condition: 'standalone', reason: `started with --standalone at ${new Date().toISOString()}; diverged from ${from}`, divergedFrom });
     this.options.log('warn', `standalone: the copy keeps its last state and is not followed any more, diverged from ${from}`);
   }
@@ -319,7 +324,7 @@ export class Primary {
   }
 
   #fail(code: string, error: Error): void {
-    if (this.phase === 'failed') return;
+    if (this.phase === 'failed' || this.phase === 'superseded') return;
     this.phase = 'failed';
     this.options.log('error', `failed: ${error.message}; writes get EIO, nothing more is sent, the secondary can be promoted`, { code });
     this.application?.fail();
@@ -352,14 +357,27 @@ export class Primary {
     const { throttle } = order.machine;
     if ((throttle === null) === (this.#throttledSinceMs === null)) return;
     if (throttle === null) {
-      this.throttledSeconds += (performance.now() - (this.#throttledSinceMs ?? 0)) / 1000;
+      const seconds = (performance.now() - (this.#throttledSinceMs ?? 0)) / 1000;
+      this.#throttledEndedSeconds += seconds;
       this.#throttledSinceMs = null;
+      if (seconds >= 1) this.options.log('info', `writes go on after ${seconds.toFixed(1)} s`);
     } else {
       this.#throttledSinceMs = performance.now();
+      // A link that is a little too slow throttles many times a second.
+      if (this.#throttledSinceMs - this.#throttleLoggedAtMs < THROTTLE_LOG_MS) return;
+      this.#throttleLoggedAtMs = this.#throttledSinceMs;
+      this.options.log('warn', `writes wait: ${primaryStatus(this).reason ?? throttle}`);
     }
   }
 
+  /** Seconds in which the application's writes waited, since the start. */
+  get throttledSeconds(): number {
+    return this.#throttledEndedSeconds + (this.#throttledSinceMs === null ? 0 : (performance.now() - this.#throttledSinceMs) / 1000);
+  }
+
   #throttledSinceMs: number | null = null;
+  #throttledEndedSeconds = 0;
+  #throttleLoggedAtMs = Number.NEGATIVE_INFINITY;
 
   #waitFor(condition: () => boolean, limitMs: number): Promise<void> {
     const deadline = performance.now() + limitMs;
