@@ -16,11 +16,13 @@ export type Operation = 'open' | 'write' | 'read' | 'flush' | 'allocate' | 'zero
 /** Sees what a host asks of its disk: `asked` before it happens, `written` and `flushed` with what it was. */
 export interface DiskWatcher {
   asked(operation: Operation, path: string): void;
-  /** A write is about to go to the disk, or, if synchronous, into the page cache. */
+  /** A write is about to go to the disk, or, if synchronous, into the page cache; zeroes by fallocate have no bytes. */
   writing(path: string, position: number, bytes: Uint8Array): void;
   /** A synchronous flush ended well. */
   flushed(path: string): void;
 }
+
+const SLOW_FILE_FACTOR = 50;
 
 interface PlannedFailure {
   readonly operation: Operation;
@@ -54,6 +56,8 @@ export class SimulatedDisk implements Disk {
   dead = false;
   /** How many times slower than usual the disk is now. */
   slowness = 1;
+  /** Files that are still slower; null: none. */
+  slowFile: RegExp | null = null;
   failuresMet = 0;
   readonly #content: Content;
   readonly #locks = new Set<string>();
@@ -164,6 +168,7 @@ export class SimulatedDisk implements Disk {
   heal(): void {
     this.#failures = [];
     this.slowness = 1;
+    this.slowFile = null;
   }
 
   /** What a reader sees, or what a power cut leaves for sure; null if there is no such name. */
@@ -221,10 +226,10 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Run a completion later; never after a crash. */
-  later(label: string, lengthBytes: number, work: () => void): void {
+  later(label: string, path: string, lengthBytes: number, work: () => void): void {
     if (this.dead) return;
     const { world, random } = this.options;
-    const delayUs = (20 + random.int(200) + lengthBytes / 400) * this.slowness;
+    const delayUs = (20 + random.int(200) + lengthBytes / 400) * this.slowness * (this.slowFile?.test(path) === true ? SLOW_FILE_FACTOR : 1);
     const life: Life | null = world.life;
     world.schedule(Math.round(delayUs), label, () => (this.dead ? undefined : work()), life);
   }

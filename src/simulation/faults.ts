@@ -92,22 +92,32 @@ function corrupt(scope: FaultScope): void {
 
 const KEPT = ['page cache', 'what is durable'] as const;
 
-function crashSecondary(scope: FaultScope): void {
-  scope.secondary.crash(scope.random.pick(KEPT));
+function crashSecondary({ secondary, random }: FaultScope): void {
+  const kept = random.pick(KEPT);
+  secondary.crash(kept);
+  // Killed, started from the page cache, and then the power is cut.
+  if (kept === 'page cache' && random.chance(0.5)) secondary.crashInNextLife(1 + random.int(40), 'what is durable');
 }
 
 /** Between two disk operations; soon enough to meet the recovery of a host that has just been started. */
 function crashSecondarySoon({ secondary, random }: FaultScope): void {
-  secondary.crashAfterOperations(1 + random.int(random.chance(0.5) ? 12 : 80), random.pick(KEPT));
+  if (secondary.phase === 'down') secondary.crashInNextLife(1 + random.int(60), random.pick(KEPT));
+  else secondary.crashAfterOperations(1 + random.int(random.chance(0.5) ? 12 : 80), random.pick(KEPT));
 }
+
+/** Some files lie on a slower part of the disk. */
+const SLOW_FILES = [/\/watermark$/, /\/watermark$/, /slot-0000/, /slot-0001/, /\/volumes\//] as const;
 
 function slowDisk(scope: FaultScope): void {
   const { random, counters } = scope;
   const host = random.chance(0.7) ? scope.secondary : scope.primary;
   counters.slowDisks += 1;
-  host.disk.slowness = random.between(5, 60);
+  const isWhole = random.chance(0.5);
+  if (isWhole) host.disk.slowness = random.between(5, 60);
+  else host.disk.slowFile = random.pick(SLOW_FILES);
   after(scope, random.int(80_000), 'disk is fast', () => {
     host.disk.slowness = 1;
+    host.disk.slowFile = null;
   });
 }
 

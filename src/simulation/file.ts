@@ -4,6 +4,8 @@ import { assert } from '../model/assert.ts';
 import type { SimulatedDisk } from './disk.ts';
 import type { Change, Flight, Inode } from './inode.ts';
 
+const NO_BYTES = new Uint8Array(0);
+
 /** Make an error as the real disk reports it. */
 export function diskError(code: string, operation: string, path: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: ${operation} '${path}'`), { code, syscall: operation, path });
@@ -52,7 +54,7 @@ export class SimulatedFile implements DiskFile {
   read(target: Uint8Array, position: number, done: (error: Error | null, bytesRead: number) => void): void {
     this.#checkOpen();
     const error = this.#disk.askedLater('read', this.path);
-    this.#disk.later('read', 0, () => (error === null ? done(null, this.#inode.cached.read(target, position)) : done(error, 0)));
+    this.#disk.later('read', this.path, 0, () => (error === null ? done(null, this.#inode.cached.read(target, position)) : done(error, 0)));
   }
 
   readSync(target: Uint8Array, position: number): number {
@@ -65,7 +67,7 @@ export class SimulatedFile implements DiskFile {
     this.#checkOpen();
     const error = this.#disk.askedLater('flush', this.path);
     const upTo = this.#inode.newest;
-    this.#disk.later('flushed', 0, () => {
+    this.#disk.later('flushed', this.path, 0, () => {
       this.#flushed(error, upTo);
       done(error);
     });
@@ -82,7 +84,7 @@ export class SimulatedFile implements DiskFile {
   allocate(sizeBytes: number, done: Done): void {
     this.#checkWritable();
     const error = this.#disk.askedLater('allocate', this.path);
-    this.#disk.later('allocated', 0, () => {
+    this.#disk.later('allocated', this.path, 0, () => {
       if (error === null) this.#inode.put({ position: sizeBytes, lengthBytes: 0, bytes: null }, false);
       done(error);
     });
@@ -97,7 +99,9 @@ export class SimulatedFile implements DiskFile {
   zeroSync(position: number, lengthBytes: number): boolean {
     this.#checkWritable();
     this.#disk.asked('zero', this.path);
-    this.#inode.put({ position, lengthBytes, bytes: null }, false);
+    const change = { position, lengthBytes, bytes: null };
+    this.#watchWrite(change);
+    this.#inode.put(change, false);
     return true;
   }
 
@@ -114,7 +118,7 @@ export class SimulatedFile implements DiskFile {
 
   close(done: Done): void {
     this.closeSync();
-    this.#disk.later('closed', 0, () => done(null));
+    this.#disk.later('closed', this.path, 0, () => done(null));
   }
 
   closeSync(): void {
@@ -131,14 +135,16 @@ export class SimulatedFile implements DiskFile {
 
   #complete(flight: Flight, error: Error | null, label: string, done: () => void): void {
     this.#inode.begin(flight);
-    this.#disk.later(label, flight.change.lengthBytes, () => {
+    this.#disk.later(label, this.path, flight.change.lengthBytes, () => {
       this.#inode.end(flight, error === null ? null : this.#disk.random);
-      done();
+      // What was written first is not always reported first.
+      if (this.#disk.random.chance(0.3)) this.#disk.later('reported', this.path, 0, done);
+      else done();
     });
   }
 
   #watchWrite(change: Change): void {
-    if (change.bytes !== null && !this.#disk.dead) this.#disk.watcher?.writing(this.path, change.position, change.bytes);
+    if (!this.#disk.dead) this.#disk.watcher?.writing(this.path, change.position, change.bytes ?? NO_BYTES);
   }
 
   /** A private copy of what is to be written. */

@@ -21,7 +21,7 @@ export async function judgeFuture(host: SecondaryHost): Promise<void> {
   world.nowUs = present.nowUs;
   world.life = { name: `${host.name} in a future`, dead: false };
   const disk = host.disk.after('what is durable', { world });
-  disk.slowness = 1;
+  disk.heal();
   universe.world = world;
   try {
     let failure: unknown = null;

@@ -70,6 +70,7 @@ export abstract class SimulatedHost {
   refusal: string | null = null;
   #lives = 0;
   #crashAfter: number | null = null;
+  #crashNextLife: { readonly count: number; readonly kept: 'page cache' | 'what is durable' } | null = null;
   #crashKept: 'page cache' | 'what is durable' = 'page cache';
 
   constructor(options: { name: string; around: Surroundings; disk: SimulatedDisk }) {
@@ -88,6 +89,8 @@ export abstract class SimulatedHost {
     this.phase = 'starting';
     this.refusal = null;
     this.#watch();
+    if (this.#crashNextLife !== null) this.crashAfterOperations(this.#crashNextLife.count, this.#crashNextLife.kept);
+    this.#crashNextLife = null;
     const failuresBefore = this.disk.failuresMet;
     this.run('start', () => {
       this.open().then(
@@ -100,6 +103,11 @@ export abstract class SimulatedHost {
   /** Run code on behalf of this life, as an event of its own. */
   run(label: string, work: () => void): void {
     this.around.universe.world.schedule(0, `${label} ${this.name}`, work, this.life);
+  }
+
+  /** The same, counted from the next start on. */
+  crashInNextLife(count: number, kept: 'page cache' | 'what is durable'): void {
+    this.#crashNextLife = { count, kept };
   }
 
   /** Crash within this many disk operations, between two of them. */

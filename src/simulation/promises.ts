@@ -6,12 +6,9 @@ import type { History } from './history.ts';
 export class StorageNotes {
   /** The newest watermark that the disk keeps; -1: none. */
   watermark: DataSetId = -1;
-  /** Highest data set whose flag the disk kept when a store into the volumes began; null: no store since the last flush. */
-  flaggedAtStore: DataSetId | null = null;
-
-  forgetFlights(): void {
-    this.flaggedAtStore = null;
-  }
+  /** Highest data set whose flag the disk kept when the last order of stores into the volumes began, and the event in which that was. */
+  flaggedAtStore: DataSetId = -1;
+  storeStep = -1;
 
   copy(): StorageNotes {
     const copy = new StorageNotes();

@@ -19,6 +19,8 @@ export interface RunOptions {
 export interface WorkerOrder {
   readonly seeds: readonly number[];
   readonly trace: boolean;
+  /** Leave the rest of the seeds out when one failed. */
+  readonly untilFailure?: boolean;
 }
 export interface WorkerAnswer {
   readonly reports: readonly SeedReport[];

@@ -4,7 +4,7 @@ import { openVolumes } from '../volume/open-volumes.ts';
 import { inlineCarrier } from '../secondary/destager.ts';
 import { promote } from '../secondary/promotion.ts';
 import { Secondary } from '../secondary/secondary.ts';
-import { RefusedError } from '../model/errors.ts';
+import { FarshoreError, RefusedError } from '../model/errors.ts';
 import type { SimulatedDisk } from './disk.ts';
 import type { History } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
@@ -50,7 +50,7 @@ export class SecondaryHost extends SimulatedHost {
 
   /** Promote the running host. */
   promote(force: boolean): void {
-    const { secondary, life } = this;
+    const { secondary, life, disk } = this;
     if (secondary === null || this.phase !== 'up' || this.promotion !== 'none') return;
     this.promotion = 'running';
     this.mayBePromoting = true;
@@ -62,9 +62,11 @@ export class SecondaryHost extends SimulatedHost {
         },
         (error: unknown) => {
           if (life.dead) return;
-          this.promotion = 'none';
-          if (!(error instanceof RefusedError)) this.around.failed(error);
-          else this.around.universe.world.note(`promotion refused: ${error.message}`);
+          const isOperating = error instanceof FarshoreError && (error instanceof RefusedError || disk.failuresMet > 0);
+          if (!isOperating) return this.around.failed(error);
+          // The operator starts the host again: a start finishes what was begun.
+          this.around.universe.world.note(`promotion refused: ${error.message}`);
+          this.crash('page cache');
         },
       );
     });
@@ -126,7 +128,6 @@ export class SecondaryHost extends SimulatedHost {
 
   protected crashed(): void {
     this.secondary = null;
-    this.promises.storage.forgetFlights();
   }
 
   protected writing(path: string, position: number, bytes: Uint8Array): void {

@@ -42,7 +42,10 @@ export function durableFlagged(host: SecondaryHost): DataSetId {
 /** A byte goes to a source volume only while a flagged data set is not yet destaged. @invariant I3 */
 export function judgeVolumeStore(host: SecondaryHost): void {
   const { storage } = host.promises;
-  if (storage.flaggedAtStore !== null) return;
+  // One order of data sets is stored and flushed within one event.
+  const { steps } = host.around.universe.world;
+  if (storage.storeStep === steps) return;
+  storage.storeStep = steps;
   storage.flaggedAtStore = durableFlagged(host);
   if (storage.flaggedAtStore <= durableWatermark(host.disk)) violated('I3 log first', `a source volume is written while no data set above watermark ${durableWatermark(host.disk)} is flagged durably`);
 }
@@ -51,7 +54,7 @@ export function judgeVolumeStore(host: SecondaryHost): void {
 export function judgeVolumeFlush(host: SecondaryHost, path: string): void {
   const { storage } = host.promises;
   const watermark = durableWatermark(host.disk);
-  const flagged = storage.flaggedAtStore ?? watermark;
+  const flagged = Math.max(storage.flaggedAtStore, watermark);
   const index = VOLUMES.findIndex((volume) => volume.path === path);
   const found = host.disk.image(path, 'durable') ?? violated('I1 prefix', `the name of volume ${path} is not durable`);
   let equal = false;
@@ -61,7 +64,6 @@ export function judgeVolumeFlush(host: SecondaryHost, path: string): void {
   }
   if (!equal) violated('I4 ascending', `volume ${path} was flushed as a mixture: it is the history's at none of data sets ${watermark} to ${flagged}`);
   host.around.counters.statesJudged += 1;
-  if (index === VOLUMES.length - 1) storage.flaggedAtStore = null;
 }
 
 /** A watermark goes to the disk: everything through it is in the volumes, durably, and it never goes back. @invariant I5 */

@@ -29,6 +29,7 @@ export class Story {
   readonly #mayFailDisk: boolean;
   #faultsLeft: number;
   #ticks = 0;
+  readonly #ticksMax: number;
   #samplesLeft: number;
   #nextSample: number;
   #crashesJudged = 0;
@@ -45,6 +46,9 @@ export class Story {
     this.#faultsLeft = random.chance(0.1) ? 0 : random.between(2, 14);
     this.#samplesLeft = random.between(1, 4);
     this.#nextSample = random.between(20, 300);
+    // A primary is lost in the middle of its work.
+    this.#ticksMax = this.plot === 'fail over' ? random.between(2, 20) : TICKS_MAX;
+    if (this.plot === 'fail over') this.#faultsLeft = Math.min(this.#faultsLeft, this.#ticksMax);
     this.#promotionDue = this.plot === 'fail over';
   }
 
@@ -96,7 +100,7 @@ export class Story {
       injectFault({ world: universe.world, random, network, counters, primary: this.primary, secondary: this.secondary, mayStopPrimary, mayFailDisk: this.#mayFailDisk });
     }
     if (this.impostor !== null) replaceHost(this, this.impostor);
-    if (this.#faultsLeft === 0 && (this.#isWritten || this.#ticks > TICKS_MAX)) this.#beCalm();
+    if (this.#faultsLeft === 0 && (this.#isWritten || this.#ticks > this.#ticksMax)) this.#beCalm();
     else this.#nextFault();
   }
 
@@ -118,7 +122,7 @@ export class Story {
     this.#calmSinceUs = world.nowUs;
     world.note('calm');
     simulation.network.heal();
-    for (const host of [...simulation.primaries, ...simulation.secondaries]) host.disk.heal();
+    if (!this.#promotionDue) for (const host of [...simulation.primaries, ...simulation.secondaries]) host.disk.heal();
     if (this.#promotionDue) this.#loseThePrimary();
     this.#lookAgain();
   }
@@ -155,7 +159,10 @@ export class Story {
 
   #promote(): void {
     const { secondary } = this;
-    if (secondary.promotion === 'done') this.#promotionDue = false;
+    if (secondary.promotion === 'done') {
+      this.#promotionDue = false;
+      for (const host of [...this.simulation.primaries, ...this.simulation.secondaries]) host.disk.heal();
+    }
     else if (secondary.phase === 'up' && secondary.promotion === 'none' && secondary.bound) secondary.promote(true);
     else if (secondary.phase === 'up' && !secondary.bound && secondary.promotion === 'none') this.#promotionDue = this.primary.serves;
   }

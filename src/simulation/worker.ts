@@ -5,10 +5,14 @@ import { Simulator, type SeedReport } from './simulation.ts';
 
 const simulator = new Simulator();
 
-async function carryOut({ seeds, trace }: WorkerOrder): Promise<void> {
+async function carryOut({ seeds, trace, untilFailure }: WorkerOrder): Promise<void> {
   const reports: SeedReport[] = [];
   const lines: string[] = [];
-  for (const seed of seeds) reports.push(await simulator.run(trace ? { seed, hash: true, trace: (line) => void lines.push(line) } : { seed }));
+  for (const seed of seeds) {
+    const report = await simulator.run(trace ? { seed, hash: true, trace: (line) => void lines.push(line) } : { seed });
+    reports.push(report);
+    if (untilFailure === true && report.failure !== null) break;
+  }
   parentPort?.postMessage({ reports, lines } satisfies WorkerAnswer);
 }
 
