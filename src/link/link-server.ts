@@ -61,10 +61,13 @@ export class LinkServer {
   }
 
   #listen(address: ListenAddress): Promise<{ http: Server; sockets: WebSocketServer }> {
-    const http = createServer((_request, response) => {
+    const http = createServer({ connectionsCheckingInterval: LIMITS.keepAliveMs }, (_request, response) => {
       response.writeHead(426, { 'content-type': 'text/plain' }).end('this is a Farshore replication port; it speaks WebSocket\n');
     });
+    // Whoever does not finish its request in time is hung up on, and there are never more such connections than this (I11).
     http.headersTimeout = LIMITS.handshakeMs;
+    http.requestTimeout = LIMITS.handshakeMs;
+    http.maxConnections = LIMITS.linkConnectionsMax;
     const sockets = new WebSocketServer({ server: http, perMessageDeflate: false, maxPayload: LIMITS.messageBytesMax, clientTracking: false });
     sockets.on('connection', (socket, request) => {
       if (this.#links.size >= LIMITS.linksMax) {

@@ -27,6 +27,8 @@ export const LIMITS = {
   /** Bytes that may wait in one link's socket before the primary sends no more on it. */
   linkBufferedBytesMax: 2 * 1024 * 1024,
   linksMax: 16,
+  /** Connections to one replication address, those among them that are no links yet. */
+  linkConnectionsMax: 64,
   /** Closed links in one request for progress; more go into a further request. */
   closedLinksMax: 1024,
   /** Data sets that a primary may list as unacknowledged when it meets its secondary. */

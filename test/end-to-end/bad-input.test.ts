@@ -62,11 +62,6 @@ test('garbage, half requests and silence on the replication port', async () => {
   await underLoad(async (hosts) => {
     const place = { port: hosts.port };
     const url = `ws://127.0.0.1:${hosts.port}`;
-    const silent = await Promise.all(Array.from({ length: 10 }, () => FakeLink.dial(url)));
-    const openedAtMs = performance.now();
-    const slow = await Promise.all(Array.from({ length: 40 }, () => RawSocket.open(place)));
-    for (const socket of slow) await socket.send('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: webso');
-
     for (const text of [
       'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
       'POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello',
@@ -101,13 +96,20 @@ test('garbage, half requests and silence on the replication port', async () => {
       socket.destroy();
     }
     assert.is((await hosts.primary.status()).links.filter(({ up }) => up).length, 2, 'the links of the secondary were not touched');
+
+    const openedAtMs = performance.now();
+    const silent = await Promise.all(Array.from({ length: 10 }, () => FakeLink.dial(url)));
+    const slow = await Promise.all(Array.from({ length: 3 * LIMITS.linkConnectionsMax }, () => RawSocket.open(place)));
+    for (const socket of slow) await socket.send('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: webso');
+    await sleep(100);
+    assert.ok(slow.filter(({ isClosed }) => !isClosed).length < LIMITS.linkConnectionsMax, 'too many connections are hung up on at once');
     for (const link of silent) {
       const end = await link.end(LIMITS.handshakeMs + 3000);
       assert.is(end?.code, CLOSE_CODE.protocolViolation, 'a silent link is closed in time');
       assert.match(end?.reason ?? '', /no handshake in time/);
     }
     assert.ok(performance.now() - openedAtMs > LIMITS.handshakeMs - 2000, 'not before its time');
-    for (const socket of slow) socket.destroy();
+    for (const socket of slow) assert.ok(await socket.ended(LIMITS.handshakeMs), 'half a request is not waited for any longer');
   });
 });
 
