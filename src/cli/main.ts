@@ -1,7 +1,9 @@
 /** Run the command line, and give every failure one shape, on stderr or as JSON, and its exit code. */
+import { writeSync } from 'node:fs';
 import { flush, run, settings } from '@oclif/core';
 import { endLogs } from '../status/log.ts';
-import { describeFailure, failureJson, failureText, isQuietExit } from './failure.ts';
+import { EXIT } from '../model/errors.ts';
+import { describeFailure, failureJson, failureText, isQuietExit, type Failure } from './failure.ts';
 
 /** Run one command. Ends the process itself only when something failed. */
 export async function main(args: string[]): Promise<void> {
@@ -21,11 +23,18 @@ export async function main(args: string[]): Promise<void> {
 
 async function endWith(thrown: unknown, json: boolean): Promise<void> {
   const failure = describeFailure(thrown);
+  if (failure.exitCode === EXIT.brokenInvariant) endAtOnce(failure);
   if (!isQuietExit(thrown)) {
     if (json) process.stdout.write(`${JSON.stringify(failureJson(failure), null, 2)}\n`);
     process.stderr.write(json ? '' : failureText(failure, colours()));
   }
   await endLogs();
+  process.exit(failure.exitCode);
+}
+
+/** A broken invariant ends the process before anything else runs over what is half done: no callback, no acknowledgement. */
+function endAtOnce(failure: Failure): never {
+  writeSync(2, failureText(failure, false));
   process.exit(failure.exitCode);
 }
 

@@ -23,7 +23,7 @@ export async function promoteHost(
     return { report: (await giveCommand({ kind: 'socket', path: socket }, 'promote', asked)) as PromotionReport, running: true };
   const log = await openLog({ level: 'warn', format: 'text' });
   try {
-    const options = secondaryOptions(config, log, false);
+    const options = secondaryOptions(config, log, { dial: false, standalone: false });
     if (asked.dryRun) return { report: await previewPromotion(options), running: false };
     // The start alone finishes a promotion that was interrupted; what it keeps is read before.
     const interrupted = readHostState(options.disk, options.stateDirectory).condition === 'promoting';

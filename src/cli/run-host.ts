@@ -47,7 +47,7 @@ export function primaryOptions(config: PrimaryConfig, log: Log, standalone: bool
 }
 
 /** Options of a secondary from its config. */
-export function secondaryOptions(config: SecondaryConfig, log: Log, dial: boolean): SecondaryOptions {
+export function secondaryOptions(config: SecondaryConfig, log: Log, how: { dial: boolean; standalone: boolean }): SecondaryOptions {
   const { directory, slots, slotBytes } = config.journals;
   return {
     disk: new NodeDisk(),
@@ -59,7 +59,7 @@ export function secondaryOptions(config: SecondaryConfig, log: Log, dial: boolea
     journals: { directory, geometry: geometryOf({ slots, slotBytes }) },
     nbdListen: config.nbd.listen,
     objectiveMs: config.objectiveMs,
-    dial,
+    ...how,
     log: log.write,
   };
 }
@@ -70,7 +70,7 @@ export async function runHost(config: HostConfig, options: { log: Log; standalon
   const state = readHostState(new NodeDisk(), config.stateDirectory);
   if (state.role !== config.role)
     log.write('warn', `the config says ${config.role}, but the durable state says ${state.role} (${state.condition}): the state decides`);
-  const { host, commands } = config.role === 'primary' ? await startPrimary(config, options) : await startSecondary(config, log);
+  const { host, commands } = config.role === 'primary' ? await startPrimary(config, options) : await startSecondary(config, options);
   const server = new HostServer({
     status: () => ({ ...host.status(), statusPage: { addresses: server.addresses() } }),
     commands: { ...commands, stop: async () => void stopSoon() },
@@ -114,8 +114,8 @@ async function startPrimary(
   return { host: primary, commands: { detach: async () => primary.detach() } };
 }
 
-async function startSecondary(config: SecondaryConfig, log: Log): Promise<{ host: RunningHost; commands: HostCommands }> {
-  const secondary = await Secondary.start(secondaryOptions(config, log, true));
+async function startSecondary(config: SecondaryConfig, options: { log: Log; standalone: boolean }): Promise<{ host: RunningHost; commands: HostCommands }> {
+  const secondary = await Secondary.start(secondaryOptions(config, options.log, { dial: true, standalone: options.standalone }));
   return {
     host: secondary,
     commands: { promote: (body) => promote(secondary, { force: body.force === true, dryRun: body.dryRun === true }) },

@@ -115,28 +115,56 @@ export class Destager {
 
 /** The production carrier: a worker thread with its own descriptors of the volumes. */
 export function workerCarrier(volumes: readonly VolumeConfig[], buffers: readonly MemoryBuffer[]): OpenCarrier {
-  return (report) => {
+  return (report) => new WorkerCarrier({ volumes, buffers, report });
+}
+
+/** One worker at a time; an order with `reopen` gets a new one when the former has ended. An order is always answered. */
+class WorkerCarrier implements DestageCarrier {
+  readonly #options: { readonly volumes: readonly VolumeConfig[]; readonly buffers: readonly MemoryBuffer[]; readonly report: (report: DestageReport) => void };
+  #worker: Worker | null;
+  #waiting = false;
+
+  constructor(options: { volumes: readonly VolumeConfig[]; buffers: readonly MemoryBuffer[]; report: (report: DestageReport) => void }) {
+    this.#options = options;
+    this.#worker = this.#open();
+  }
+
+  start(order: DestageOrder): void {
+    this.#waiting = true;
+    if (this.#worker === null && order.reopen) this.#worker = this.#open();
+    if (this.#worker === null) setImmediate(() => this.#answer({ destaged: null, error: 'the destage worker has ended' }));
+    else this.#worker.postMessage(order);
+  }
+
+  async close(): Promise<void> {
+    this.#waiting = false;
+    await this.#worker?.terminate();
+  }
+
+  #open(): Worker {
+    const { volumes, buffers } = this.#options;
     const worker = new Worker(new URL('./destage-worker.js', import.meta.url), { workerData: { volumes, buffers } });
-    let exited = false;
-    worker.on('message', report);
+    worker.on('message', (report: DestageReport) => this.#answer(report));
     worker.on('error', (error) => {
       // A broken invariant in the worker stops the process, as one in this thread does.
       if ('code' in error && error.code === 'ERR_BROKEN_INVARIANT') throw error;
-      report({ destaged: null, error: `the destage worker failed: ${error.message}` });
+      this.#ended(worker, error.message);
     });
-    worker.on('exit', () => {
-      exited = true;
-    });
-    return {
-      start: (order) => {
-        if (exited) setImmediate(() => report({ destaged: null, error: 'the destage worker has ended' }));
-        else worker.postMessage(order);
-      },
-      close: async () => {
-        await worker.terminate();
-      },
-    };
-  };
+    worker.on('exit', (code) => this.#ended(worker, `exit code ${code}`));
+    return worker;
+  }
+
+  #ended(worker: Worker, why: string): void {
+    if (this.#worker !== worker) return;
+    this.#worker = null;
+    this.#answer({ destaged: null, error: `the destage worker ended: ${why}` });
+  }
+
+  #answer(report: DestageReport): void {
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    this.#options.report(report);
+  }
 }
 
 /** A carrier in this thread, for disks that exist only in this process (tests with a disk that loses what was not flushed). */

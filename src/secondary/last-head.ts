@@ -14,6 +14,7 @@ export class LastHeadFile {
   readonly #path: string;
   #file: DiskFile | null = null;
   #busy = false;
+  #closed = false;
 
   constructor(disk: Disk, stateDirectory: string) {
     this.#disk = disk;
@@ -31,17 +32,21 @@ export class LastHeadFile {
   }
 
   write(known: KnownHead | null): void {
-    if (known === null || this.#busy) return;
+    if (known === null || this.#busy || this.#closed) return;
     const bytes = Buffer.alloc(FILE_BYTES, ' ');
     bytes.set(encodeChecked(known));
     this.#file ??= this.#disk.open(this.#path, { create: !this.#disk.exists(this.#path) });
     this.#busy = true;
     this.#file.write([bytes], 0, () => {
       this.#busy = false;
+      if (this.#closed) this.close();
     });
   }
 
+  /** Closed when the write in flight has ended. */
   close(): void {
+    this.#closed = true;
+    if (this.#busy) return;
     this.#file?.closeSync();
     this.#file = null;
   }

@@ -44,12 +44,13 @@ export interface PromotionReport {
 export async function promote(secondary: Secondary, options: { force: boolean; dryRun: boolean }): Promise<PromotionReport> {
   const { state, links, replica } = secondary;
   if (state.condition === 'promoted') throw alreadyPromoted(state);
+  if (secondary.phase === 'failed') throw new RefusedError('ERR_GROUP_FAILED', `this secondary failed: ${secondary.reason ?? 'see its log'}`, { hint: MEND });
   if (secondary.phase === 'promoting') throw new RefusedError('ERR_PROMOTION_RUNNING', 'a promotion of this host is under way');
   const connected = (links?.openLinks.length ?? 0) > 0;
   if (connected && !options.force && !options.dryRun) throw primaryConnected();
   if (options.dryRun || replica === null) return reportOf(secondary, planOf(secondary), { dryRun: true, primaryAnswered: null });
   secondary.phase = 'promoting';
-  if (links !== null) links.frozen = true;
+  links?.freeze();
   let plan: PromotionPlan;
   try {
     await settle(secondary, () => replica.ring.pendingBytes === 0, 'the journals');
@@ -58,7 +59,7 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
   } catch (error) {
     // Nothing was written: this host is a secondary as before.
     if (secondary.phase === 'promoting') secondary.phase = 'replicating';
-    if (links !== null) links.frozen = false;
+    links?.unfreeze();
     throw error;
   }
   const primaryAnswered = connected ? await tellPrimary(secondary) : null;

@@ -8,6 +8,7 @@ import type { Link } from '../link/link.ts';
 import { type Connect, LinkDialer } from '../link/link-dialer.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import type { SequenceRange, SessionId } from '../model/ids.ts';
+import { BrokenInvariant, throwLater } from '../model/assert.ts';
 import { messageOf } from '../model/errors.ts';
 import { LIMITS } from '../model/limits.ts';
 import { decideHandshake } from '../protocol/handshake.ts';
@@ -51,13 +52,12 @@ export class SecondaryLinks implements ReplicaOutlet {
   lastRefusal: string | null = null;
   /** Row of the handshake's table that refused last; null while agreed. */
   lastRefusalLabel: string | null = null;
-  /** Take no more records: a promotion has begun. */
-  frozen = false;
   onSupersededAcknowledged: (() => void) | null = null;
   checksumRejects = 0;
   readonly dialer: LinkDialer;
   readonly #options: SecondaryLinksOptions;
   readonly #open = new Map<LinkId, Link>();
+  #frozen = false;
   readonly #keepAlive: NodeJS.Timeout;
   #binding: Promise<void> = Promise.resolve();
 
@@ -81,6 +81,17 @@ export class SecondaryLinks implements ReplicaOutlet {
 
   start(): void {
     this.dialer.start();
+  }
+
+  /** Take no more records: a promotion has begun. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  /** The promotion was given up: the links are made anew, so that what was not taken meanwhile is sent again. */
+  unfreeze(): void {
+    this.#frozen = false;
+    for (const link of this.dialer.links) link.close(CLOSE_CODE.shutdown, 'a promotion was given up');
   }
 
   get openLinks(): readonly Link[] {
@@ -157,13 +168,14 @@ export class SecondaryLinks implements ReplicaOutlet {
     this.#binding = this.#binding
       .then(() => this.#welcome(link, primary))
       .catch((error: unknown) => {
+        if (error instanceof BrokenInvariant) throwLater(error);
         this.#options.onEvent({ kind: 'lost', address: link.address, code: CLOSE_CODE.shutdown, reason: `binding failed: ${messageOf(error)}` });
         link.close(CLOSE_CODE.shutdown, 'binding failed');
       });
   }
 
   async #welcome(link: Link, primary: PrimaryFacts): Promise<void> {
-    if (link.closing || this.frozen) return;
+    if (link.closing || this.#frozen) return;
     const liveOtherSession = this.primarySession !== null && this.primarySession !== primary.session && this.#open.size > 0;
     const decision = decideHandshake({
       primary,
@@ -193,7 +205,7 @@ export class SecondaryLinks implements ReplicaOutlet {
 
   #records(link: Link, bytes: Uint8Array): void {
     const replica = this.#options.replica();
-    if (this.frozen || replica === null || replica.failed) return;
+    if (this.#frozen || replica === null || replica.failed) return;
     const { records, damaged, violation } = decodeRecords(bytes, this.#options.stream());
     const outside = records.findIndex((record) => !this.#isInside(record));
     const good = outside === -1 ? records : records.slice(0, outside);

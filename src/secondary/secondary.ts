@@ -11,7 +11,7 @@ import type { Disk } from '../disk/disk.ts';
 import { awaitDone } from '../disk/await-done.ts';
 import type { MemoryBuffer, JournalRing } from '../../journals/contract.ts';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
-import { EXIT, RefusedError, type ExitCode } from '../model/errors.ts';
+import { EXIT, messageOf, RefusedError, type ExitCode } from '../model/errors.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import type { Geometry, HistoryPoint } from '../model/ids.ts';
@@ -51,6 +51,8 @@ export interface SecondaryOptions {
   readonly journals: { readonly directory: string; readonly geometry: Geometry };
   readonly nbdListen: readonly ListenAddress[];
   readonly objectiveMs: number;
+  /** Serve a promoted host although it failed before. */
+  readonly standalone?: boolean;
   /** False: recover only, for a promotion of a host that does not run. */
   readonly dial: boolean;
   /** How complete data sets are stored; the destage worker unless a test has a disk of its own. */
@@ -178,16 +180,23 @@ export class Secondary {
   /** Steps 5 and 6 of a promotion end here too: serve the volumes over NBD, and tell the old primary (I8). */
   async serve(): Promise<void> {
     const { options } = this;
-    this.phase = 'promoted';
-    this.reason = this.state.reason;
+    // Before anything that may fail: the old primary has to know whether this host serves already or not.
+    this.#superseder = new Superseder({ addresses: options.connect, connect: options.connectSocket, state: this.state, log: options.log });
+    this.#superseder.start();
     const application = new Application(this.volumes, `farshore group ${options.group}, promoted`);
     this.application = application;
     new PlainOrder(application, (error) => this.fail('ERR_VOLUME_FAILED', error.message));
     const nbd = { backend: application, listen: options.nbdListen };
     this.nbd = options.openNbd?.(nbd) ?? new NbdServer(nbd);
-    await this.nbd.start();
-    this.#superseder = new Superseder({ addresses: options.connect, connect: options.connectSocket, state: this.state, log: options.log });
-    this.#superseder.start();
+    try {
+      await this.nbd.start();
+    } catch (error) {
+      this.phase = 'failed';
+      this.reason = `promoted durably, but not serving: ${messageOf(error)}; free the address and start this host again`;
+      throw error;
+    }
+    this.phase = 'promoted';
+    this.reason = this.state.reason;
     options.log('info', `promoted: serving generation ${this.state.generations.at(-1)?.number ?? '?'} over NBD`, { addresses: this.nbd.addresses().map(formatAddress) });
   }
 
@@ -203,6 +212,8 @@ export class Secondary {
 
   fail(code: string, message: string): void {
     if (this.phase === 'failed') return;
+    // What the kernel did to the dirty pages of a served volume is unknown, also to the next start (I10).
+    if (this.phase === 'promoted') this.#recordFailure(`${code}: ${message}`);
     this.phase = 'failed';
     this.reason = `${code}: ${message}`;
     this.options.log('error', `failed: ${message}`, { code });
@@ -210,8 +221,30 @@ export class Secondary {
     this.moved();
   }
 
-  async #start(): Promise<void> {
+  #recordFailure(reason: string): void {
+    try {
+      this.writeState({ condition: 'failed', reason });
+    } catch (error) {
+      this.options.log('error', `the failure could not be recorded: ${messageOf(error)}`);
+    }
+  }
+
+  /** A host that was promoted and failed serves again only when the operator says so. */
+  #checkPromoted(): void {
     const { options, state } = this;
+    if (state.role !== 'primary' || state.condition !== 'failed') return;
+    if (!options.standalone) {
+      throw new RefusedError('ERR_GROUP_FAILED', `this promoted host failed: ${state.reason ?? 'a store or flush failed'}; its volumes may lack what was written last`, {
+        hint: 'check disk and file system, then serve what is there: farshore start -c FILE --standalone',
+      });
+    }
+    this.writeState({ condition: 'promoted', reason: `started with --standalone at ${new Date().toISOString()} after a failure` });
+  }
+
+  async #start(): Promise<void> {
+    const { options } = this;
+    this.#checkPromoted();
+    const { state } = this;
     if (state.role === 'secondary' || state.condition === 'promoted') checkVolumeTable(state.volumes, options.volumes);
     else throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`);
     this.volumes = openVolumes(options.disk, options.volumes);

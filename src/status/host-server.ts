@@ -6,6 +6,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
+import { BrokenInvariant, throwLater } from '../model/assert.ts';
 import { FarshoreError, messageOf } from '../model/errors.ts';
 import type { StatusReport } from '../model/status.ts';
 import { renderMetrics } from './metrics.ts';
@@ -64,7 +65,7 @@ export class HostServer {
     server.keepAliveTimeout = 1_000;
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
-      server.once('error', (error) => {
+      server.on('error', (error) => {
         reject(new FarshoreError('ERR_LISTEN', `cannot listen for ${control ? 'commands' : 'status'} on ${formatAddress(address)}: ${messageOf(error)}`, { cause: error }));
       });
       if (address.kind === 'unix') server.listen(address.path, resolve);
@@ -79,6 +80,7 @@ export class HostServer {
       else if (request.method === 'GET') await this.#get(path, response);
       else send(response, 405, 'text/plain', 'only GET here\n');
     } catch (error) {
+      if (error instanceof BrokenInvariant) throwLater(error);
       const code = error instanceof FarshoreError ? error.code : 'ERR_UNEXPECTED';
       const known = error instanceof FarshoreError ? { exitCode: error.exitCode, hint: error.hint, details: error.facts } : {};
       send(response, 409, 'application/json', JSON.stringify({ error: { code, message: messageOf(error), ...known } }));
