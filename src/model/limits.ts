@@ -36,6 +36,8 @@ export const LIMITS = {
   /** Bytes of a sentence, and of a decision's label, that one host sends for the other's log. */
   sentenceBytesMax: 2048,
   labelBytesMax: 128,
+  /** Unacknowledged bytes of a primary, all of which are in memory, and are read back in one piece after a clean stop. */
+  backlogBytesMax: 1536 * 1024 * 1024,
   /** Ranges in one ack; more go into a further message. */
   ackRangesMax: 4096,
   /** A link that was silent for so long is closed. */

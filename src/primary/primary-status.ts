@@ -50,7 +50,7 @@ export function primaryStatus(primary: Primary): StatusReport {
     duplicates: 0,
     resends: order?.machine.counters.recordsResent ?? 0,
     lastCut: order?.lastCut == null ? null : { dataSet: String(order.lastCut.dataSet), reason: order.lastCut.reason, time: new Date(order.lastCut.timeMs).toISOString() },
-    backlog: order === null ? null : { bytes: order.machine.unacknowledgedBytes, limitBytes: options.backlogLimitBytes, throttledSeconds: primary.throttledSeconds },
+    backlog: order === null ? null : { bytes: order.machine.unacknowledgedBytes, limitBytes: options.backlogLimitBytes, throttledSeconds: primary.throttling.seconds },
     nbd: primary.nbd === null ? null : { addresses: primary.addresses().nbd, connections: primary.application?.connections ?? 0 },
     statusPage: null,
     replication: primary.linkServer === null ? null : { addresses: primary.addresses().replication },

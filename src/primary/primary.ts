@@ -32,6 +32,7 @@ import { PrimaryLinks, type LinkEvent } from './primary-links.ts';
 import { primaryStatus } from './primary-status.ts';
 import type { ReplicatedOrder } from './replicated-order.ts';
 import { lastStoredAcknowledged, readStreamState, removeCleanMarker, writeCleanMarker, writeStreamState, type LoadedStream } from './stream-state.ts';
+import { Throttling } from './throttling.ts';
 
 export interface PrimaryOptions {
   readonly disk: Disk;
@@ -52,9 +53,6 @@ export interface PrimaryOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
 }
 
-/** At most one line on throttling in this time. */
-const THROTTLE_LOG_MS = 10_000;
-
 /** How a host ended by itself. */
 export interface HostEnd {
   readonly exitCode: ExitCode;
@@ -67,6 +65,7 @@ export class Primary {
   readonly session = newSessionId();
   readonly startedAtMs = Date.now();
   readonly rate = new CatchUpRate();
+  readonly throttling: Throttling;
   state: HostState;
   phase: PrimaryState;
   order: ReplicatedOrder | null = null;
@@ -99,6 +98,7 @@ export class Primary {
   private constructor(options: PrimaryOptions, folder: StateFolder) {
     this.options = options;
     this.#folder = folder;
+    this.throttling = new Throttling({ log: options.log, reason: () => primaryStatus(this).reason });
     this.state = readHostState(options.disk, options.stateDirectory);
     this.phase = this.state.condition === 'standalone' || options.standalone ? 'standalone' : 'serving';
     this.ended = new Promise((resolve) => {
@@ -235,7 +235,7 @@ export class Primary {
     const order = openReplicatedOrder({ primary: this.options, application, loaded, session: this.session, onFailed: (code, error) => this.#fail(code, error) });
     this.order = order;
     application.order = order;
-    order.onStepped = () => this.#noteThrottle(order);
+    order.onStepped = () => this.throttling.note(order.machine.throttle !== null);
   }
 
   /** Also without replication: a secondary is told why it is refused, and a promoted one tells that this primary is superseded (I8). */
@@ -262,7 +262,17 @@ export class Primary {
     await this.linkServer.start();
   }
 
+  /** Whatever fails on the way, the volumes are closed and the state is given back; without the marker the stop is unclean. */
   async #stop(): Promise<void> {
+    try {
+      await this.#stopCleanly();
+    } finally {
+      await this.#closeAll();
+      this.#folder.release();
+    }
+  }
+
+  async #stopCleanly(): Promise<void> {
     const { options, order } = this;
     const wasServing = this.phase === 'serving';
     await this.nbd?.stop({ timeoutMs: 2_000 });
@@ -279,8 +289,6 @@ export class Primary {
       writeCleanMarker(options.disk, options.stateDirectory);
     }
     if (this.phase === 'standalone' && this.application?.failed === false) await this.#flushVolumes();
-    await this.#closeAll();
-    this.#folder.release();
   }
 
   async #flushVolumes(): Promise<void> {
@@ -351,33 +359,6 @@ export class Primary {
     else if (event.kind === 'violation') log('warn', `link from ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
     else log(event.kind === 'refused' ? 'error' : 'info', `secondary at ${event.address} ${event.kind}: ${event.sentence}`, { label: event.label });
   }
-
-  /** A slowed second is never silent: it has a reason in the log, the status and the metrics. */
-  #noteThrottle(order: ReplicatedOrder): void {
-    const { throttle } = order.machine;
-    if ((throttle === null) === (this.#throttledSinceMs === null)) return;
-    if (throttle === null) {
-      const seconds = (performance.now() - (this.#throttledSinceMs ?? 0)) / 1000;
-      this.#throttledEndedSeconds += seconds;
-      this.#throttledSinceMs = null;
-      if (seconds >= 1) this.options.log('info', `writes go on after ${seconds.toFixed(1)} s`);
-    } else {
-      this.#throttledSinceMs = performance.now();
-      // A link that is a little too slow throttles many times a second.
-      if (this.#throttledSinceMs - this.#throttleLoggedAtMs < THROTTLE_LOG_MS) return;
-      this.#throttleLoggedAtMs = this.#throttledSinceMs;
-      this.options.log('warn', `writes wait: ${primaryStatus(this).reason ?? throttle}`);
-    }
-  }
-
-  /** Seconds in which the application's writes waited, since the start. */
-  get throttledSeconds(): number {
-    return this.#throttledEndedSeconds + (this.#throttledSinceMs === null ? 0 : (performance.now() - this.#throttledSinceMs) / 1000);
-  }
-
-  #throttledSinceMs: number | null = null;
-  #throttledEndedSeconds = 0;
-  #throttleLoggedAtMs = Number.NEGATIVE_INFINITY;
 
   #waitFor(condition: () => boolean, limitMs: number): Promise<void> {
     const deadline = performance.now() + limitMs;

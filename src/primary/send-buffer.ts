@@ -1,6 +1,7 @@
 /**
  * The records of one data set, encoded once, in the order of their numbers, until they are acknowledged: what is sent, and sent
- * again after a loss, are slices of these bytes. Records lie in chunks of one size, which a pool keeps; a record never spans two.
+ * again after a loss, are slices of these bytes. Records lie in chunks, which a pool keeps; a record never spans two. A data set begins
+ * with a small chunk and goes on with larger ones, so that a thousand small data sets of an outage take little memory.
  *
  * A chunk goes back to the pool when its data set was released and no socket still waits to send from it.
  */
@@ -10,29 +11,44 @@ import { LIMITS } from '../model/limits.ts';
 import type { RecordStream, SyncCommand, WriteCommand } from '../record/contract.ts';
 import { encodedWriteBytes, RecordReader, RecordWriter, SYNC_RECORD_BYTES } from '../record/record.ts';
 
-/** Four of the largest records fit, so that long sequential writes leave no gaps. */
-const CHUNK_BYTES = 4 * encodedWriteBytes(LIMITS.recordDataBytesMax);
+/** Sizes of the first, the second and all further chunks of a data set. Four of the largest records fit into the last. */
+const CHUNK_BYTES: readonly number[] = [64 * 1024, 1024 * 1024, 4 * encodedWriteBytes(LIMITS.recordDataBytesMax)];
 
 class Chunk {
-  readonly bytes: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  readonly writer: RecordWriter = new RecordWriter(this.bytes);
+  /** Index into CHUNK_BYTES. */
+  readonly size: number;
+  readonly bytes: Buffer;
+  readonly writer: RecordWriter;
   usedBytes = 0;
   /** Sends under way from this chunk, plus one while its data set holds it. */
   uses = 0;
+
+  constructor(size: number) {
+    this.size = size;
+    this.bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES[size] as number);
+    this.writer = new RecordWriter(this.bytes);
+  }
 }
 
 /** Chunks that were used before: fresh memory is expensive to touch. */
 export class ChunkPool {
-  readonly #free: Chunk[] = [];
-  readonly #keepMax: number;
+  readonly #free: readonly Chunk[][] = CHUNK_BYTES.map(() => []);
+  readonly #keepBytesMax: number;
+  #keptBytes = 0;
   chunksInUse = 0;
 
   constructor(keepBytesMax: number) {
-    this.#keepMax = Math.ceil(keepBytesMax / CHUNK_BYTES) + 1;
+    this.#keepBytesMax = keepBytesMax;
   }
 
-  take(): Chunk {
-    const chunk = this.#free.pop() ?? new Chunk();
+  /** A chunk for the data set's chunk number `index` that holds at least `bytes`. */
+  take(index: number, bytes: number): Chunk {
+    let size = Math.min(index, CHUNK_BYTES.length - 1);
+    while ((CHUNK_BYTES[size] ?? Number.POSITIVE_INFINITY) < bytes) size += 1;
+    assert(size < CHUNK_BYTES.length, `a record of ${bytes} bytes is longer than a chunk`);
+    const kept = this.#free[size]?.pop();
+    if (kept !== undefined) this.#keptBytes -= kept.bytes.length;
+    const chunk = kept ?? new Chunk(size);
     chunk.usedBytes = 0;
     chunk.uses = 1;
     this.chunksInUse += 1;
@@ -44,7 +60,9 @@ export class ChunkPool {
     chunk.uses -= 1;
     if (chunk.uses > 0) return;
     this.chunksInUse -= 1;
-    if (this.#free.length < this.#keepMax) this.#free.push(chunk);
+    if (this.#keptBytes + chunk.bytes.length > this.#keepBytesMax) return;
+    this.#keptBytes += chunk.bytes.length;
+    this.#free[chunk.size]?.push(chunk);
   }
 }
 
@@ -147,9 +165,8 @@ export class SendBuffer {
 
   #room(bytes: number): Chunk {
     const chunk = this.#chunks.at(-1);
-    if (chunk !== undefined && chunk.usedBytes + bytes <= CHUNK_BYTES) return chunk;
-    assert(bytes <= CHUNK_BYTES, `a record of ${bytes} bytes is longer than a chunk`);
-    const fresh = this.#pool.take();
+    if (chunk !== undefined && chunk.usedBytes + bytes <= chunk.bytes.length) return chunk;
+    const fresh = this.#pool.take(this.#chunks.length, bytes);
     this.#chunks.push(fresh);
     return fresh;
   }

@@ -119,7 +119,7 @@ export function hostSchemas(folder: string) {
     maxSize: sizeBytes('maxSize', { min: LIMITS.dataSetBytesMin, max: LIMITS.slotBytesMax }).prefault('31MiB'),
   });
   const backlog = z.strictObject({
-    limit: sizeBytes('the backlog limit', { min: LIMITS.slotBytesMin, max: Number.MAX_SAFE_INTEGER }).prefault('256MiB'),
+    limit: sizeBytes('the backlog limit', { min: LIMITS.slotBytesMin, max: LIMITS.backlogBytesMax }).prefault('256MiB'),
     policy: z.enum(['throttle', 'spill', 'track']).prefault('throttle'),
   });
   const journals = z.strictObject({
