@@ -4,6 +4,7 @@ import type { Network, Side } from './network.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { Random } from './random.ts';
 import type { SecondaryHost } from './secondary-host.ts';
+import { SLOW_FILES } from './setting.ts';
 import type { World } from './virtual-time.ts';
 
 export interface FaultScope {
@@ -104,9 +105,6 @@ function crashSecondarySoon({ secondary, random }: FaultScope): void {
   if (secondary.phase === 'down') secondary.crashInNextLife(1 + random.int(60), random.pick(KEPT));
   else secondary.crashAfterOperations(1 + random.int(random.chance(0.5) ? 12 : 80), random.pick(KEPT));
 }
-
-/** Some files lie on a slower part of the disk. */
-const SLOW_FILES = [/\/watermark$/, /\/watermark$/, /slot-0000/, /slot-0001/, /\/volumes\//] as const;
 
 function slowDisk(scope: FaultScope): void {
   const { random, counters } = scope;

@@ -72,6 +72,8 @@ export function judgeHeld(host: SecondaryHost, held: readonly HeldDataSet[]): vo
 /** After recovery: the bitmaps have every acknowledged number, each with its own bytes. */
 export function judgeRestored(host: SecondaryHost): void {
   judgeRebuilt(host, host.history);
+  const point = host.secondary?.replica?.watermarkPoint ?? null;
+  if (point !== null && point.dataSet > durableWatermark(host.disk)) violated('I5 retire', `recovery goes on from watermark ${point.dataSet}, which only the page cache has`);
   const { machine } = host.secondary?.replica ?? {};
   if (machine !== undefined) judgeHeld(host, machine.held());
 }

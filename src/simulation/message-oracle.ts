@@ -4,6 +4,7 @@ import { decodeMessage } from '../record/wire.ts';
 import { judgeAcknowledgement, judgeAgreement, judgeHeld } from './held-oracle.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
+import { durableWatermark } from './storage-oracle.ts';
 import type { SimulatedSocket } from './socket.ts';
 import type { Life } from './virtual-time.ts';
 import { violated } from './violation.ts';
@@ -23,6 +24,7 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
   if (message.kind === 'violation') violated('protocol', `a host sent a message that breaks the protocol: ${message.violation}`);
   const secondary = options.secondaryOf(from.life);
   if (secondary === null) return;
+  if (message.kind !== 'ready' && 'windowHigh' in message) judgeWindow(secondary, message.windowHigh);
   switch (message.kind) {
     case 'acknowledge':
       return judgeAcknowledgement(secondary, message.ranges);
@@ -45,4 +47,11 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
     }
     default:
   }
+}
+
+/** The window moves only behind a durable watermark: a data set above it would take a slot that is not free. @invariant I5 I6 */
+function judgeWindow(host: SecondaryHost, windowHigh: number): void {
+  const { slots } = host.around.setting.geometry;
+  const watermark = durableWatermark(host.disk);
+  if (windowHigh - slots > watermark) violated('I5 retire', `the window that ends at ${windowHigh} is told, ${slots} slots above watermark ${watermark}`);
 }

@@ -1,7 +1,7 @@
 /** A secondary: the production `Secondary` on a simulated disk and network, and what it told of itself. */
 import type { WebSocket } from 'ws';
 import { openVolumes } from '../volume/open-volumes.ts';
-import { inlineCarrier } from '../secondary/destager.ts';
+import { inlineCarrier, type OpenCarrier } from '../secondary/destager.ts';
 import { promote } from '../secondary/promotion.ts';
 import { Secondary } from '../secondary/secondary.ts';
 import { FarshoreError, RefusedError } from '../model/errors.ts';
@@ -88,6 +88,7 @@ export class SecondaryHost extends SimulatedHost {
     const { setting } = this.around;
     const { disk, life } = this;
     this.secondary = null;
+    disk.slowFile = setting.slowFile;
     if (this.promotion === 'running') this.around.counters.promotionCrashes += 1;
     return Secondary.start({
       ...secondaryOptions(disk),
@@ -95,6 +96,7 @@ export class SecondaryHost extends SimulatedHost {
       links: setting.links,
       journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
       dial: true,
+      openCarrier: (buffers) => slowly(inlineCarrier(() => openVolumes(disk, VOLUMES, { lock: false }), buffers), () => this.around.universe.random.int(3_000) * disk.slowness),
       connectSocket: (address) => this.around.network.connect(address) as unknown as WebSocket,
       openNbd: () => ({ start: async () => {}, stop: async () => {}, addresses: () => [] }),
       log: (level, message) => this.#log(level, message),
@@ -163,6 +165,25 @@ export class SecondaryHost extends SimulatedHost {
     } else if (level === 'warn' && (message.startsWith('the journal of slot') || message.startsWith('the source volumes failed'))) counters.mended += 1;
     else if (message.startsWith('refused at ')) counters.handshakesRefused += 1;
   }
+}
+
+/** A destage that takes its time: several data sets become complete meanwhile. */
+function slowly(open: OpenCarrier, delayUs: () => number): OpenCarrier {
+  return (report) => {
+    const carrier = open(report);
+    let closed = false;
+    return {
+      start: (order) => {
+        setTimeout(() => {
+          if (!closed) carrier.start(order);
+        }, delayUs() / 1000);
+      },
+      close: () => {
+        closed = true;
+        return carrier.close();
+      },
+    };
+  };
 }
 
 /** What a start of the production secondary needs of a disk; also of a copy of it whose future is asked for. */

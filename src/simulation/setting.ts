@@ -18,6 +18,8 @@ export const VOLUMES: readonly VolumeConfig[] = [
 export const SLOTS_CHOICES = [2, 3, 4] as const;
 export const SLOT_BYTES = 64 * KiB;
 
+export const SLOW_FILES = [/\/watermark$/, /\/watermark$/, /slot-0000/, /slot-0001/, /\/volumes\//] as const;
+
 /** What differs from seed to seed. */
 export interface Setting {
   readonly geometry: Geometry;
@@ -27,6 +29,8 @@ export interface Setting {
   readonly backlogLimitBytes: number;
   readonly flushReply: 'local' | 'remote';
   readonly aligned: boolean;
+  /** Files of the secondary that lie on a slow part of its disk; null: none. */
+  readonly slowFile: RegExp | null;
 }
 
 export function chooseSetting(random: Random): Setting {
@@ -45,5 +49,6 @@ export function chooseSetting(random: Random): Setting {
     backlogLimitBytes: random.chance(0.3) ? 40_000 : 400_000,
     flushReply: random.chance(0.2) ? 'remote' : 'local',
     aligned: random.chance(0.7),
+    slowFile: random.chance(0.3) ? random.pick(SLOW_FILES) : null,
   };
 }
