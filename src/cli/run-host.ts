@@ -111,7 +111,7 @@ async function startPrimary(
   options: { log: Log; standalone: boolean },
 ): Promise<{ host: RunningHost; commands: HostCommands }> {
   const primary = await Primary.start(primaryOptions(config, options.log, options.standalone));
-  return { host: primary, commands: { detach: async () => primary.detach() } };
+  return { host: primary, commands: { detach: async (body) => primary.detach({ dryRun: body.dryRun === true }) } };
 }
 
 async function startSecondary(config: SecondaryConfig, options: { log: Log; standalone: boolean }): Promise<{ host: RunningHost; commands: HostCommands }> {

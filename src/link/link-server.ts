@@ -1,11 +1,10 @@
 /** The listening side of the links (the primary): WebSocket servers on several addresses, at most `LIMITS.linksMax` links. */
 import { createServer, type Server } from 'node:http';
-import { rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
-import { FarshoreError, errnoOf, messageOf } from '../model/errors.ts';
 import { LIMITS } from '../model/limits.ts';
+import { listenOn } from '../runtime/listen.ts';
 import { Link, type LinkHandlers } from './link.ts';
 
 export interface LinkServerOptions {
@@ -60,7 +59,7 @@ export class LinkServer {
     for (const link of this.#links) link.terminate();
   }
 
-  #listen(address: ListenAddress): Promise<{ http: Server; sockets: WebSocketServer }> {
+  async #listen(address: ListenAddress): Promise<{ http: Server; sockets: WebSocketServer }> {
     const http = createServer({ connectionsCheckingInterval: LIMITS.keepAliveMs }, (_request, response) => {
       response.writeHead(426, { 'content-type': 'text/plain' }).end('this is a Farshore replication port; it speaks WebSocket\n');
     });
@@ -88,21 +87,8 @@ export class LinkServer {
     });
     // Listening errors arrive on the HTTP server, and the WebSocket server repeats them.
     sockets.on('error', () => {});
-    return new Promise((resolve, reject) => {
-      http.once('error', (error) => {
-        reject(
-          new FarshoreError('ERR_LISTEN', `cannot listen for replication on ${formatAddress(address)}: ${messageOf(error)}`, {
-            cause: error,
-            hint: errnoOf(error) === 'EADDRINUSE' ? 'another process has this address; choose another port or end that process' : 'check replication.listen in the config',
-          }),
-        );
-      });
-      if (address.kind === 'unix') {
-        rmSync(address.path, { force: true });
-        http.listen(address.path, () => resolve({ http, sockets }));
-      } else {
-        http.listen(address.port, address.host, () => resolve({ http, sockets }));
-      }
-    });
+    await listenOn(http, address, { what: 'replication', setting: 'replication.listen', code: 'ERR_LISTEN' });
+    http.on('error', () => {});
+    return { http, sockets };
   }
 }

@@ -9,13 +9,6 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new BrokenInvariant(message);
 }
 
-/** Throw outside of every promise and handler, so that nothing on the way takes a broken invariant for an ordinary error. */
-export function throwLater(error: BrokenInvariant): void {
-  queueMicrotask(() => {
-    throw error;
-  });
-}
-
 /** Make the compiler prove that a switch is total. */
 export function unreachable(value: never): never {
   throw new BrokenInvariant(`unreachable: ${String(value)}`);

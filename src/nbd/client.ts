@@ -12,8 +12,8 @@ import { NBD_BYTES, NBD_CHUNK, NBD_CHUNK_FLAG_DONE, NBD_COMMAND, NBD_COMMAND_FLA
 import type { NbdCommandName } from './constants.ts';
 import type { NbdErrno } from './contract.ts';
 import { errnoFromWire, errnoName } from './counters.ts';
-import { formatListenAddress } from './listen-address.ts';
-import type { ListenAddress } from './listen-address.ts';
+import { formatAddress } from '../model/addresses.ts';
+import type { ListenAddress } from '../model/addresses.ts';
 
 export interface NbdClientOptions {
   readonly address: ListenAddress;
@@ -78,7 +78,7 @@ export class NbdClient {
   /** Connect and choose an export. @throws FarshoreError ERR_NBD_CONNECT, ERR_NBD_NEGOTIATION */
   static async connect(options: NbdClientOptions): Promise<NbdClient> {
     const { address } = options;
-    const where = formatListenAddress(address);
+    const where = formatAddress(address);
     const socket = connectSocket(
       address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port, noDelay: true },
     );

@@ -9,8 +9,9 @@ import type { ConnectionContext } from './connection.ts';
 import type { NbdBackend } from './contract.ts';
 import { createNbdCounters } from './counters.ts';
 import type { NbdCounters, NbdEndReason } from './counters.ts';
-import { formatListenAddress, listenOn } from './listen-address.ts';
-import type { ListenAddress } from './listen-address.ts';
+import { formatAddress } from '../model/addresses.ts';
+import type { ListenAddress } from '../model/addresses.ts';
+import { listenOn } from '../runtime/listen.ts';
 
 /** What happens rarely enough to be told one by one; everything else is in the counters. */
 export type NbdEvent =
@@ -31,6 +32,8 @@ const KEEP_ALIVE_MS = 30_000;
 /** What a host needs of whoever serves its volumes. */
 export type NbdService = Pick<NbdServer, 'start' | 'stop' | 'addresses'>;
 export type OpenNbdService = (options: NbdServerOptions) => NbdService;
+
+const PURPOSE = { what: 'NBD clients', setting: 'nbd.listen', code: 'ERR_NBD_LISTEN' } as const;
 
 export class NbdServer {
   readonly counters: NbdCounters = createNbdCounters();
@@ -73,8 +76,8 @@ export class NbdServer {
           { noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
           (socket) => this.#accept(socket),
         );
-        const bound = await listenOn(server, address);
-        server.on('error', (error) => this.#onEvent?.({ kind: 'listenerFailed', address: formatListenAddress(bound), error }));
+        const bound = await listenOn(server, address, PURPOSE);
+        server.on('error', (error) => this.#onEvent?.({ kind: 'listenerFailed', address: formatAddress(bound), error }));
         this.#servers.push(server);
         this.#addresses.push(bound);
       }

@@ -64,6 +64,8 @@ export class PrimaryLinks implements RecordCarrier {
   /** Keys of lost links, by link number, until the secondary has answered for them. */
   readonly #keys = new Map<LinkId, number>();
   readonly #keepAlive: NodeJS.Timeout;
+  /** Links of this session that were lost and not replaced yet, newest last, so that a lost path is seen here too. */
+  readonly #lost: { readonly address: string; readonly error: string }[] = [];
 
   constructor(options: PrimaryLinksOptions) {
     this.#options = options;
@@ -74,6 +76,11 @@ export class PrimaryLinks implements RecordCarrier {
 
   get openLinks(): readonly Link[] {
     return [...this.#agreed.values()].filter((entry) => entry.phase === 'open').map((entry) => entry.link);
+  }
+
+  /** Lost links that no new one has replaced. */
+  get lostLinks(): readonly { readonly address: string; readonly error: string }[] {
+    return this.#lost;
   }
 
   opened(link: Link): void {
@@ -110,11 +117,14 @@ export class PrimaryLinks implements RecordCarrier {
     const order = this.#order;
     if (agreed?.phase !== 'open' || order === null) return;
     this.#options.onEvent({ kind: 'lost', address: link.address, code, reason });
+    this.#lost.push({ address: link.address, error: reason === '' ? `closed (${code})` : reason });
+    if (this.#lost.length > LIMITS.linksMax) this.#lost.shift();
     // A damaged header has no number that could be rejected, so the send buffer is checked instead (I9).
     if (code === CLOSE_CODE.protocolViolation && reason.startsWith('record-header')) order.verifyBuffers();
     order.step({ event: 'linkClosed', link: link.id });
     if (this.openLinks.length === 0) {
       this.#keys.clear();
+      this.#lost.length = 0;
       order.step({ event: 'sessionLost' });
     }
   }
@@ -222,6 +232,7 @@ export class PrimaryLinks implements RecordCarrier {
     if (first && !this.#judged(link, facts)) return;
     this.session = facts.session;
     this.#keys.set(link.id, agreed.linkKey);
+    this.#lost.shift();
     this.lastRefusal = null;
     if (first) {
       const agreement = agree(this.#options.facts(), facts);

@@ -44,7 +44,10 @@ export function primaryStatus(primary: Primary): StatusReport {
     behind: { ...behind, etaSeconds: primary.rate.etaSeconds(behind.bytes) },
     objectiveSeconds: options.objectiveMs / 1000,
     journals: { slots: 0, active: 0, partial: 0, failed: 0 },
-    links: (links?.openLinks ?? []).map((link) => ({ address: link.address, up: true, error: null, sentBytes: link.sentBytes, receivedBytes: link.receivedBytes })),
+    links: [
+      ...(links?.openLinks ?? []).map(({ address, sentBytes, receivedBytes }) => ({ address, up: true, error: null, sentBytes, receivedBytes })),
+      ...(links?.lostLinks ?? []).map(({ address, error }) => ({ address, up: false, error, sentBytes: 0, receivedBytes: 0 })),
+    ],
     peer: null,
     rejects: order?.machine.counters.rejects ?? 0,
     duplicates: 0,

@@ -144,12 +144,13 @@ export class Primary {
   #sessionFirstSequence = 0;
 
   /** Go on without the secondary, and record durably from where (DESIGN section 7, "a way out always exists"). */
-  detach(): { divergedFrom: number | null } {
+  detach(how: { dryRun: boolean }): { divergedFrom: number | null } {
     const { order, application } = this;
     if (order === null || application === null || this.phase !== 'serving') {
       throw new RefusedError('ERR_NOT_REPLICATING', `this primary does not replicate now: it is ${this.phase}${this.state.reason === null ? '' : ` (${this.state.reason})`}`);
     }
     const divergedFrom = order.acknowledged;
+    if (how.dryRun) return { divergedFrom: divergedFrom?.dataSet ?? null };
     this.#writeState({ condition: 'standalone', reason: `detached by the operator at ${new Date().toISOString()}`, divergedFrom });
     this.phase = 'standalone';
     this.#endOrder(CLOSE_CODE.refused, 'the primary was detached');

@@ -42,6 +42,8 @@ export interface Recovered {
   readonly plan: RecoveryPlan | null;
   /** Cuts that the journals tell of, from the watermark's data set on. */
   readonly cuts: readonly Cut[];
+  /** One sentence for each kept journal that did not end cleanly. */
+  readonly unreadable: readonly string[];
 }
 
 /** Open the ring and carry steps 1-5 out. @throws RefusedError or CorruptionError that names the file, what was found and what was expected. */
@@ -49,11 +51,11 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   const { disk, directory, geometry, events } = options;
   const ring = openRing({ disk, directory, geometry, alignedStart, events });
   try {
-    const { watermark, plan, cuts } = await readAndPlan(ring, options);
-    if (plan === null) return { ring, watermark, machine: null, plan, cuts };
+    const { watermark, plan, cuts, unreadable } = await readAndPlan(ring, options);
+    if (plan === null) return { ring, watermark, machine: null, plan, cuts, unreadable };
     await makeDurable(ring, plan, options);
     const machine = new SecondaryMachine({ geometry, origin: plan.origin, restored: plan.restored, hashChain });
-    return { ring, watermark, machine, plan, cuts };
+    return { ring, watermark, machine, plan, cuts, unreadable };
   } catch (error) {
     await awaitDone((done) => ring.close(done));
     throw error;
@@ -61,7 +63,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
 }
 
 /** Carry steps 1-3 out and change nothing: what a recovery would do. @throws as `recover` */
-export async function previewRecovery(options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts'>> {
+export async function previewRecovery(options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts' | 'unreadable'>> {
   const { disk, directory, geometry } = options;
   const ring = openRing({ disk, directory, geometry, alignedStart, events: UNHEARD });
   try {
@@ -73,19 +75,28 @@ export async function previewRecovery(options: Omit<RecoverOptions, 'events'>): 
 
 const UNHEARD: JournalPoolEvents = { durable: () => {}, completeFlagDurable: () => {}, watermarkDurable: () => {}, failed: () => {} };
 
-async function readAndPlan(ring: JournalRing, options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts'>> {
+async function readAndPlan(ring: JournalRing, options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts' | 'unreadable'>> {
   const { directory, state } = options;
   const watermark = ring.readWatermark();
   if (state.groupId === null || state.stream === null) {
     await refuseStray(ring, directory);
-    return { watermark, plan: null, cuts: [] };
+    return { watermark, plan: null, cuts: [], unreadable: [] };
   }
   checkWatermark(directory, watermark, state);
   const facts = await recoveryFacts(ring, options, watermark);
   const plan = planRecovery(facts);
   const refusal = refusalOf(plan);
   if (refusal !== null) throw refusal;
-  return { watermark, plan, cuts: cutsIn(facts.journals, state.stream, watermark?.point?.dataSet ?? 0) };
+  const cuts = cutsIn(facts.journals, state.stream, watermark?.point?.dataSet ?? 0);
+  return { watermark, plan, cuts, unreadable: unreadableIn(facts.journals, plan) };
+}
+
+/** Of the journals that are kept: where reading ended although it was no clean end (I9). A torn last commit looks like this too. */
+function unreadableIn(journals: readonly ScannedJournal[], plan: RecoveryPlan): string[] {
+  const kept = new Set(plan.makeDurable.map(({ slot }) => slot));
+  return journals.flatMap(({ slot, path, tail }) =>
+    kept.has(slot) && tail.verdict === 'unreadable' ? [`${path}: unreadable from byte ${tail.offset} on: expected ${tail.expected}, found ${tail.found}`] : [],
+  );
 }
 
 function cutsIn(journals: readonly ScannedJournal[], stream: string, fromDataSet: number): Cut[] {

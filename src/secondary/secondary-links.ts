@@ -8,7 +8,7 @@ import type { Link } from '../link/link.ts';
 import { type Connect, LinkDialer } from '../link/link-dialer.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import type { SequenceRange, SessionId } from '../model/ids.ts';
-import { BrokenInvariant, throwLater } from '../model/assert.ts';
+import { BrokenInvariant } from '../model/assert.ts';
 import { messageOf } from '../model/errors.ts';
 import { LIMITS } from '../model/limits.ts';
 import { decideHandshake } from '../protocol/handshake.ts';
@@ -16,6 +16,7 @@ import type { LinkId } from '../protocol/secondary-contract.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import type { RecordStream, WireRecord } from '../record/contract.ts';
 import { decodeMessage, decodeRecords, encodeMessage, isRecordsMessage, type WireMessage } from '../record/wire.ts';
+import { throwLater } from '../runtime/throw-later.ts';
 import type { HeadHistory } from './head-history.ts';
 import type { Replica, ReplicaOutlet } from './replica.ts';
 
@@ -41,6 +42,8 @@ export type SecondaryLinkEvent =
   | { readonly kind: 'refused'; readonly address: string; readonly label: string; readonly code: string; readonly sentence: string; readonly final: boolean }
   | { readonly kind: 'waiting'; readonly address: string; readonly label: string; readonly sentence: string }
   | { readonly kind: 'violation'; readonly address: string; readonly violation: string }
+  /** A record arrived with a wrong checksum and was rejected (I9). */
+  | { readonly kind: 'damaged'; readonly address: string; readonly damage: string }
   | { readonly kind: 'lost'; readonly address: string; readonly code: number; readonly reason: string }
   | { readonly kind: 'dialFailed'; readonly address: string; readonly message: string };
 
@@ -213,6 +216,8 @@ export class SecondaryLinks implements ReplicaOutlet {
     if (good.length > 0) replica.step({ event: 'recordsReceived', link: link.id, records: good });
     for (const record of damaged) {
       this.checksumRejects += 1;
+      const { sequence, dataSet, offset, expected, found } = record;
+      this.#options.onEvent({ kind: 'damaged', address: link.address, damage: `record ${sequence} of data set ${dataSet} at byte ${offset} of its message: payload checksum expected ${expected}, found ${found}` });
       this.reject({ link: link.id, reason: 'checksum', dataSet: record.dataSet, sequence: record.sequence });
     }
     if (outside !== -1) {

@@ -267,6 +267,7 @@ export class Secondary {
     this.recovery = recovered.plan;
     for (const cut of recovered.cuts) this.heads.cutReceived(cut);
     for (const line of recovered.plan?.lines ?? []) options.log('info', line);
+    for (const line of recovered.unreadable) options.log('warn', `${line}; the primary still has what is missing, or says so`);
     if (recovered.machine !== null) this.#openReplica(recovered.machine, recovered.watermark?.point ?? null);
   }
 
@@ -334,6 +335,7 @@ export class Secondary {
     if (event.kind === 'agreed') log('info', `link to ${event.address}: ${event.label}`);
     else if (event.kind === 'lost') log('warn', `link to ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
     else if (event.kind === 'violation') log('warn', `link to ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
+    else if (event.kind === 'damaged') log('warn', `from ${event.address}: ${event.damage}; it is asked for again`, { code: 'ERR_RECORD_DAMAGED' });
     else if (event.kind === 'dialFailed') log('info', `cannot reach ${event.address}: ${event.message}`);
     else if (event.kind === 'waiting') log('info', `${event.address} asks to wait: ${event.sentence}`, { label: event.label });
     else this.#refused(event);

@@ -6,9 +6,11 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
-import { BrokenInvariant, throwLater } from '../model/assert.ts';
+import { BrokenInvariant } from '../model/assert.ts';
 import { FarshoreError, messageOf } from '../model/errors.ts';
 import type { StatusReport } from '../model/status.ts';
+import { listenOn } from '../runtime/listen.ts';
+import { throwLater } from '../runtime/throw-later.ts';
 import { renderMetrics } from './metrics.ts';
 import { STATUS_PAGE } from './page.ts';
 
@@ -37,8 +39,6 @@ export class HostServer {
   /** Listen on the control socket and the status addresses. @throws FarshoreError ERR_LISTEN */
   async start(): Promise<void> {
     const { controlSocket, listen } = this.#options;
-    // The state folder is locked by this process, so a socket that is there belongs to one that died.
-    rmSync(controlSocket, { force: true });
     await this.#listen({ kind: 'unix', path: controlSocket }, true);
     chmodSync(controlSocket, 0o600);
     for (const address of listen) await this.#listen(address, false);
@@ -60,17 +60,13 @@ export class HostServer {
     rmSync(this.#options.controlSocket, { force: true });
   }
 
-  #listen(address: ListenAddress, control: boolean): Promise<void> {
+  async #listen(address: ListenAddress, control: boolean): Promise<void> {
     const server = createServer((request, response) => void this.#answer(request, response, control));
     server.keepAliveTimeout = 1_000;
     this.#servers.push(server);
-    return new Promise((resolve, reject) => {
-      server.on('error', (error) => {
-        reject(new FarshoreError('ERR_LISTEN', `cannot listen for ${control ? 'commands' : 'status'} on ${formatAddress(address)}: ${messageOf(error)}`, { cause: error }));
-      });
-      if (address.kind === 'unix') server.listen(address.path, resolve);
-      else server.listen(address.port, address.host, resolve);
-    });
+    const what = control ? 'commands' : 'status';
+    await listenOn(server, address, { what, setting: control ? 'state' : 'status.listen', code: 'ERR_LISTEN' });
+    server.on('error', () => {});
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, control: boolean): Promise<void> {

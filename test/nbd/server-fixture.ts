@@ -10,7 +10,7 @@ import { encodeRequest, NbdReplyError } from '../../src/nbd/client.ts';
 import { encodeGo, encodeOption } from '../../src/nbd/client-negotiation.ts';
 import { NBD_OPTION } from '../../src/nbd/constants.ts';
 import type { NbdErrno } from '../../src/nbd/contract.ts';
-import type { ListenAddress } from '../../src/nbd/listen-address.ts';
+import type { ListenAddress } from '../../src/model/addresses.ts';
 import { NbdServer } from '../../src/nbd/server.ts';
 import type { NbdEvent } from '../../src/nbd/server.ts';
 import { MemoryBackend } from '../support/memory-backend.ts';

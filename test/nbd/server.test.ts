@@ -7,7 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LIMITS } from '../../src/model/limits.ts';
 import { NbdClient } from '../../src/nbd/client.ts';
-import type { ListenAddress } from '../../src/nbd/listen-address.ts';
+import type { ListenAddress } from '../../src/model/addresses.ts';
 import { NbdServer } from '../../src/nbd/server.ts';
 import { errnoOfCall, startServer, stopServers, until } from './server-fixture.ts';
 

@@ -4,7 +4,7 @@ import { importsOf, lineAt, type SourceFile } from './source-text.ts';
 
 const FILE_LINES_MAX = 400;
 
-const LOWEST = ['model', 'record', 'protocol', 'disk'];
+const LOWEST = ['model', 'record', 'protocol', 'disk', 'runtime'];
 const SERVICES = [...LOWEST, 'state', 'journals', 'nbd', 'volume', 'link', 'application', 'status'];
 
 /** What each folder may import, beside itself: `model <- record, protocol, disk <- journals, nbd ... <- primary, secondary <- cli <- commands`. */
@@ -13,6 +13,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   record: ['model'],
   protocol: ['model', 'record'],
   disk: ['model'],
+  /** What servers and handlers of this process share: listening, and the end of a broken invariant. */
+  runtime: ['model'],
   state: ['model', 'disk'],
   journals: LOWEST,
   nbd: LOWEST,
