@@ -18,7 +18,11 @@ export default class Simulate extends BaseCommand {
   static override flags = {
     seeds: Flags.string({ summary: 'Range of seeds.', helpValue: 'A..B', default: '1..2000', exclusive: ['seed'] }),
     seed: Flags.integer({ summary: 'One seed alone.', helpValue: 'N', min: 0, max: 2 ** 31 - 1 }),
-    trace: Flags.string({ summary: 'Write every event of the one seed to this file, a line each.', helpValue: 'FILE', dependsOn: ['seed'] }),
+    trace: Flags.string({
+      summary: 'Write every event of the one seed to this file, a line each.',
+      helpValue: 'FILE',
+      dependsOn: ['seed'],
+    }),
     threads: Flags.integer({ summary: 'Threads that simulate.', helpValue: 'N', min: 1, max: 256 }),
   };
 
@@ -30,9 +34,14 @@ export default class Simulate extends BaseCommand {
     const { Tally } = await import('../src/simulation/summary.ts');
     let summary: SimulationSummary;
     if (flags.seed === undefined) {
-      const terminal = process.stderr.isTTY === true;
+      const terminal = process.stderr.isTTY;
       const onProgress = progressLine((text) => void process.stderr.write(text), terminal);
-      summary = await runSeeds({ ...parseSeedRange(flags.seeds), threads: flags.threads ?? Math.max(2, availableParallelism()), failuresMax: 10, onProgress });
+      summary = await runSeeds({
+        ...parseSeedRange(flags.seeds),
+        threads: flags.threads ?? Math.max(2, availableParallelism()),
+        failuresMax: 10,
+        onProgress,
+      });
     } else {
       const { report, lines } = await traceSeed(flags.seed);
       if (flags.trace !== undefined) writeFileSync(flags.trace, `${lines.join('\n')}\n`);

@@ -11,7 +11,19 @@ import type { Arena } from './memory.ts';
 import type { Random } from './random.ts';
 import type { Life, World } from './virtual-time.ts';
 
-export type Operation = 'open' | 'write' | 'read' | 'flush' | 'allocate' | 'zero' | 'close' | 'syncDirectory' | 'rename' | 'unlink' | 'readFile' | 'replaceFile';
+export type Operation =
+  | 'open'
+  | 'write'
+  | 'read'
+  | 'flush'
+  | 'allocate'
+  | 'zero'
+  | 'close'
+  | 'syncDirectory'
+  | 'rename'
+  | 'unlink'
+  | 'readFile'
+  | 'replaceFile';
 
 /** Sees what a host asks of its disk: `asked` before it happens, `written` and `flushed` with what it was. */
 export interface DiskWatcher {
@@ -196,12 +208,16 @@ export class SimulatedDisk implements Disk {
     const durable = new Map(durableEntries);
     const keptChanges = kept === 'page cache' ? 0 : random.int(pendingEntries.length + 1);
     for (const change of pendingEntries.slice(0, keptChanges)) applyEntries(durable, change);
-    const mapped = (names: Map<string, Inode>): Map<string, Inode> => new Map([...names].map(([path, inode]) => [path, survivor(inode)] as const));
+    const mapped = (names: Map<string, Inode>): Map<string, Inode> =>
+      new Map([...names].map(([path, inode]) => [path, survivor(inode)] as const));
     const nextDurable = mapped(durable);
     return new SimulatedDisk(made, {
       durableEntries: nextDurable,
       entries: kept === 'page cache' ? mapped(entries) : new Map(nextDurable),
-      pendingEntries: kept === 'page cache' ? pendingEntries.map((change) => change.map(([path, inode]) => [path, inode && survivor(inode)] as const)) : [],
+      pendingEntries:
+        kept === 'page cache'
+          ? pendingEntries.map((change) => change.map(([path, inode]) => [path, inode && survivor(inode)] as const))
+          : [],
       directories: new Set(directories),
     });
   }
@@ -229,7 +245,8 @@ export class SimulatedDisk implements Disk {
   later(label: string, path: string, lengthBytes: number, work: () => void): void {
     if (this.dead) return;
     const { world, random } = this.options;
-    const delayUs = (20 + random.int(200) + lengthBytes / 400) * this.slowness * (this.slowFile?.test(path) === true ? SLOW_FILE_FACTOR : 1);
+    const delayUs =
+      (20 + random.int(200) + lengthBytes / 400) * this.slowness * (this.slowFile?.test(path) === true ? SLOW_FILE_FACTOR : 1);
     const life: Life | null = world.life;
     world.schedule(Math.round(delayUs), label, () => (this.dead ? undefined : work()), life);
   }

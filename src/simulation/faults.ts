@@ -24,7 +24,8 @@ interface Fault {
   readonly happen: (scope: FaultScope) => void;
 }
 
-const after = ({ world }: FaultScope, delayUs: number, label: string, work: () => void): void => void world.schedule(delayUs, label, work, null);
+const after = ({ world }: FaultScope, delayUs: number, label: string, work: () => void): void =>
+  void world.schedule(delayUs, label, work, null);
 
 const FAULTS: readonly Fault[] = [
   { weight: 12, happen: loseLinks },

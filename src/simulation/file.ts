@@ -152,7 +152,8 @@ export class SimulatedFile implements DiskFile {
     this.#checkWritable();
     if (this.aligned) {
       assert(position % DISK_ALIGNMENT_BYTES === 0, `a direct write to ${this.path} begins aligned, not at ${position}`);
-      for (const buffer of buffers) assert(buffer.length % DISK_ALIGNMENT_BYTES === 0, `a direct write to ${this.path} has aligned lengths`);
+      for (const buffer of buffers)
+        assert(buffer.length % DISK_ALIGNMENT_BYTES === 0, `a direct write to ${this.path} has aligned lengths`);
     }
     const bytes = this.#disk.options.arena.take(buffers.reduce((sum, buffer) => sum + buffer.length, 0));
     let at = 0;

@@ -34,16 +34,25 @@ function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
   durable.read(block, HEADER_OFFSET);
   const header = decodeHeader(block);
   if (header.verdict !== 'readable' || header.dataSet !== record.dataSet)
-    violated('I2 ack', `number ${record.sequence} is acknowledged, and the durable header of slot ${slot} is not of data set ${record.dataSet}`);
+    violated(
+      'I2 ack',
+      `number ${record.sequence} is acknowledged, and the durable header of slot ${slot} is not of data set ${record.dataSet}`,
+    );
   const offset = offsetOf(host, record);
-  if (!durable.holds(offset, record.bytes)) violated('I2 ack', `number ${record.sequence} of data set ${record.dataSet} is acknowledged before it is durable`);
+  if (!durable.holds(offset, record.bytes))
+    violated('I2 ack', `number ${record.sequence} of data set ${record.dataSet} is acknowledged before it is durable`);
   const { shared, start } = ring.buffers[slot] as { shared: SharedArrayBuffer; start: number };
   if (!durable.holds(RECORDS_OFFSET, new Uint8Array(shared, start + RECORDS_OFFSET, offset - RECORDS_OFFSET)))
-    violated('I2 ack', `number ${record.sequence} of data set ${record.dataSet} is acknowledged before an earlier byte of its journal is durable`);
+    violated(
+      'I2 ack',
+      `number ${record.sequence} of data set ${record.dataSet} is acknowledged before an earlier byte of its journal is durable`,
+    );
 }
 
 function durableJournal(host: SecondaryHost, slot: number): Image {
-  return host.disk.image(journalPath(JOURNALS_DIRECTORY, slot), 'durable') ?? violated('I2 ack', `the name of journal ${slot} is not durable`);
+  return (
+    host.disk.image(journalPath(JOURNALS_DIRECTORY, slot), 'durable') ?? violated('I2 ack', `the name of journal ${slot} is not durable`)
+  );
 }
 
 function offsetOf(host: SecondaryHost, record: HistoryRecord): number {
@@ -57,8 +66,10 @@ function offsetOf(host: SecondaryHost, record: HistoryRecord): number {
 export function judgeHeld(host: SecondaryHost, held: readonly HeldDataSet[]): void {
   for (const { dataSet, firstSequence, durable, finalSequence } of held) {
     const set = host.history.sets[dataSet] ?? violated('I7 numbers', `data set ${dataSet} is held and was never begun`);
-    if (set.firstSequence !== firstSequence) violated('I7 numbers', `data set ${dataSet} is held from ${firstSequence}, it begins at ${set.firstSequence}`);
-    if (finalSequence !== null && set.finalSequence !== finalSequence) violated('I7 numbers', `data set ${dataSet} is held to ${finalSequence}`);
+    if (set.firstSequence !== firstSequence)
+      violated('I7 numbers', `data set ${dataSet} is held from ${firstSequence}, it begins at ${set.firstSequence}`);
+    if (finalSequence !== null && set.finalSequence !== finalSequence)
+      violated('I7 numbers', `data set ${dataSet} is held to ${finalSequence}`);
     for (let index = 0; index < durable.length * 8; index += 1) {
       if (((durable[index >> 3] ?? 0) & (1 << (index & 7))) === 0) continue;
       const sequence = firstSequence + index;
@@ -73,7 +84,8 @@ export function judgeHeld(host: SecondaryHost, held: readonly HeldDataSet[]): vo
 export function judgeRestored(host: SecondaryHost): void {
   judgeRebuilt(host, host.history);
   const point = host.secondary?.replica?.watermarkPoint ?? null;
-  if (point !== null && point.dataSet > durableWatermark(host.disk)) violated('I5 retire', `recovery goes on from watermark ${point.dataSet}, which only the page cache has`);
+  if (point !== null && point.dataSet > durableWatermark(host.disk))
+    violated('I5 retire', `recovery goes on from watermark ${point.dataSet}, which only the page cache has`);
   const { machine } = host.secondary?.replica ?? {};
   if (machine !== undefined) judgeHeld(host, machine.held());
 }
@@ -86,14 +98,16 @@ export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>
     return;
   }
   const origin = replica.machine.origin.dataSet;
-  if (origin - 1 < host.promises.storage.watermark) violated('I1 prefix', `the watermark went back from ${host.promises.storage.watermark} to ${origin - 1}`);
+  if (origin - 1 < host.promises.storage.watermark)
+    violated('I1 prefix', `the watermark went back from ${host.promises.storage.watermark} to ${origin - 1}`);
   const bits = new Map(replica.machine.held().map((set) => [set.dataSet, set.durable]));
   for (const set of history.sets.slice(origin)) {
     const durable = bits.get(set.dataSet) ?? new Uint8Array(0);
     for (const { sequence } of set.records) {
       const index = sequence - set.firstSequence;
       const has = ((durable[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-      if (!has && host.promises.wasTold(sequence)) violated('I2 ack', `number ${sequence} of data set ${set.dataSet} was acknowledged and is lost`);
+      if (!has && host.promises.wasTold(sequence))
+        violated('I2 ack', `number ${sequence} of data set ${set.dataSet} was acknowledged and is lost`);
     }
   }
 }
@@ -106,20 +120,25 @@ export function judgeAgreement(primary: PrimaryHost, secondary: SecondaryHost): 
   const origin = replica.machine.origin;
   const { history } = primary;
   const before = history.sets[origin.dataSet - 1];
-  if (origin.dataSet > 0 && before?.chain !== origin.chain) violated('I8 handshake', `agreed although the copy at data set ${origin.dataSet - 1} is of another history`);
+  if (origin.dataSet > 0 && before?.chain !== origin.chain)
+    violated('I8 handshake', `agreed although the copy at data set ${origin.dataSet - 1} is of another history`);
   secondary.history = history;
   judgeHeld(secondary, replica.machine.held());
   const held = new Map(replica.machine.held().map((set) => [set.dataSet, set]));
   const acknowledged = order.acknowledged?.dataSet ?? -1;
   const complete = replica.machine.complete().at(-1)?.dataSet ?? origin.dataSet - 1;
-  if (complete < acknowledged) violated('I8 handshake', `agreed with a copy that has data set ${complete}; ${acknowledged} was acknowledged complete`);
+  if (complete < acknowledged)
+    violated('I8 handshake', `agreed with a copy that has data set ${complete}; ${acknowledged} was acknowledged complete`);
   for (const { dataSet, acknowledged: bits, firstSequence } of order.machine.unacknowledged()) {
     if (dataSet < origin.dataSet) continue;
     const durable = held.get(dataSet)?.durable ?? new Uint8Array(0);
     for (let index = 0; index < bits.length * 8; index += 1) {
       const mask = 1 << (index & 7);
       if (((bits[index >> 3] ?? 0) & mask) !== 0 && ((durable[index >> 3] ?? 0) & mask) === 0)
-        violated('I8 handshake', `agreed with a copy that lacks number ${firstSequence + index} of data set ${dataSet}, which was acknowledged`);
+        violated(
+          'I8 handshake',
+          `agreed with a copy that lacks number ${firstSequence + index} of data set ${dataSet}, which was acknowledged`,
+        );
     }
   }
 }

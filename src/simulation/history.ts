@@ -77,7 +77,7 @@ export class History {
       if (set.records.length >= buffer.count) continue;
       for (const slice of buffer.slices(set.firstSequence + set.records.length, set.firstSequence + buffer.count - 1)) {
         const reader = new RecordReader(slice.bytes);
-        for (let offset = 0; offset < slice.bytes.length; ) {
+        for (let offset = 0; offset < slice.bytes.length;) {
           const record = reader.readAt(offset, slice.bytes.length);
           if (record.kind !== 'record') return violated('history', `the send buffer of data set ${dataSet} is damaged`);
           this.#add(set, record, slice.bytes.subarray(offset, offset + record.encodedBytes));
@@ -90,7 +90,10 @@ export class History {
 
   #begin(dataSet: DataSetId, firstSequence: SequenceNumber): HistoryDataSet {
     if (dataSet !== this.sets.length || firstSequence !== this.records.length || this.closedThrough !== dataSet - 1)
-      violated('I7 numbers', `data set ${dataSet} begins at ${firstSequence}; the history ends with data set ${this.sets.length - 1} and number ${this.records.length - 1}`);
+      violated(
+        'I7 numbers',
+        `data set ${dataSet} begins at ${firstSequence}; the history ends with data set ${this.sets.length - 1} and number ${this.records.length - 1}`,
+      );
     const set: HistoryDataSet = { dataSet, firstSequence, records: [], chain: null, finalSequence: null, images: null };
     this.sets.push(set);
     return set;
@@ -110,7 +113,10 @@ export class History {
       return;
     }
     const image = this.head[volumeIndex(header.vlun)] as Image;
-    const payload = header.type === 'write' ? record.bytes.subarray(header.payloadOffset - header.offset, header.payloadOffset - header.offset + header.lengthBytes) : null;
+    const payload =
+      header.type === 'write'
+        ? record.bytes.subarray(header.payloadOffset - header.offset, header.payloadOffset - header.offset + header.lengthBytes)
+        : null;
     image.put(header.lba * BLOCK_BYTES, header.lengthBytes, payload);
   }
 }

@@ -52,9 +52,35 @@ export type Counters = Record<
 
 export function noCounters(): Counters {
   return {
-    writes: 0, flushes: 0, dataSets: 0, crashes: 0, powerCuts: 0, kills: 0, recoveries: 0, cleanStops: 0, primaryKills: 0, promotions: 0, promotionCrashes: 0,
-    handshakesAgreed: 0, handshakesRefused: 0, handshakesWaiting: 0, rejects: 0, resends: 0, duplicates: 0, corrupted: 0, acknowledged: 0, linkLosses: 0, partitions: 0,
-    diskFailures: 0, slowDisks: 0, clockJumps: 0, restored: 0, mended: 0, failedHosts: 0, statesJudged: 0, steps: 0,
+    writes: 0,
+    flushes: 0,
+    dataSets: 0,
+    crashes: 0,
+    powerCuts: 0,
+    kills: 0,
+    recoveries: 0,
+    cleanStops: 0,
+    primaryKills: 0,
+    promotions: 0,
+    promotionCrashes: 0,
+    handshakesAgreed: 0,
+    handshakesRefused: 0,
+    handshakesWaiting: 0,
+    rejects: 0,
+    resends: 0,
+    duplicates: 0,
+    corrupted: 0,
+    acknowledged: 0,
+    linkLosses: 0,
+    partitions: 0,
+    diskFailures: 0,
+    slowDisks: 0,
+    clockJumps: 0,
+    restored: 0,
+    mended: 0,
+    failedHosts: 0,
+    statesJudged: 0,
+    steps: 0,
   };
 }
 
@@ -168,7 +194,7 @@ export abstract class SimulatedHost {
   }
 
   #notStarted(error: unknown, diskFailed: boolean): void {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'ERR_UNKNOWN';
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     const message = error instanceof Error ? error.message : String(error);
     if (!(error instanceof RefusedError) && !diskFailed && !code.startsWith('ERR_')) throw error;
     if (code === 'ERR_BROKEN_INVARIANT' || error instanceof Violation) throw error;

@@ -23,7 +23,7 @@ export class Image {
   put(position: number, lengthBytes: number, bytes: Uint8Array | null): void {
     const end = position + lengthBytes;
     this.sizeBytes = Math.max(this.sizeBytes, end);
-    for (let at = position; at < end; ) {
+    for (let at = position; at < end;) {
       const index = Math.floor(at / PAGE_BYTES);
       const begin = at - index * PAGE_BYTES;
       const count = Math.min(PAGE_BYTES - begin, end - at);
@@ -40,7 +40,7 @@ export class Image {
   /** Copy into `target`; returns how many bytes there were. */
   read(target: Uint8Array, position: number): number {
     const end = Math.min(position + target.length, this.sizeBytes);
-    for (let at = position; at < end; ) {
+    for (let at = position; at < end;) {
       const index = Math.floor(at / PAGE_BYTES);
       const begin = at - index * PAGE_BYTES;
       const count = Math.min(PAGE_BYTES - begin, end - at);
@@ -56,7 +56,7 @@ export class Image {
   holds(position: number, bytes: Uint8Array): boolean {
     const end = position + bytes.length;
     if (end > this.sizeBytes) return false;
-    for (let at = position; at < end; ) {
+    for (let at = position; at < end;) {
       const index = Math.floor(at / PAGE_BYTES);
       const begin = at - index * PAGE_BYTES;
       const count = Math.min(PAGE_BYTES - begin, end - at);

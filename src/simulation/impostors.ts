@@ -79,6 +79,7 @@ function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
       primary.groupFailed = false;
       primary.phase = 'down';
       secondary.isImpostor = true;
+      writeUnseen(story);
       return true;
     case 'second primary':
       if (simulation.setting.addresses.length < 2) return true;
@@ -87,6 +88,20 @@ function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
       if (simulation.setting.addresses.length < 2) return true;
       return addPrimary(story, simulation.makeDisk(simulation.templates.primary(2)), simulation.newHistory());
   }
+}
+
+/** Let the restored primary give as many numbers again as it had given before, and only then meet its secondary. */
+function writeUnseen(story: Story): void {
+  const { simulation, primary, random } = story;
+  const { network, universe } = simulation;
+  for (const path of network.paths) path.cut = true;
+  network.breakLinks(null);
+  const reconnect = (): void => {
+    for (const path of network.paths) path.cut = false;
+  };
+  universe.world.schedule(20_000 + random.int(300_000), 'paths are back', reconnect, null);
+  primary.start();
+  story.addWorkload(primary, random.between(5, 30));
 }
 
 function addSecondary(story: Story, impostor: Impostor, copy: Copy): boolean {

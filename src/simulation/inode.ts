@@ -93,7 +93,8 @@ export class Inode {
     next.#pending = [...this.#pending];
     next.#order = this.#order;
     // A durable write that was interrupted may stand in the page cache only: nobody was told that it is durable.
-    for (const flight of this.#flights) for (const part of survivors(flight.change, random)) next.put(part, flight.durable && random.chance(0.5));
+    for (const flight of this.#flights)
+      for (const part of survivors(flight.change, random)) next.put(part, flight.durable && random.chance(0.5));
     return next;
   }
 
@@ -114,7 +115,7 @@ function survivors(change: Change, random: Random): Change[] {
   if (fate === 1 || change.lengthBytes === 0) return [change];
   const end = change.position + change.lengthBytes;
   const parts: Change[] = [];
-  for (let from = change.position; from < end; ) {
+  for (let from = change.position; from < end;) {
     const to = Math.min(end, from - (from % SECTOR_BYTES) + SECTOR_BYTES);
     if (random.chance(0.5)) parts.push(cut(change, from, to));
     from = to;

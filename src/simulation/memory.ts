@@ -62,9 +62,9 @@ export class SharedMemoryPool {
 
   /** A constructor in the place of SharedArrayBuffer. */
   constructorOf(): typeof SharedArrayBuffer {
-    const pool = this;
+    const take = (lengthBytes: number): SharedArrayBuffer => this.take(lengthBytes);
     const constructor = function (lengthBytes: number): SharedArrayBuffer {
-      return pool.take(lengthBytes);
+      return take(lengthBytes);
     } as unknown as typeof SharedArrayBuffer;
     Object.defineProperty(constructor, 'prototype', { value: this.#real.prototype });
     return constructor;

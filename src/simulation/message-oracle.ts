@@ -33,9 +33,12 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
       const origin = secondary.secondary?.replica?.machine.origin.dataSet ?? 0;
       const slots = secondary.around.setting.geometry.slots;
       // The window may have moved since the reject was decided, by at most what was told with it.
-      if (message.reason === 'window' && message.dataSet < origin - slots) violated('I6 window', `data set ${message.dataSet} is rejected; the window begins at ${origin}`);
-      if (message.reason === 'window' && message.dataSet <= message.windowHigh - slots) violated('I6 window', `data set ${message.dataSet} is rejected below the window that ends at ${message.windowHigh}`);
-      if (message.reason === 'checksum' && secondary.around.network.counters.corrupted === 0) violated('I9 end to end', `record ${message.sequence} was rejected for its checksum, and nothing was damaged`);
+      if (message.reason === 'window' && message.dataSet < origin - slots)
+        violated('I6 window', `data set ${message.dataSet} is rejected; the window begins at ${origin}`);
+      if (message.reason === 'window' && message.dataSet <= message.windowHigh - slots)
+        violated('I6 window', `data set ${message.dataSet} is rejected below the window that ends at ${message.windowHigh}`);
+      if (message.reason === 'checksum' && secondary.around.network.counters.corrupted === 0)
+        violated('I9 end to end', `record ${message.sequence} was rejected for its checksum, and nothing was damaged`);
       return;
     }
     case 'progress':
@@ -53,5 +56,6 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
 function judgeWindow(host: SecondaryHost, windowHigh: number): void {
   const { slots } = host.around.setting.geometry;
   const watermark = durableWatermark(host.disk);
-  if (windowHigh - slots > watermark) violated('I5 retire', `the window that ends at ${windowHigh} is told, ${slots} slots above watermark ${watermark}`);
+  if (windowHigh - slots > watermark)
+    violated('I5 retire', `the window that ends at ${windowHigh} is told, ${slots} slots above watermark ${watermark}`);
 }

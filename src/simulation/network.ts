@@ -42,7 +42,12 @@ export class Network {
   constructor(options: { world: World; random: Random; addresses: readonly string[] }) {
     this.#world = options.world;
     this.#random = options.random;
-    this.paths = options.addresses.map((address) => ({ address, delayUs: 200 + options.random.int(3000), cut: false, clogged: new Set<Side>() }));
+    this.paths = options.addresses.map((address) => ({
+      address,
+      delayUs: 200 + options.random.int(3000),
+      cut: false,
+      clogged: new Set<Side>(),
+    }));
   }
 
   listen(address: string, listener: Listener): void {
@@ -124,16 +129,21 @@ export class Network {
 
   /** The process of a life is gone: its kernel ends the links, or, if the host lost its power, nobody does and the other end finds out. */
   lifeEnded(life: Life, silent: boolean): void {
-    for (const socket of [...this.#open]) {
+    for (const socket of Array.from(this.#open)) {
       if (socket.life !== life) continue;
       this.#open.delete(socket);
       const { peer } = socket;
       if (peer === null) continue;
       const delayUs = silent ? 1_000_000 + this.#random.int(9_000_000) : this.#path(socket.address).delayUs;
-      this.#world.schedule(delayUs, 'peer is gone', () => {
-        this.#open.delete(peer);
-        peer.ended(1006, '');
-      }, peer.life);
+      this.#world.schedule(
+        delayUs,
+        'peer is gone',
+        () => {
+          this.#open.delete(peer);
+          peer.ended(1006, '');
+        },
+        peer.life,
+      );
     }
     for (const [address, listener] of this.#listeners) if (listener.life === life) this.#listeners.delete(address);
   }
@@ -141,7 +151,7 @@ export class Network {
   /** Break links of this path, or of all. */
   breakLinks(path: Path | null): number {
     let count = 0;
-    for (const socket of [...this.#open]) {
+    for (const socket of Array.from(this.#open)) {
       if (socket.side === 'primary' || (path !== null && socket.address !== path.address)) continue;
       this.breakLink(socket);
       count += 1;

@@ -51,7 +51,8 @@ export class PrimaryHost extends SimulatedHost {
     if (sequence === this.#observedSequence) return;
     this.history.observe(order);
     this.#observedSequence = sequence;
-    if (this.history.nextSequence !== sequence + 1) violated('I7 numbers', `the head says ${sequence}, the buffers end before ${this.history.nextSequence}`);
+    if (this.history.nextSequence !== sequence + 1)
+      violated('I7 numbers', `the head says ${sequence}, the buffers end before ${this.history.nextSequence}`);
   }
 
   stop(): void {
@@ -79,7 +80,7 @@ export class PrimaryHost extends SimulatedHost {
     if (this.requestsOpen === 0) this.#whenIdle?.();
   }
 
-  protected open(): Promise<void> {
+  protected async open(): Promise<void> {
     const { setting } = this.around;
     this.primary = null;
     this.requestsOpen = 0;
@@ -87,7 +88,7 @@ export class PrimaryHost extends SimulatedHost {
     this.#observedSequence = -1;
     this.#order = null;
     const life = this.life;
-    return Primary.start({
+    const primary = await Primary.start({
       disk: this.disk,
       group: GROUP,
       stateDirectory: STATE_DIRECTORY,
@@ -102,9 +103,8 @@ export class PrimaryHost extends SimulatedHost {
       openLinks: (options) => this.#listen(options),
       openNbd: () => ({ start: async () => {}, stop: () => this.#idle(), addresses: () => [] }),
       log: (level, message, details) => this.#log(level, message, details),
-    }).then((primary) => {
-      if (!life.dead) this.primary = primary;
     });
+    if (!life.dead) this.primary = primary;
   }
 
   protected started(): void {
@@ -112,11 +112,18 @@ export class PrimaryHost extends SimulatedHost {
     const order = this.primary?.order ?? violated('start', 'a primary that serves has an order');
     const head = order.machine.head(0);
     if (!this.stoppedCleanly && head.sequence + 1 !== this.history.nextSequence)
-      violated('I12 covered', `a primary that did not stop cleanly goes on at ${head.sequence + 1}, it had given ${this.history.nextSequence - 1}`);
+      violated(
+        'I12 covered',
+        `a primary that did not stop cleanly goes on at ${head.sequence + 1}, it had given ${this.history.nextSequence - 1}`,
+      );
     if (head.sequence + 1 !== this.history.nextSequence || head.dataSet !== this.history.sets.length)
-      violated('I7 numbers', `goes on at data set ${head.dataSet}, number ${head.sequence + 1}; the history ends at ${this.history.sets.length}, ${this.history.nextSequence}`);
+      violated(
+        'I7 numbers',
+        `goes on at data set ${head.dataSet}, number ${head.sequence + 1}; the history ends at ${this.history.sets.length}, ${this.history.nextSequence}`,
+      );
     const last = this.history.sets.at(-1);
-    if (last !== undefined && order.chain !== last.chain) violated('I7 numbers', `goes on with chain ${order.chain}, not with ${last.chain}`);
+    if (last !== undefined && order.chain !== last.chain)
+      violated('I7 numbers', `goes on with chain ${order.chain}, not with ${last.chain}`);
     this.judgeVolumes('cached');
     this.stoppedCleanly = false;
   }
@@ -131,7 +138,13 @@ export class PrimaryHost extends SimulatedHost {
   }
 
   protected refusedToStart(code: string, message: string): void {
-    const expected = this.superseded ? 'ERR_SUPERSEDED' : this.groupFailed ? 'ERR_GROUP_FAILED' : this.stoppedCleanly ? null : 'ERR_UNCLEAN_STOP';
+    const expected = this.superseded
+      ? 'ERR_SUPERSEDED'
+      : this.groupFailed
+        ? 'ERR_GROUP_FAILED'
+        : this.stoppedCleanly
+          ? null
+          : 'ERR_UNCLEAN_STOP';
     if (code === expected || code === 'ERR_UNCLEAN_STOP' || (this.groupFailed && code === 'ERR_UNCLEAN_STOP')) {
       if (expected === null) violated('start', `a primary that stopped cleanly refuses: ${message}`);
       return;
@@ -171,7 +184,12 @@ export class PrimaryHost extends SimulatedHost {
         links.delete(link);
         handlers.closed(link, code, reason);
       };
-      const link = new Link({ id: nextId, address: socket.address, socket: socket as unknown as WebSocket, handlers: { ...handlers, closed } });
+      const link = new Link({
+        id: nextId,
+        address: socket.address,
+        socket: socket as unknown as WebSocket,
+        handlers: { ...handlers, closed },
+      });
       nextId += 1;
       links.add(link);
       handlers.opened(link);

@@ -12,7 +12,12 @@ export interface RunOptions {
   readonly threads: number;
   /** Stop after so many failures. */
   readonly failuresMax: number;
-  readonly onProgress: (progress: { readonly done: number; readonly total: number; readonly seedsPerSecond: number; readonly failures: number }) => void;
+  readonly onProgress: (progress: {
+    readonly done: number;
+    readonly total: number;
+    readonly seedsPerSecond: number;
+    readonly failures: number;
+  }) => void;
 }
 
 /** What a thread is asked, and what it answers. */
@@ -44,7 +49,12 @@ export async function runSeeds(options: RunOptions): Promise<SimulationSummary> 
   };
   const answered = ({ reports }: WorkerAnswer): void => {
     for (const report of reports) tally.add(report);
-    options.onProgress({ done: tally.seeds, total: to - from + 1, seedsPerSecond: tally.seeds / Math.max(seconds(), 0.001), failures: tally.failures.length });
+    options.onProgress({
+      done: tally.seeds,
+      total: to - from + 1,
+      seedsPerSecond: tally.seeds / Math.max(seconds(), 0.001),
+      failures: tally.failures.length,
+    });
   };
   const threads = Math.max(1, Math.min(options.threads, Math.ceil((to - from + 1) / SEEDS_OF_ONE_ORDER)));
   await Promise.all(Array.from({ length: threads }, () => runThread(order, answered)));
@@ -55,7 +65,10 @@ export async function runSeeds(options: RunOptions): Promise<SimulationSummary> 
 export async function traceSeed(seed: number): Promise<{ report: SeedReport; lines: readonly string[] }> {
   let asked = false;
   const answers: WorkerAnswer[] = [];
-  await runThread(() => (asked ? null : ((asked = true), { seeds: [seed], trace: true })), (answer) => void answers.push(answer));
+  await runThread(
+    () => (asked ? null : ((asked = true), { seeds: [seed], trace: true })),
+    (answer) => void answers.push(answer),
+  );
   const [answer] = answers;
   const report = answer?.reports[0];
   if (answer === undefined || report === undefined) throw new Error(`seed ${seed} gave no report`);

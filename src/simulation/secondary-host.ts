@@ -1,18 +1,25 @@
 /** A secondary: the production `Secondary` on a simulated disk and network, and what it told of itself. */
 import type { WebSocket } from 'ws';
-import { openVolumes } from '../volume/open-volumes.ts';
-import { inlineCarrier, type OpenCarrier } from '../secondary/destager.ts';
 import { promote } from '../secondary/promotion.ts';
 import { Secondary } from '../secondary/secondary.ts';
 import { FarshoreError, RefusedError } from '../model/errors.ts';
 import type { SimulatedDisk } from './disk.ts';
 import type { History } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
+import { openCarrierOf, secondaryOptions, slowly } from './secondary-options.ts';
 import { judgeFuture } from './future.ts';
 import { judgeRestored } from './held-oracle.ts';
 import { Promises } from './promises.ts';
-import { GROUP, JOURNALS_DIRECTORY, STATE_DIRECTORY, VOLUMES } from './setting.ts';
-import { judgeJournalWrite, judgeVolumeFlush, judgeVolumeStore, judgeWatermarkWrite, durableWatermark } from './storage-oracle.ts';
+import { JOURNALS_DIRECTORY } from './setting.ts';
+import {
+  judgeJournalWrite,
+  judgeVolumeFlush,
+  judgeVolumesAt,
+  judgeVolumeStore,
+  judgeWatermarkWrite,
+  durableWatermark,
+} from './storage-oracle.ts';
+import type { Life } from './virtual-time.ts';
 import { violated } from './violation.ts';
 
 export class SecondaryHost extends SimulatedHost {
@@ -50,26 +57,28 @@ export class SecondaryHost extends SimulatedHost {
 
   /** Promote the running host. */
   promote(force: boolean): void {
-    const { secondary, life, disk } = this;
+    const { secondary } = this;
     if (secondary === null || this.phase !== 'up' || this.promotion !== 'none') return;
     this.promotion = 'running';
     this.mayBePromoting = true;
     this.around.counters.promotions += 1;
-    this.run('promote', () => {
-      promote(secondary, { force, dryRun: false }).then(
-        () => {
-          if (!life.dead) this.guard(() => this.judgePromoted());
-        },
-        (error: unknown) => {
-          if (life.dead) return;
-          const isOperating = error instanceof FarshoreError && (error instanceof RefusedError || disk.failuresMet > 0);
-          if (!isOperating) return this.around.failed(error);
-          // The operator starts the host again: a start finishes what was begun.
-          this.around.universe.world.note(`promotion refused: ${error.message}`);
-          this.crash('page cache');
-        },
-      );
-    });
+    this.run('promote', () => void this.#promote(secondary, force));
+  }
+
+  async #promote(secondary: Secondary, force: boolean): Promise<void> {
+    const { life, disk } = this;
+    try {
+      await promote(secondary, { force, dryRun: false });
+      if (!life.dead) this.guard(() => this.judgePromoted());
+    } catch (error) {
+      if (life.dead) return;
+      this.promotion = 'none';
+      const isOperating = error instanceof FarshoreError && (error instanceof RefusedError || disk.failuresMet > 0);
+      if (!isOperating) return this.around.failed(error);
+      // The operator starts the host again: a start finishes what was begun.
+      this.around.universe.world.note(`promotion refused: ${error.message}`);
+      this.crash('page cache');
+    }
   }
 
   /** The volumes of a promoted host are the history's at exactly the data set that it says it kept. @invariant I1 */
@@ -79,34 +88,37 @@ export class SecondaryHost extends SimulatedHost {
     const kept = state.divergedFrom?.dataSet ?? -1;
     if (kept < this.promises.completeThrough(this.history))
       violated('I1 prefix', `promoted at data set ${kept}, acknowledged complete is ${this.promises.completeThrough(this.history)}`);
-    if (state.divergedFrom !== null && this.history.sets[kept]?.chain !== state.divergedFrom.chain) violated('I1 prefix', `promoted at a chain that never was`);
+    if (state.divergedFrom !== null && this.history.sets[kept]?.chain !== state.divergedFrom.chain)
+      violated('I1 prefix', `promoted at a chain that never was`);
     for (const what of ['cached', 'durable'] as const) judgeVolumesAt(this.disk, this.history, kept, what);
     this.around.counters.statesJudged += 1;
   }
 
-  protected open(): Promise<void> {
+  protected async open(): Promise<void> {
     const { setting } = this.around;
     const { disk, life } = this;
     this.secondary = null;
     disk.slowFile = setting.slowFile;
     if (this.promotion === 'running') this.around.counters.promotionCrashes += 1;
-    return Secondary.start({
+    const secondary = await Secondary.start({
       ...secondaryOptions(disk),
       connect: setting.addresses,
       links: setting.links,
       journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
       dial: true,
-      openCarrier: (buffers) => slowly(inlineCarrier(() => openVolumes(disk, VOLUMES, { lock: false }), buffers), () => this.around.universe.random.int(3_000) * disk.slowness),
+      openCarrier: (buffers) => slowly(openCarrierOf(disk, buffers), () => this.around.universe.random.int(3_000) * disk.slowness),
       connectSocket: (address) => this.around.network.connect(address) as unknown as WebSocket,
       openNbd: () => ({ start: async () => {}, stop: async () => {}, addresses: () => [] }),
       log: (level, message) => this.#log(level, message),
-    }).then((secondary) => {
-      if (life.dead) return;
-      this.secondary = secondary;
-      void secondary.ended.then((end) => {
-        if (!life.dead) this.guard(() => this.ended('refused', `${end.code}: ${end.message}`));
-      });
     });
+    if (life.dead) return;
+    this.secondary = secondary;
+    void this.#waitForEnd(secondary, life);
+  }
+
+  async #waitForEnd(secondary: Secondary, life: Life): Promise<void> {
+    const end = await secondary.ended;
+    if (!life.dead) this.guard(() => this.ended('refused', `${end.code}: ${end.message}`));
   }
 
   protected started(): void {
@@ -162,52 +174,8 @@ export class SecondaryHost extends SimulatedHost {
     if (message.startsWith('failed: ')) {
       counters.failedHosts += 1;
       if (this.disk.failuresMet === 0 && !this.isImpostor) this.around.failed(new Error(`the secondary ${message}`));
-    } else if (level === 'warn' && (message.startsWith('the journal of slot') || message.startsWith('the source volumes failed'))) counters.mended += 1;
+    } else if (level === 'warn' && (message.startsWith('the journal of slot') || message.startsWith('the source volumes failed')))
+      counters.mended += 1;
     else if (message.startsWith('refused at ')) counters.handshakesRefused += 1;
-  }
-}
-
-/** A destage that takes its time: several data sets become complete meanwhile. */
-function slowly(open: OpenCarrier, delayUs: () => number): OpenCarrier {
-  return (report) => {
-    const carrier = open(report);
-    let closed = false;
-    return {
-      start: (order) => {
-        setTimeout(() => {
-          if (!closed) carrier.start(order);
-        }, delayUs() / 1000);
-      },
-      close: () => {
-        closed = true;
-        return carrier.close();
-      },
-    };
-  };
-}
-
-/** What a start of the production secondary needs of a disk; also of a copy of it whose future is asked for. */
-export function secondaryOptions(disk: SimulatedDisk): Pick<
-  Parameters<typeof Secondary.start>[0],
-  'disk' | 'group' | 'stateDirectory' | 'volumes' | 'nbdListen' | 'objectiveMs' | 'openCarrier'
-> {
-  return {
-    disk,
-    group: GROUP,
-    stateDirectory: STATE_DIRECTORY,
-    volumes: VOLUMES,
-    nbdListen: [],
-    objectiveMs: 1000,
-    openCarrier: (buffers) => inlineCarrier(() => openVolumes(disk, VOLUMES, { lock: false }), buffers),
-  };
-}
-
-/** All volumes equal the history at the end of one data set. */
-export function judgeVolumesAt(disk: SimulatedDisk, history: History, dataSet: number, what: 'cached' | 'durable'): void {
-  const images = history.imagesAt(dataSet);
-  for (const [index, { path, name }] of VOLUMES.entries()) {
-    const image = images[index];
-    if (image !== undefined && disk.image(path, what)?.equals(image) === true) continue;
-    violated('I1 prefix', `volume ${name} (${what}) is not the history's at data set ${dataSet}`);
   }
 }

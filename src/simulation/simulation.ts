@@ -5,15 +5,15 @@
  * -> **rest**: everything closed must be destaged within a bounded number of steps, and nothing may leak.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { SimulatedDisk } from './disk.ts';
+import type { SimulatedDisk } from './disk.ts';
 import { History } from './history.ts';
 import { noCounters, type Counters, type Surroundings } from './host.ts';
 import { Arena, SharedMemoryPool } from './memory.ts';
 import { judgeMessage } from './message-oracle.ts';
 import { Network } from './network.ts';
-import { PrimaryHost } from './primary-host.ts';
+import type { PrimaryHost } from './primary-host.ts';
 import { Random } from './random.ts';
-import { SecondaryHost } from './secondary-host.ts';
+import type { SecondaryHost } from './secondary-host.ts';
 import { chooseSetting, type Setting } from './setting.ts';
 import { Story } from './story.ts';
 import { Templates } from './templates.ts';
@@ -25,7 +25,13 @@ export interface SeedReport {
   readonly seed: number;
   readonly story: string;
   /** Null: every judge agreed. */
-  readonly failure: { readonly rule: string; readonly message: string; readonly stack: string; readonly timeUs: number; readonly step: number } | null;
+  readonly failure: {
+    readonly rule: string;
+    readonly message: string;
+    readonly stack: string;
+    readonly timeUs: number;
+    readonly step: number;
+  } | null;
   readonly counters: Counters;
   /** SHA-256 over the trace, when one was asked for. */
   readonly traceSha256: string | null;
@@ -74,7 +80,13 @@ export class Simulator {
       failure:
         failure === null
           ? null
-          : { rule: failure instanceof Violation ? failure.rule : text.name, message: text.message, stack: text.stack ?? '', timeUs: world.nowUs, step: world.steps },
+          : {
+              rule: failure instanceof Violation ? failure.rule : text.name,
+              message: text.message,
+              stack: text.stack ?? '',
+              timeUs: world.nowUs,
+              step: world.steps,
+            },
       counters: simulation.counters,
       traceSha256: hash?.digest('hex') ?? null,
     };
@@ -136,7 +148,8 @@ export class Simulation implements Surroundings {
     try {
       this.story.begin();
       while (!this.isOver && this.#failure === null) {
-        if (world.steps > STEPS_MAX) throw new Violation('liveness', `after ${world.steps} steps the story is not over: ${this.story.waitsFor()}`);
+        if (world.steps > STEPS_MAX)
+          throw new Violation('liveness', `after ${world.steps} steps the story is not over: ${this.story.waitsFor()}`);
         if (!this.#step()) throw new Violation('liveness', 'nothing is left to happen');
         await settlePromises();
         for (const primary of this.primaries) primary.guard(() => primary.observe());

@@ -39,22 +39,24 @@ export class SimulatedSocket {
   }
 
   on(name: string, listener: Listener): this {
-    const known = this.#listeners.get(name);
-    if (known === undefined) this.#listeners.set(name, [{ listener, once: false }]);
-    else known.push({ listener, once: false });
-    return this;
+    return this.#listen(name, listener, false);
   }
 
   once(name: string, listener: Listener): this {
-    this.on(name, listener);
-    (this.#listeners.get(name)?.at(-1) as { once: boolean }).once = true;
+    return this.#listen(name, listener, true);
+  }
+
+  #listen(name: string, listener: Listener, once: boolean): this {
+    const known = this.#listeners.get(name);
+    if (known === undefined) this.#listeners.set(name, [{ listener, once }]);
+    else known.push({ listener, once });
     return this;
   }
 
   emit(name: string, ...args: unknown[]): void {
     const listeners = this.#listeners.get(name);
     if (listeners === undefined) return;
-    for (const entry of [...listeners]) {
+    for (const entry of Array.from(listeners)) {
       if (entry.once) listeners.splice(listeners.indexOf(entry), 1);
       (entry.listener as (...given: unknown[]) => void)(...args);
     }

@@ -3,6 +3,7 @@ import { BLOCK_BYTES, decodeHeader, decodeMark, decodeWatermark, HEADER_OFFSET, 
 import { journalPath, watermarkPath } from '../../journals/files.ts';
 import type { DataSetId } from '../model/ids.ts';
 import type { SimulatedDisk } from './disk.ts';
+import type { History } from './history.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import { JOURNALS_DIRECTORY, VOLUMES } from './setting.ts';
 import { violated } from './violation.ts';
@@ -47,7 +48,11 @@ export function judgeVolumeStore(host: SecondaryHost): void {
   if (storage.storeStep === steps) return;
   storage.storeStep = steps;
   storage.flaggedAtStore = durableFlagged(host);
-  if (storage.flaggedAtStore <= durableWatermark(host.disk)) violated('I3 log first', `a source volume is written while no data set above watermark ${durableWatermark(host.disk)} is flagged durably`);
+  if (storage.flaggedAtStore <= durableWatermark(host.disk))
+    violated(
+      'I3 log first',
+      `a source volume is written while no data set above watermark ${durableWatermark(host.disk)} is flagged durably`,
+    );
 }
 
 /** A flushed volume is the history's at the end of one flagged data set at or above the watermark. @invariant I1 I3 I4 */
@@ -62,7 +67,11 @@ export function judgeVolumeFlush(host: SecondaryHost, path: string): void {
     const image = dataSet > host.history.closedThrough ? undefined : host.history.imagesAt(dataSet)[index];
     equal = image !== undefined && found.equals(image);
   }
-  if (!equal) violated('I4 ascending', `volume ${path} was flushed as a mixture: it is the history's at none of data sets ${watermark} to ${flagged}`);
+  if (!equal)
+    violated(
+      'I4 ascending',
+      `volume ${path} was flushed as a mixture: it is the history's at none of data sets ${watermark} to ${flagged}`,
+    );
   host.around.counters.statesJudged += 1;
 }
 
@@ -92,13 +101,24 @@ function judgeCovered(host: SecondaryHost, from: DataSetId, flagged: DataSetId):
     for (let position = 0; position < sizeBytes; position += bytes.length) {
       found.read(bytes, position);
       if (images.some((image) => image?.holds(position, bytes) === true)) continue;
-      if (host.history.records.some(({ dataSet, header, bytes: record }) => dataSet > from && dataSet <= flagged && header.vlun === VOLUMES[index]?.vlun && coversBlock(header, record, position, bytes))) continue;
+      if (
+        host.history.records.some(
+          ({ dataSet, header, bytes: record }) =>
+            dataSet > from && dataSet <= flagged && header.vlun === VOLUMES[index]?.vlun && coversBlock(header, record, position, bytes),
+        )
+      )
+        continue;
       violated('I5 retire', `watermark ${from} is written before volume ${name} has it durably (byte ${position})`);
     }
   }
 }
 
-function coversBlock(header: { lba: number; lengthBytes: number; type: string; payloadOffset: number; offset: number }, record: Uint8Array, position: number, found: Uint8Array): boolean {
+function coversBlock(
+  header: { lba: number; lengthBytes: number; type: string; payloadOffset: number; offset: number },
+  record: Uint8Array,
+  position: number,
+  found: Uint8Array,
+): boolean {
   const begin = position - header.lba * 512;
   if (begin < 0 || begin >= header.lengthBytes) return false;
   if (header.type !== 'write') return found.every((byte) => byte === 0);
@@ -117,5 +137,16 @@ export function judgeJournalWrite(host: SecondaryHost, path: string, position: n
   if (before.verdict !== 'readable' || before.dataSet === null || before.dataSet === next.dataSet) return;
   const watermark = durableWatermark(host.disk);
   const mayDiscard = next.dataSet === null && host.mayBePromoting;
-  if (before.dataSet > watermark && !mayDiscard) violated('I5 retire', `the slot of data set ${before.dataSet} is used again at watermark ${watermark}`);
+  if (before.dataSet > watermark && !mayDiscard)
+    violated('I5 retire', `the slot of data set ${before.dataSet} is used again at watermark ${watermark}`);
+}
+
+/** All volumes equal the history at the end of one data set. */
+export function judgeVolumesAt(disk: SimulatedDisk, history: History, dataSet: number, what: 'cached' | 'durable'): void {
+  const images = history.imagesAt(dataSet);
+  for (const [index, { path, name }] of VOLUMES.entries()) {
+    const image = images[index];
+    if (image !== undefined && disk.image(path, what)?.equals(image) === true) continue;
+    violated('I1 prefix', `volume ${name} (${what}) is not the history's at data set ${dataSet}`);
+  }
 }

@@ -3,8 +3,9 @@ import { injectFault } from './faults.ts';
 import { replaceHost, type Impostor, IMPOSTORS } from './impostors.ts';
 import { PrimaryHost } from './primary-host.ts';
 import type { Random } from './random.ts';
-import { judgeVolumesAt, SecondaryHost } from './secondary-host.ts';
+import { SecondaryHost } from './secondary-host.ts';
 import type { Simulation } from './simulation.ts';
+import { judgeVolumesAt } from './storage-oracle.ts';
 import { violated } from './violation.ts';
 import { Workload } from './workload.ts';
 
@@ -74,6 +75,9 @@ export class Story {
   }
 
   addWorkload(host: PrimaryHost, writes: number): void {
+    // One application for each host: it knows which of its writes overlap.
+    const known = this.#workloads.find((workload) => workload.host === host);
+    if (known !== undefined) return known.extend(writes);
     const workload = new Workload({ host, writes, random: this.random.fork(), arena: this.simulation.arena });
     this.#workloads.push(workload);
     workload.start();
@@ -97,7 +101,16 @@ export class Story {
       this.#faultsLeft -= 1;
       const { network, counters, universe } = simulation;
       const mayStopPrimary = this.plot !== 'fail over' || random.chance(0.5);
-      injectFault({ world: universe.world, random, network, counters, primary: this.primary, secondary: this.secondary, mayStopPrimary, mayFailDisk: this.#mayFailDisk });
+      injectFault({
+        world: universe.world,
+        random,
+        network,
+        counters,
+        primary: this.primary,
+        secondary: this.secondary,
+        mayStopPrimary,
+        mayFailDisk: this.#mayFailDisk,
+      });
     }
     if (this.impostor !== null) replaceHost(this, this.impostor);
     if (this.#faultsLeft === 0 && (this.#isWritten || this.#ticks > this.#ticksMax)) this.#beCalm();
@@ -132,7 +145,8 @@ export class Story {
     const { random, primary } = this;
     if (random.chance(0.7)) primary.crash(random.pick(['page cache', 'what is durable'] as const));
     else if (random.chance(0.5)) primary.stop();
-    if (random.chance(0.4)) this.secondary.crashAfterOperations(1 + random.int(60), random.pick(['page cache', 'what is durable'] as const));
+    if (random.chance(0.4))
+      this.secondary.crashAfterOperations(1 + random.int(60), random.pick(['page cache', 'what is durable'] as const));
   }
 
   #lookAgain(): void {
@@ -162,8 +176,7 @@ export class Story {
     if (secondary.promotion === 'done') {
       this.#promotionDue = false;
       for (const host of [...this.simulation.primaries, ...this.simulation.secondaries]) host.disk.heal();
-    }
-    else if (secondary.phase === 'up' && secondary.promotion === 'none' && secondary.bound) secondary.promote(true);
+    } else if (secondary.phase === 'up' && secondary.promotion === 'none' && secondary.bound) secondary.promote(true);
     else if (secondary.phase === 'up' && !secondary.bound && secondary.promotion === 'none') this.#promotionDue = this.primary.serves;
   }
 
@@ -185,14 +198,16 @@ export class Story {
     if (replica === null) return 'the first contact';
     if (order.machine.unacknowledgedBytes > 0) return `${order.machine.unacknowledgedBytes} bytes to be acknowledged`;
     const destaged = replica.watermarkPoint?.dataSet ?? -1;
-    if (destaged < primary.history.closedThrough || !replica.isSettled) return `data set ${primary.history.closedThrough} to be destaged, not only ${destaged}`;
+    if (destaged < primary.history.closedThrough || !replica.isSettled)
+      return `data set ${primary.history.closedThrough} to be destaged, not only ${destaged}`;
     return null;
   }
 
   #waitsForOldPrimary(): string | null {
     const { primary, secondary } = this;
     // Whoever is reached is told (I8).
-    if (secondary.promotion === 'done' && primary.phase === 'up' && !primary.superseded && !primary.groupFailed) return 'the old primary to be told that it is superseded';
+    if (secondary.promotion === 'done' && primary.phase === 'up' && !primary.superseded && !primary.groupFailed)
+      return 'the old primary to be told that it is superseded';
     if (primary.phase === 'starting' || primary.phase === 'stopping') return `the old primary, which is ${primary.phase}`;
     return secondary.phase === 'up' || secondary.phase === 'refused' ? null : `the promoted host, which is ${secondary.phase}`;
   }
@@ -225,9 +240,11 @@ export class Story {
     const { active } = replica.machine.activity();
     const { slots } = simulation.setting.geometry;
     if (active !== 0) violated('I11 bounded', `${active} slots are still taken`);
-    if (replica.machine.windowHigh !== replica.machine.origin.dataSet + slots - 1) violated('I6 window', 'the window has another size than the ring');
+    if (replica.machine.windowHigh !== replica.machine.origin.dataSet + slots - 1)
+      violated('I6 window', 'the window has another size than the ring');
     if (replica.ring.pendingBytes !== 0) violated('I11 bounded', `${replica.ring.pendingBytes} bytes still wait for the journals`);
-    if (order.buffers.size !== 0 || order.chunksInUse !== 0) violated('I11 bounded', `${order.buffers.size} send buffers and ${order.chunksInUse} chunks are still in use`);
+    if (order.buffers.size !== 0 || order.chunksInUse !== 0)
+      violated('I11 bounded', `${order.buffers.size} send buffers and ${order.chunksInUse} chunks are still in use`);
     simulation.counters.statesJudged += 1;
   }
 }

@@ -16,9 +16,15 @@ const ROWS: readonly (readonly [string, readonly (keyof Counters)[]])[] = [
 export function summaryText(summary: SimulationSummary): string {
   const { seeds, seconds, seedsPerSecond, counters, stories, failures } = summary;
   const rate = seconds === 0 ? '' : ` in ${seconds.toFixed(1)} s, ${seedsPerSecond.toFixed(0)} a second`;
-  const lines = [`${seeds} seed${seeds === 1 ? '' : 's'}${rate}: ${failures.length === 0 ? 'no promise was broken' : `${failures.length} broke a promise`}`];
+  const lines = [
+    `${seeds} seed${seeds === 1 ? '' : 's'}${rate}: ${failures.length === 0 ? 'no promise was broken' : `${failures.length} broke a promise`}`,
+  ];
   for (const [name, keys] of ROWS) lines.push(`  ${name.padEnd(12)} ${keys.map((key) => `${wordsOf(key)} ${counters[key]}`).join(', ')}`);
-  lines.push(`  ${'stories'.padEnd(12)} ${Object.entries(stories).map(([story, count]) => `${story} ${count}`).join(', ')}`);
+  lines.push(
+    `  ${'stories'.padEnd(12)} ${Object.entries(stories)
+      .map(([story, count]) => `${story} ${count}`)
+      .join(', ')}`,
+  );
   for (const failure of failures) {
     lines.push('', `seed ${failure.seed} (${failure.story}), step ${failure.step}: ${failure.message}`, `  again: ${failure.command}`);
   }

@@ -49,15 +49,13 @@ export class Templates {
     universe.random = new Random(seed);
     const disk = new SimulatedDisk({ world, random: new Random(1), arena: this.#arena, aligned: true });
     disk.makeDirectory('/volumes');
-    let ended: { error: unknown } | null = null;
-    init(disk).then(
-      () => (ended = { error: null }),
-      (error: unknown) => (ended = { error }),
-    );
-    for (; ended === null; world.step()) await settlePromises();
+    const progress = { ended: false };
+    const made = init(disk).finally(() => {
+      progress.ended = true;
+    });
+    for (; !progress.ended; world.step()) await settlePromises();
     Object.assign(universe, before);
-    const { error } = ended as { error: unknown };
-    if (error !== null) throw error as Error;
+    await made;
     this.#made.set(name, disk.after('what is durable'));
   }
 }

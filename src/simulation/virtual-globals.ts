@@ -4,7 +4,7 @@
  */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
-import { SharedMemoryPool } from './memory.ts';
+import type { SharedMemoryPool } from './memory.ts';
 import type { Random } from './random.ts';
 import type { ScheduledEvent, World } from './virtual-time.ts';
 
@@ -28,15 +28,23 @@ const LARGE_BYTES = 1024 * 1024;
 
 /** Replace the globals; returns how to put them back. */
 export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPool): () => void {
-  const real = { ...pick(globalThis), random: Math.random, now: Date.now, randomBytes: crypto.randomBytes, allocUnsafeSlow: Buffer.allocUnsafeSlow };
+  const real = {
+    ...pick(globalThis),
+    random: Math.random,
+    now: Date.now,
+    randomBytes: crypto.randomBytes,
+    allocUnsafeSlow: Buffer.allocUnsafeSlow,
+  };
   const scope = globalThis as unknown as Record<string, unknown>;
   const after = (delayMs: number | undefined, label: string, work: () => void): ScheduledEvent =>
     universe.world.schedule(Math.round(Math.max(delayMs ?? 1, 1) * 1000), label, work);
   const cancel = (event: ScheduledEvent | undefined | null): void => {
     if (event !== null && typeof event === 'object') event.cancelled = true;
   };
-  scope['setTimeout'] = (work: (...args: unknown[]) => void, delayMs?: number, ...args: unknown[]) => after(delayMs, 'timer', () => work(...args));
-  scope['setImmediate'] = (work: (...args: unknown[]) => void, ...args: unknown[]) => universe.world.schedule(0, 'immediate', () => work(...args));
+  scope['setTimeout'] = (work: (...args: unknown[]) => void, delayMs?: number, ...args: unknown[]) =>
+    after(delayMs, 'timer', () => work(...args));
+  scope['setImmediate'] = (work: (...args: unknown[]) => void, ...args: unknown[]) =>
+    universe.world.schedule(0, 'immediate', () => work(...args));
   scope['setInterval'] = (work: () => void, delayMs?: number) => {
     const handle = { cancelled: false, unref: () => handle, ref: () => handle, hasRef: () => true };
     const again = (): void => {
@@ -66,7 +74,7 @@ export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPo
   Date.now = () => Math.floor(universe.world.wallOffsetMs + universe.world.nowUs / 1000);
   Math.random = () => universe.random.next();
   Buffer.allocUnsafeSlow = (size) => (size < LARGE_BYTES ? real.allocUnsafeSlow(size) : shared.buffer(size));
-  crypto.randomBytes = ((size: number) => Buffer.from(universe.random.hex(2 * size), 'hex')) as typeof crypto.randomBytes;
+  crypto.randomBytes = (size: number) => Buffer.from(universe.random.hex(2 * size), 'hex');
   syncBuiltinESMExports();
   return () => {
     for (const name of NAMES) Object.defineProperty(globalThis, name, { configurable: true, writable: true, value: real[name] });

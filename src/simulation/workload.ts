@@ -40,6 +40,17 @@ export class Workload {
     this.#arena = options.arena;
   }
 
+  get host(): PrimaryHost {
+    return this.#host;
+  }
+
+  /** Write more than was planned. */
+  extend(writes: number): void {
+    const hadEnded = this.left <= 0;
+    this.left += writes;
+    if (hadEnded) this.start();
+  }
+
   /** Begin: a burst now and then, until all is written. */
   start(): void {
     const { world } = this.#host.around.universe;
@@ -102,7 +113,12 @@ export class Workload {
   #contest(issued: Issued): void {
     this.#underWay = this.#underWay.filter(({ replied }) => !replied);
     for (const other of this.#underWay) {
-      if (other.volume !== issued.volume || other.offset >= issued.offset + issued.lengthBytes || issued.offset >= other.offset + other.lengthBytes) continue;
+      if (
+        other.volume !== issued.volume ||
+        other.offset >= issued.offset + issued.lengthBytes ||
+        issued.offset >= other.offset + other.lengthBytes
+      )
+        continue;
       other.contested = true;
       issued.contested = true;
     }

@@ -24,7 +24,8 @@ test(`${chosen.length} planted bugs are found`, async () => {
     for (let mutation = chosen[next++]; mutation !== undefined; mutation = chosen[next++]) {
       const caught = await catchMutation(mutation);
       if (caught === null) missed.push(`${mutation.invariant} ${mutation.name}: not found in ${mutation.seedsMax} seeds`);
-      else if (all) process.stdout.write(`${mutation.invariant} | ${mutation.name} | seed ${caught.seed} | ${caught.message.slice(0, 120)}\n`);
+      else if (all)
+        process.stdout.write(`${mutation.invariant} | ${mutation.name} | seed ${caught.seed} | ${caught.message.slice(0, 120)}\n`);
     }
   };
   await Promise.all([lane(), lane()]);

@@ -40,7 +40,15 @@ test('seeds do not depend on what was simulated before in the same thread', asyn
 });
 
 test('a failure names the one command that shows it again', () => {
-  const failure = { seed: 9, story: 'replicate', rule: 'I2 ack', message: 'I2 ack: number 3', stack: '', step: 5, command: 'farshore simulate --seed 9 --trace seed-9.txt' };
+  const failure = {
+    seed: 9,
+    story: 'replicate',
+    rule: 'I2 ack',
+    message: 'I2 ack: number 3',
+    stack: '',
+    step: 5,
+    command: 'farshore simulate --seed 9 --trace seed-9.txt',
+  };
   const empty = { seeds: 1, seconds: 0, seedsPerSecond: 0, stories: {}, failures: [failure] };
   const counters = new Proxy({}, { get: () => 0 }) as Parameters<typeof summaryText>[0]['counters'];
   const text = summaryText({ ...empty, counters });

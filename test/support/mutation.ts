@@ -38,7 +38,8 @@ const SEEDS_OF_ONE_ORDER = 10;
 export async function catchMutation(mutation: Mutation): Promise<Caught | null> {
   const folder = mkdtempSync(join(compiledRoot, '.mutant-'));
   try {
-    for (const part of ['src', 'journals']) cpSync(join(compiledRoot, part), join(folder, part), { recursive: true, filter: (path) => !path.endsWith('.map') });
+    for (const part of ['src', 'journals'])
+      cpSync(join(compiledRoot, part), join(folder, part), { recursive: true, filter: (path) => !path.endsWith('.map') });
     for (const patch of mutation.patches) applyPatch(folder, patch);
     return await simulate(pathToFileURL(join(folder, 'src/simulation/worker.js')), mutation.seedsMax);
   } finally {
@@ -49,10 +50,20 @@ export async function catchMutation(mutation: Mutation): Promise<Caught | null> 
 function applyPatch(folder: string, { file, find, replace }: Patch): void {
   const path = join(folder, file.replace(/\.ts$/, '.js'));
   const text = readFileSync(path, 'utf8');
-  const pattern = new RegExp(find.trim().split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('\\s+'), 'g');
+  const pattern = new RegExp(
+    find
+      .trim()
+      .split(/\s+/)
+      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+      .join('\\s+'),
+    'g',
+  );
   const count = [...text.matchAll(pattern)].length;
   if (count !== 1) throw new Error(`the patch of ${file} applies ${count} times, not once: ${find}`);
-  writeFileSync(path, text.replace(pattern, () => replace));
+  writeFileSync(
+    path,
+    text.replace(pattern, () => replace),
+  );
 }
 
 function simulate(script: URL, seedsMax: number): Promise<Caught | null> {
@@ -68,7 +79,9 @@ function simulate(script: URL, seedsMax: number): Promise<Caught | null> {
     };
     worker.on('error', (error) => end({ seed: next - SEEDS_OF_ONE_ORDER, rule: error.name, message: error.message }));
     worker.on('message', ({ reports }: WorkerAnswer) => {
-      const found = reports.find((report): report is SeedReport & { failure: NonNullable<SeedReport['failure']> } => report.failure !== null);
+      const found = reports.find(
+        (report): report is SeedReport & { failure: NonNullable<SeedReport['failure']> } => report.failure !== null,
+      );
       if (found === undefined) goOn();
       else end({ seed: found.seed, rule: found.failure.rule, message: found.failure.message });
     });
