@@ -17,6 +17,8 @@ export interface FaultScope {
   /** Clean stops of the primary happen in this story. */
   readonly mayStopPrimary: boolean;
   readonly mayFailDisk: boolean;
+  /** The primary's own volume may fail: the group has failed then, and the secondary is promoted (I10). */
+  readonly mayFailPrimary: boolean;
 }
 
 interface Fault {
@@ -120,7 +122,12 @@ function slowDisk(scope: FaultScope): void {
   });
 }
 
-function failDisk({ random, secondary, counters, mayFailDisk }: FaultScope): void {
+function failDisk(scope: FaultScope): void {
+  const { random, primary, secondary, counters, mayFailDisk } = scope;
+  if (scope.mayFailPrimary && random.chance(0.3)) {
+    counters.diskFailures += 1;
+    return primary.disk.failNext(random.pick(['write', 'flush'] as const), 'EIO', (path) => path.startsWith('/volumes/'));
+  }
   if (!mayFailDisk || secondary.phase !== 'up') return;
   counters.diskFailures += 1;
   const { disk } = secondary;

@@ -10,7 +10,7 @@ import type { Life } from './virtual-time.ts';
 import { violated } from './violation.ts';
 
 const MESSAGE_KIND_AT = offsetsOf(MESSAGE_HEADER).kind;
-const JUDGED: ReadonlySet<number> = new Set([MESSAGE_KIND.acknowledge, MESSAGE_KIND.reject, MESSAGE_KIND.progress, MESSAGE_KIND.ready]);
+const JUDGED: ReadonlySet<number> = new Set([MESSAGE_KIND.acknowledge, MESSAGE_KIND.reject, MESSAGE_KIND.progress, MESSAGE_KIND.head]);
 
 export interface MessageOracleOptions {
   readonly primaryOf: (life: Life) => PrimaryHost | null;
@@ -22,9 +22,10 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
   if (!JUDGED.has(bytes[MESSAGE_KIND_AT] ?? 0)) return;
   const message = decodeMessage(bytes);
   if (message.kind === 'violation') violated('protocol', `a host sent a message that breaks the protocol: ${message.violation}`);
+  if (message.kind === 'head') return judgeFirstHead(options, from);
   const secondary = options.secondaryOf(from.life);
   if (secondary === null) return;
-  if (message.kind !== 'ready' && 'windowHigh' in message) judgeWindow(secondary, message.windowHigh);
+  if ('windowHigh' in message) judgeWindow(secondary, message.windowHigh);
   switch (message.kind) {
     case 'acknowledge':
       return judgeAcknowledgement(secondary, message.ranges);
@@ -43,11 +44,6 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
     }
     case 'progress':
       return judgeHeld(secondary, message.held);
-    case 'ready': {
-      const primary = from.peer === null ? null : options.primaryOf(from.peer.life);
-      if (primary !== null && !primary.life.dead) judgeAgreement(primary, secondary);
-      return;
-    }
     default:
   }
 }
@@ -58,4 +54,15 @@ function judgeWindow(host: SecondaryHost, windowHigh: number): void {
   const watermark = durableWatermark(host.disk);
   if (windowHigh - slots > watermark)
     violated('I5 retire', `the window that ends at ${windowHigh} is told, ${slots} slots above watermark ${watermark}`);
+}
+
+const agreed = new WeakSet<SimulatedSocket>();
+
+/** The first head on a link says that its primary takes the link as agreed. */
+function judgeFirstHead(options: MessageOracleOptions, from: SimulatedSocket): void {
+  if (agreed.has(from) || from.peer === null) return;
+  agreed.add(from);
+  const primary = options.primaryOf(from.life);
+  const secondary = options.secondaryOf(from.peer.life);
+  if (primary !== null && secondary !== null && !secondary.life.dead) judgeAgreement(primary, secondary);
 }

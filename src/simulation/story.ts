@@ -110,6 +110,7 @@ export class Story {
         secondary: this.secondary,
         mayStopPrimary,
         mayFailDisk: this.#mayFailDisk,
+        mayFailPrimary: this.plot === 'fail over',
       });
     }
     if (this.impostor !== null) replaceHost(this, this.impostor);

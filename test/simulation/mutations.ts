@@ -7,7 +7,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'acknowledge before it is durable',
     invariant: 'I2',
-    seedsMax: 10,
+    seedsMax: 20,
     patches: [
       {
         file: SECONDARY,
@@ -19,7 +19,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'acknowledge by commit, not by what the commit began with',
     invariant: 'I2',
-    seedsMax: 100,
+    seedsMax: 20,
     patches: [
       {
         file: 'journals/writer.ts',
@@ -32,13 +32,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a duplicate is acknowledged although only received (a single bitmap)',
     invariant: 'I2',
-    seedsMax: 300,
+    seedsMax: 80,
     patches: [{ file: SECONDARY, find: 'if (set.durable.has(index))', replace: 'if (set.received.has(index))' }],
   },
   {
     name: 'recovery trusts what it read from journals',
     invariant: 'I2',
-    seedsMax: 600,
+    seedsMax: 544,
     patches: [
       {
         file: 'journals/writer.ts',
@@ -50,7 +50,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'recovery trusts the watermark that it read',
     invariant: 'I5',
-    seedsMax: 1500,
+    seedsMax: 344,
     patches: [{ file: 'journals/watermark.ts', find: '#newestIsDurable = false;', replace: '#newestIsDurable = true;' }],
   },
   {
@@ -62,7 +62,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'reject below the watermark',
     invariant: 'I6',
-    seedsMax: 300,
+    seedsMax: 152,
     patches: [
       { file: SECONDARY, find: "if (place === 'above') {", replace: "if (place !== 'inside') {" },
       { file: SECONDARY, find: "if (place === 'below') return this.#drop(link, record);", replace: '' },
@@ -83,7 +83,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a slot is free before its watermark is durable',
     invariant: 'I5',
-    seedsMax: 50,
+    seedsMax: 20,
     patches: [
       {
         file: SECONDARY,
@@ -101,13 +101,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a failed flush is ignored',
     invariant: 'I10',
-    seedsMax: 600,
+    seedsMax: 392,
     patches: [{ file: 'src/secondary/destage-order.ts', find: 'volume.flushSync();', replace: 'try { volume.flushSync(); } catch {}' }],
   },
   {
     name: 'data sets destaged out of order',
     invariant: 'I4',
-    seedsMax: 100,
+    seedsMax: 20,
     patches: [
       {
         file: 'src/secondary/destage-order.ts',
@@ -119,7 +119,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'records destaged in the order of arrival',
     invariant: 'I4',
-    seedsMax: 200,
+    seedsMax: 64,
     patches: [
       {
         file: 'src/secondary/store-data-set.ts',
@@ -131,13 +131,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a retransmit is applied twice',
     invariant: 'I7',
-    seedsMax: 50,
+    seedsMax: 52,
     patches: [{ file: SECONDARY, find: 'if (!set.received.has(index)) return false;', replace: 'return false;' }],
   },
   {
     name: 'records of partial data sets are forgotten at a restart',
     invariant: 'I1',
-    seedsMax: 50,
+    seedsMax: 20,
     patches: [
       {
         file: 'src/secondary/recover.ts',
@@ -149,7 +149,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'two commits of one journal under way together',
     invariant: 'I2',
-    seedsMax: 50,
+    seedsMax: 20,
     patches: [
       {
         file: 'journals/commit-schedule.ts',
@@ -167,7 +167,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the watermark is reported before it is durable',
     invariant: 'I5',
-    seedsMax: 100,
+    seedsMax: 20,
     patches: [
       {
         file: 'journals/watermark.ts',
@@ -180,7 +180,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the window admits one data set more than there are slots',
     invariant: 'I6',
-    seedsMax: 50,
+    seedsMax: 20,
     patches: [
       { file: 'src/protocol/window.ts', find: 'return this.#lowest + this.slots - 1;', replace: 'return this.#lowest + this.slots;' },
     ],
@@ -188,19 +188,19 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'payload checksums are not checked',
     invariant: 'I9',
-    seedsMax: 1500,
+    seedsMax: 20,
     patches: [{ file: 'src/record/record-reader.ts', find: 'if (computed !== header.payloadChecksum)', replace: 'if (false)' }],
   },
   {
     name: 'the start does not remove the marker of a clean stop (numbers are used again)',
     invariant: 'I12',
-    seedsMax: 100,
+    seedsMax: 20,
     patches: [{ file: 'src/primary/stream-state.ts', find: 'disk.unlink(paths(stateDirectory).marker);', replace: '' }],
   },
   {
     name: 'a clean stop forgets the last data set that it closed',
     invariant: 'I7',
-    seedsMax: 100,
+    seedsMax: 20,
     patches: [
       {
         file: 'src/primary/replicated-order.ts',
@@ -212,13 +212,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a clean stop does not flush the volumes',
     invariant: 'I12',
-    seedsMax: 3000,
+    seedsMax: 1236,
     patches: [{ file: 'src/primary/primary.ts', find: 'await this.#flushVolumes(); writeCleanMarker(', replace: 'writeCleanMarker(' }],
   },
   {
     name: 'the handshake does not miss acknowledged numbers',
     invariant: 'I8',
-    seedsMax: 1000,
+    seedsMax: 468,
     patches: [
       {
         file: 'src/protocol/handshake-history.ts',
@@ -228,44 +228,9 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: 'the handshake does not see another run of the primary',
-    invariant: 'I8',
-    seedsMax: 2000,
-    patches: [
-      {
-        file: 'src/protocol/handshake-history.ts',
-        find: 'if (secondary.lastPrimarySession === primary.session) return null;',
-        replace: 'return null;',
-      },
-      {
-        file: 'src/protocol/handshake-history.ts',
-        find: 'expected.chain === newest.chain && expected.finalSequence',
-        replace: 'expected.finalSequence',
-      },
-    ],
-  },
-  {
-    name: 'the chain of a whole data set is not compared',
-    invariant: 'I1',
-    seedsMax: 3000,
-    patches: [
-      { file: SECONDARY, find: 'if (chain === set.sync.chain) return true;', replace: 'return true;' },
-      {
-        file: 'src/protocol/handshake-history.ts',
-        find: 'expected.chain === newest.chain && expected.finalSequence',
-        replace: 'expected.finalSequence',
-      },
-      {
-        file: 'src/protocol/handshake-history.ts',
-        find: 'if (secondary.lastPrimarySession === primary.session) return null;',
-        replace: 'return null;',
-      },
-    ],
-  },
-  {
     name: 'a promotion keeps a partial data set',
     invariant: 'I1',
-    seedsMax: 100,
+    seedsMax: 116,
     patches: [
       {
         file: 'src/protocol/promotion-plan.ts',
@@ -278,7 +243,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a promotion serves before it has destaged',
     invariant: 'I1',
-    seedsMax: 300,
+    seedsMax: 880,
     patches: [
       {
         file: 'src/secondary/promotion.ts',
@@ -290,7 +255,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a write is numbered after its range was given back',
     invariant: 'I4',
-    seedsMax: 300,
+    seedsMax: 20,
     patches: [
       {
         file: 'src/application/range-lock.ts',
@@ -314,7 +279,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a flush that came later joins the one under way',
     invariant: 'I12',
-    seedsMax: 300,
+    seedsMax: 20,
     patches: [
       {
         file: 'src/volume/shared-flush.ts',
@@ -326,19 +291,19 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a send buffer gives its memory back too early',
     invariant: 'I11',
-    seedsMax: 50,
+    seedsMax: 20,
     patches: [{ file: 'src/primary/send-buffer.ts', find: 'chunk.uses -= 1; if (chunk.uses > 0) return;', replace: 'chunk.uses -= 1;' }],
   },
   {
     name: 'a data set in another slot than its own',
     invariant: 'I6',
-    seedsMax: 10,
+    seedsMax: 20,
     patches: [{ file: 'src/protocol/window.ts', find: 'return dataSet % this.slots;', replace: 'return (dataSet + 1) % this.slots;' }],
   },
   {
     name: 'writes overtake one another on their way into the numbers',
     invariant: 'I4',
-    seedsMax: 50,
+    seedsMax: 20,
     patches: [
       {
         file: 'src/primary/replicated-order.ts',
@@ -350,13 +315,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'what was on a lost link is never sent again',
     invariant: 'I7',
-    seedsMax: 100,
+    seedsMax: 132,
     patches: [{ file: 'src/primary/primary-links.ts', find: "order.step({ event: 'linkClosed', link: link.id });", replace: '' }],
   },
   {
     name: 'a moved journal is not renamed durably',
     invariant: 'I10',
-    seedsMax: 3000,
+    seedsMax: 880,
     patches: [{ file: 'journals/spare.ts', find: 'disk.syncDirectory(', replace: '((_) => {})(' }],
   },
 ];
