@@ -133,7 +133,9 @@ function scanRing(ring: JournalRing): Promise<readonly ScannedJournal[]> {
   return new Promise((resolve, reject) => ring.scan((error, journals) => (error === null ? resolve(journals) : reject(error))));
 }
 
-async function makeDurable(ring: JournalRing, plan: RecoveryPlan, { state, mode }: RecoverOptions): Promise<void> {
+async function makeDurable(ring: JournalRing, plan: RecoveryPlan, { disk, directory, state, mode }: RecoverOptions): Promise<void> {
+  // A killed process may have renamed a spare over a journal (I10) without living to make the name durable.
+  disk.syncDirectory(directory);
   const identity = journalIdentityOf(state);
   ring.setIdentity(identity);
   for (const kept of plan.makeDurable) {
