@@ -18,7 +18,7 @@ import type { HostConfig, PrimaryConfig, SecondaryConfig } from './config/host-c
 /** What primary and secondary have in common for whoever runs them. */
 interface RunningHost {
   readonly controlSocket: string;
-  readonly ended: Promise<{ readonly exitCode: number; readonly code: string; readonly message: string }>;
+  readonly ended: Promise<{ readonly exitCode: number; readonly code: string; readonly message: string; readonly hint?: string }>;
   status(): StatusReport;
   stop(): Promise<void>;
 }
@@ -68,7 +68,8 @@ export function secondaryOptions(config: SecondaryConfig, log: Log, how: { dial:
 export async function runHost(config: HostConfig, options: { log: Log; standalone: boolean }): Promise<void> {
   const { log } = options;
   const state = readHostState(new NodeDisk(), config.stateDirectory);
-  if (state.role !== config.role)
+  // Only a promotion changes a role; any other difference is refused.
+  if (state.role !== config.role && state.condition === 'promoted')
     log.write('warn', `the config says ${config.role}, but the durable state says ${state.role} (${state.condition}): the state decides`);
   const { host, commands } = config.role === 'primary' ? await startPrimary(config, options) : await startSecondary(config, options);
   const server = new HostServer({
@@ -97,7 +98,11 @@ export async function runHost(config: HostConfig, options: { log: Log; standalon
     const end = await Promise.race([asked, host.ended]);
     log.write('info', end === null ? 'stopping' : `ending: ${end.message}`);
     await host.stop();
-    if (end !== null) throw new FarshoreError(end.code as ErrorCode, end.message, { exitCode: end.exitCode as 5 });
+    if (end !== null)
+      throw new FarshoreError(end.code as ErrorCode, end.message, {
+        exitCode: end.exitCode as 5,
+        ...(end.hint === undefined ? {} : { hint: end.hint }),
+      });
     log.write('info', 'stopped');
   } finally {
     server.stop();
@@ -114,7 +119,10 @@ async function startPrimary(
   return { host: primary, commands: { detach: async (body) => primary.detach({ dryRun: body.dryRun === true }) } };
 }
 
-async function startSecondary(config: SecondaryConfig, options: { log: Log; standalone: boolean }): Promise<{ host: RunningHost; commands: HostCommands }> {
+async function startSecondary(
+  config: SecondaryConfig,
+  options: { log: Log; standalone: boolean },
+): Promise<{ host: RunningHost; commands: HostCommands }> {
   const secondary = await Secondary.start(secondaryOptions(config, options.log, { dial: true, standalone: options.standalone }));
   return {
     host: secondary,

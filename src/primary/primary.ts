@@ -58,7 +58,10 @@ export interface HostEnd {
   readonly exitCode: ExitCode;
   readonly code: string;
   readonly message: string;
+  readonly hint?: string;
 }
+
+const SUPERSEDED_HINT = 'the volumes here are an old history; serve the promoted host, and initialise this one anew when its data is no longer needed';
 
 export class Primary {
   readonly options: PrimaryOptions;
@@ -209,11 +212,9 @@ export class Primary {
 
   #checkCondition(): void {
     const { condition, reason, role } = this.state;
-    if (role !== 'primary') throw new RefusedError('ERR_ROLE', `the state in ${this.options.stateDirectory} is a ${role}'s, the config says primary`);
+    if (role !== 'primary') throw new RefusedError('ERR_ROLE', `the state in ${this.options.stateDirectory} is a ${role}'s, the config says primary`, { hint: 'use the config that belongs to this state folder' });
     if (condition === 'superseded') {
-      throw new RefusedError('ERR_SUPERSEDED', `this primary was superseded: ${reason ?? 'its secondary was promoted'}`, {
-        hint: 'the volumes here are an old history; serve the promoted host, and initialise this one anew when its data is no longer needed',
-      });
+      throw new RefusedError('ERR_SUPERSEDED', `this primary was superseded: ${reason ?? 'its secondary was promoted'}`, { hint: SUPERSEDED_HINT });
     }
     if (condition === 'failed' && !this.options.standalone) {
       throw new RefusedError('ERR_GROUP_FAILED', `this primary failed: ${reason ?? 'a store or flush failed'}`, {
@@ -328,7 +329,7 @@ export class Primary {
     this.application?.fail();
     void this.nbd?.stop({ timeoutMs: 0 });
     this.order?.end();
-    setTimeout(() => this.#end({ exitCode: EXIT.refused, code: 'ERR_SUPERSEDED', message: `this primary was superseded: ${text}` }), 200);
+    setTimeout(() => this.#end({ exitCode: EXIT.refused, code: 'ERR_SUPERSEDED', message: `this primary was superseded: ${text}`, hint: SUPERSEDED_HINT }), 200);
     return true;
   }
 

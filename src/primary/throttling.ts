@@ -32,7 +32,7 @@ export class Throttling {
       this.#sinceMs = nowMs;
       if (nowMs - this.#loggedAtMs < LOG_MS) return;
       this.#loggedAtMs = nowMs;
-      this.#options.log('warn', `writes wait: ${this.#options.reason() ?? 'the backlog is full'}`);
+      this.#options.log('warn', this.#options.reason() ?? 'writes wait because the backlog is full');
       return;
     }
     const seconds = (nowMs - this.#sinceMs) / 1000;

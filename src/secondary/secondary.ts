@@ -246,7 +246,7 @@ export class Secondary {
     this.#checkPromoted();
     const { state } = this;
     if (state.role === 'secondary' || state.condition === 'promoted') checkVolumeTable(state.volumes, options.volumes);
-    else throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`);
+    else throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`, { hint: 'use the config that belongs to this state folder' });
     this.volumes = openVolumes(options.disk, options.volumes);
     if (state.condition === 'promoted') {
       if (options.dial) await this.serve();

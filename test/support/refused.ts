@@ -20,6 +20,8 @@ export async function refused(host: Host, sentence: RegExp, untouched: readonly 
   const { exitCode, log } = await host.startRefused(args);
   assert.is(exitCode, 5, `${host.name} refuses: ${log}`);
   assert.match(log, sentence);
+  // The sentences of the handshake say it themselves.
+  assert.match(log, /Try: |refused at/, 'it says what to try');
   assert.is(imagesOf(...untouched), before, 'no byte of any volume changed');
 }
 
