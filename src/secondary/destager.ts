@@ -113,18 +113,27 @@ export class Destager {
   }
 }
 
+const WORKER_PROGRAM = new URL('./destage-worker.js', import.meta.url);
+
 /** The production carrier: a worker thread with its own descriptors of the volumes. */
-export function workerCarrier(volumes: readonly VolumeConfig[], buffers: readonly MemoryBuffer[]): OpenCarrier {
-  return (report) => new WorkerCarrier({ volumes, buffers, report });
+export function workerCarrier(volumes: readonly VolumeConfig[], buffers: readonly MemoryBuffer[], program = WORKER_PROGRAM): OpenCarrier {
+  return (report) => new WorkerCarrier({ volumes, buffers, report, program });
+}
+
+interface WorkerCarrierOptions {
+  readonly volumes: readonly VolumeConfig[];
+  readonly buffers: readonly MemoryBuffer[];
+  readonly report: (report: DestageReport) => void;
+  readonly program: URL;
 }
 
 /** One worker at a time; an order with `reopen` gets a new one when the former has ended. An order is always answered. */
 class WorkerCarrier implements DestageCarrier {
-  readonly #options: { readonly volumes: readonly VolumeConfig[]; readonly buffers: readonly MemoryBuffer[]; readonly report: (report: DestageReport) => void };
+  readonly #options: WorkerCarrierOptions;
   #worker: Worker | null;
   #waiting = false;
 
-  constructor(options: { volumes: readonly VolumeConfig[]; buffers: readonly MemoryBuffer[]; report: (report: DestageReport) => void }) {
+  constructor(options: WorkerCarrierOptions) {
     this.#options = options;
     this.#worker = this.#open();
   }
@@ -142,8 +151,8 @@ class WorkerCarrier implements DestageCarrier {
   }
 
   #open(): Worker {
-    const { volumes, buffers } = this.#options;
-    const worker = new Worker(new URL('./destage-worker.js', import.meta.url), { workerData: { volumes, buffers } });
+    const { volumes, buffers, program } = this.#options;
+    const worker = new Worker(program, { workerData: { volumes, buffers } });
     worker.on('message', (report: DestageReport) => this.#answer(report));
     worker.on('error', (error) => {
       // A broken invariant in the worker stops the process, as one in this thread does.

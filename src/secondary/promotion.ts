@@ -1,8 +1,6 @@
 /**
- * Promotion of a secondary (DESIGN section 9), in an order in which a crash after any step is finished by the next start:
- *
- * 1 **refuse links** and let the commits in flight end; 2 **write promoting** and the new generations, durably; a connected primary is
- * told first (with --force); 3 **destage** the complete prefix; 4 **discard** the rest; 5 **write promoted**; 6 **serve**.
+ * Promotion of a secondary (DESIGN section 9): carries the steps of `PROMOTION_STEPS` out, in an order in which a crash after any of
+ * them is finished by the next start. With --force a connected primary is told between steps 2 and 3.
  *
  * It cannot say what the primary wrote after its last head; it says *at least* what is lost.
  */
@@ -10,7 +8,17 @@ import { awaitDone } from '../disk/await-done.ts';
 import { messageOf, RefusedError } from '../model/errors.ts';
 import type { HistoryPoint } from '../model/ids.ts';
 import { appendGeneration } from '../protocol/generations.ts';
-import { compareResumed, planPromotion, promotionOfHeld, resumedLess, type PromotionPlan } from '../protocol/promotion-plan.ts';
+import {
+  compareResumed,
+  planPromotion,
+  PROMOTION_STEPS,
+  promotionOfHeld,
+  resumedLess,
+  resumePromotion,
+  type PromotionPlan,
+  type PromotionStep,
+  type PromotionStepNumber,
+} from '../protocol/promotion-plan.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { newGenerationId, newStreamId } from '../state/identity.ts';
 import type { HostState } from '../state/host-state.ts';
@@ -50,11 +58,13 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
   if (connected && !options.force && !options.dryRun) throw primaryConnected();
   if (options.dryRun || replica === null) return reportOf(secondary, planOf(secondary), { dryRun: true, primaryAnswered: null });
   secondary.phase = 'promoting';
+  begin(secondary, 1);
   links?.freeze();
   let plan: PromotionPlan;
   try {
     await settle(secondary, () => replica.ring.pendingBytes === 0, 'the journals');
     plan = planOf(secondary);
+    begin(secondary, 2);
     write(secondary, { condition: 'promoting', generations: plan.generations, divergedFrom: plan.keep });
   } catch (error) {
     // Nothing was written: this host is a secondary as before.
@@ -67,6 +77,15 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
   const told = reportOf(secondary, plan, { dryRun: false, primaryAnswered });
   await finishPromotion(secondary, plan.keep);
   return told;
+}
+
+/** The log says with which step a promotion goes on. */
+function begin(secondary: Secondary, number: PromotionStepNumber): void {
+  for (const step of PROMOTION_STEPS) if (step.step === number) secondary.options.log('info', `promotion step ${shown(step)}`);
+}
+
+function shown({ step, name }: PromotionStep): string {
+  return `${step}: ${name}`;
 }
 
 /** Write the state, or say which disk stands in the way of the promotion. */
@@ -82,13 +101,16 @@ function write(secondary: Secondary, change: Parameters<Secondary['writeState']>
 /** Steps 3 to 6; also of a promotion that a crash interrupted. */
 export async function finishPromotion(secondary: Secondary, keep: HistoryPoint | null): Promise<void> {
   const { replica, ring, options } = secondary;
+  begin(secondary, 3);
   if (replica !== null && ring !== null) {
     await settle(secondary, () => replica.isSettled && (keep === null || (replica.watermarkPoint?.dataSet ?? -1) >= keep.dataSet), 'the destage');
+    begin(secondary, 4);
     const slots = new Set([...(secondary.recovery?.discard ?? []), ...replica.machine.held().map((set) => set.dataSet % ring.geometry.slots)]);
     for (const slot of slots) await awaitDone((done) => ring.discard(slot, done));
   }
   await secondary.endReplication(CLOSE_CODE.superseded, 'this host was promoted');
   const generation = secondary.state.generations.at(-1)?.number ?? 0;
+  begin(secondary, 5);
   write(secondary, {
     role: 'primary',
     condition: 'promoted',
@@ -96,7 +118,9 @@ export async function finishPromotion(secondary: Secondary, keep: HistoryPoint |
     divergedFrom: keep,
     reason: `promoted at ${new Date().toISOString()}: generation ${generation} goes on after ${keep === null ? 'no data set' : `data set ${keep.dataSet}`}`,
   });
-  if (options.dial) await secondary.serve();
+  if (!options.dial) return;
+  begin(secondary, 6);
+  await secondary.serve();
 }
 
 /** A start that finds `promoting`: check that what was promised to be kept is there, then go on with step 3. */
@@ -112,7 +136,8 @@ export async function resumeInterruptedPromotion(secondary: Secondary): Promise<
     secondary.writeState({ generations: appendGeneration(state.generations.slice(0, -1), { id: recorded.id, kept: through, seen }), divergedFrom: through });
   }
   secondary.phase = 'promoting';
-  secondary.options.log('warn', `finishing the promotion to generation ${recorded.number} that was interrupted`);
+  const remaining = resumePromotion('promoting').map(shown).join(', ');
+  secondary.options.log('warn', `finishing the promotion to generation ${recorded.number} that was interrupted; what remains: ${remaining}`);
   await finishPromotion(secondary, through);
 }
 

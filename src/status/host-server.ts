@@ -2,7 +2,7 @@
  * The HTTP face of a running host: status page, /api/status, /metrics, /healthz and /readyz on the status addresses, and the same plus
  * the commands on the control socket, which only this host's user can reach (mode 0600).
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
@@ -52,21 +52,21 @@ export class HostServer {
     });
   }
 
+  /** Listen no more; sockets that this server made go with it, and no others. */
   stop(): void {
     for (const server of this.#servers) {
       server.close();
       server.closeAllConnections();
     }
-    rmSync(this.#options.controlSocket, { force: true });
   }
 
   async #listen(address: ListenAddress, control: boolean): Promise<void> {
     const server = createServer((request, response) => void this.#answer(request, response, control));
     server.keepAliveTimeout = 1_000;
-    this.#servers.push(server);
     const what = control ? 'commands' : 'status';
     await listenOn(server, address, { what, setting: control ? 'state' : 'status.listen', code: 'ERR_LISTEN' });
     server.on('error', () => {});
+    this.#servers.push(server);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, control: boolean): Promise<void> {

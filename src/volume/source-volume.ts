@@ -166,14 +166,6 @@ export class SourceVolume implements Volume {
     this.#remember(() => this.#file.flushSync());
   }
 
-  /**
-   * Let flushes count again. Only for an owner that will now store everything again, in full, that the failure may have lost.
-   * @invariant I10
-   */
-  forgetFailure(): void {
-    this.failed = null;
-  }
-
   /** Unmap; close and give the lock back at once, or as soon as nothing is under way any more. */
   close(): void {
     this.#checkRange(0, 0);

@@ -281,6 +281,46 @@ test('a failed store: EIO, nothing is numbered, cut or sent any more, and the gr
   assert.equal([it.failures, it.carrier.records.length, it.order.machine.head(0).sequence], [['ERR_VOLUME_FAILED'], sent, 0]);
 });
 
+test('a store that fails inside its call: every request of the batch is answered once, and nothing is numbered after it', () => {
+  const it = bench();
+  connect(it);
+  it.application.submit([new NotedRequest({ offset: 4096 })]);
+  const sent = it.carrier.records.length;
+  const volume = it.volumes[0] as HeldVolume;
+  volume.storesNow = (offset) => {
+    volume.failure = offset === 512 ? new Error('EIO') : null;
+    return true;
+  };
+  const requests = [0, 512, 1024].map((offset) => new NotedRequest({ offset }));
+  it.application.submit([...requests, new NotedRequest({ command: 'flush' })]);
+  volume.failure = null;
+  volume.endAll();
+  it.order.step({ event: 'cutRequested', reason: 'shutdown' });
+  ready(it.order);
+  assert.equal([it.failures, it.carrier.records.length, it.order.machine.head(0).sequence], [['ERR_VOLUME_FAILED'], sent, 0]);
+  assert.equal(
+    requests.map((request) => request.answer),
+    [NBD_ERRNO.EIO, NBD_ERRNO.EIO, NBD_ERRNO.EIO],
+  );
+});
+
+test('a store that fails inside an acknowledgement: the FLUSH that this acknowledgement answers too is answered once', () => {
+  const it = bench({ maxSizeBytes: 64 * 1024, backlogLimitBytes: 64 * 1024, flushReply: 'remote' });
+  connect(it);
+  const requests = Array.from({ length: 20 }, (_, index) => new NotedRequest({ offset: (index % 8) * 4096, lengthBytes: 4096 }));
+  it.application.submit(requests);
+  const flush = new NotedRequest({ command: 'flush' });
+  it.application.submit([flush]);
+  const volume = it.volumes[0] as HeldVolume;
+  volume.endAll();
+  const numbered = it.order.machine.head(0).sequence;
+  assert.ok(requests.some((request) => request.answer === null) && flush.answer === null, 'the backlog is full');
+  volume.failure = new Error('EIO');
+  acknowledge(it, [{ from: 0, to: numbered }]);
+  assert.equal([it.failures, it.order.machine.head(0).sequence], [['ERR_VOLUME_FAILED'], numbered]);
+  assert.ok([...requests, flush].every((request) => request.answer !== null));
+});
+
 test('damage in the send buffer fails the group instead of being sent again and again', () => {
   const it = bench();
   connect(it);

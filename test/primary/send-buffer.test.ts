@@ -145,6 +145,19 @@ test('the pool keeps no more than it may', () => {
   assert.is(after.filter(({ memory }) => known.has(memory)).length, 2);
 });
 
+test('a thousand small data sets of an outage take little memory', () => {
+  const pool = new ChunkPool(0);
+  const memory = new Set<ArrayBufferLike>();
+  for (let dataSet = 0; dataSet < 1000; dataSet += 1) {
+    const buffer = open(pool, dataSet);
+    write(buffer, 4096);
+    for (const { bytes } of buffer.slices(100, 100)) memory.add(bytes.buffer);
+  }
+  const bytes = [...memory].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  assert.equal([pool.chunksInUse, memory.size], [1000, 1000]);
+  assert.ok(bytes <= 1000 * 64 * KiB, `${bytes} bytes for 1000 writes of 4 KiB`);
+});
+
 test('a flipped bit in memory is found, in header and payload, and in no other record', () => {
   for (const at of [20, 79, 80, 300]) {
     const buffer = open(new ChunkPool(0));
