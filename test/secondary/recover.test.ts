@@ -6,7 +6,7 @@ import { awaitDone } from '../../src/disk/await-done.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { recover, type Recovered } from '../../src/secondary/recover.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import { MemoryDisk, seededRandom } from '../support/memory-disk.ts';
 import {
   GROUP_ID,
   initialiseSecondary,
@@ -69,6 +69,28 @@ test('a record that stands twice in a journal counts once: what comes after it i
   assert.ok(await host.settle());
   assert.is(witness.watermark, 0);
   await host.close();
+});
+
+test('a journal that was moved into a new file keeps its name: killed before the directory was flushed, recovered, then the power cut', async () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const source = await bound();
+    const set = modelWith(3).dataSets[0] as ModelDataSet;
+    writeJournal(source, set, { slots: SLOTS, records: allRecords(set) });
+    const path = journalPath(JOURNALS_DIRECTORY, 0);
+    const disk = await bound();
+    const spare = disk.open(`${path}.spare`, { create: true });
+    spare.writeSync(source.readFile(path) ?? new Uint8Array(0), 0);
+    spare.flushSync();
+    spare.closeSync();
+    disk.rename(`${path}.spare`, path);
+    const killed = disk.crash({ random: seededRandom(seed), keepPageCache: true });
+    const { ring } = await recoverDisk(killed);
+    await awaitDone((done) => ring.close(done));
+    const cut = killed.crash({ random: seededRandom(seed + 100) });
+    const again = await recoverDisk(cut);
+    await awaitDone((done) => again.ring.close(done));
+    assert.is(again.plan?.restored[0]?.records.length, set.records.length, `seed ${seed}: what recovery had told is still there`);
+  }
 });
 
 test('after a crash at the very end, recovery alone destages what is complete', async () => {
