@@ -171,7 +171,10 @@ export class SecondaryLinks implements ReplicaOutlet {
     this.#binding = this.#binding
       .then(() => this.#welcome(link, primary))
       .catch((error: unknown) => {
-        if (error instanceof BrokenInvariant) throwLater(error);
+        if (error instanceof BrokenInvariant) {
+          throwLater(error);
+          return;
+        }
         this.#options.onEvent({ kind: 'lost', address: link.address, code: CLOSE_CODE.shutdown, reason: `binding failed: ${messageOf(error)}` });
         link.close(CLOSE_CODE.shutdown, 'binding failed');
       });

@@ -76,7 +76,10 @@ export class HostServer {
       else if (request.method === 'GET') await this.#get(path, response);
       else send(response, 405, 'text/plain', 'only GET here\n');
     } catch (error) {
-      if (error instanceof BrokenInvariant) throwLater(error);
+      if (error instanceof BrokenInvariant) {
+        throwLater(error);
+        return;
+      }
       const code = error instanceof FarshoreError ? error.code : 'ERR_UNEXPECTED';
       const known = error instanceof FarshoreError ? { exitCode: error.exitCode, hint: error.hint, details: error.facts } : {};
       send(response, 409, 'application/json', JSON.stringify({ error: { code, message: messageOf(error), ...known } }));

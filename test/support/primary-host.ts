@@ -5,9 +5,9 @@ import type { SecondaryFacts } from '../../src/model/handshake.ts';
 import type { SequenceRange } from '../../src/model/ids.ts';
 import { initPrimary } from '../../src/primary/init.ts';
 import { Primary, type PrimaryOptions } from '../../src/primary/primary.ts';
-import { PROTOCOL_VERSION } from '../../src/model/handshake.ts';
 import { readHostState, type HostState } from '../../src/state/host-state.ts';
 import type { VolumeConfig } from '../../src/volume/contract.ts';
+import { blankSecondaryFacts } from './handshake-facts.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { NotedSocket } from './noted-socket.ts';
 import { NotedRequest } from './primary-volume.ts';
@@ -95,7 +95,7 @@ export class PrimaryHost {
   /** Say hello as a secondary that holds nothing. */
   hello(changes: Partial<SecondaryFacts> = {}): NotedSocket {
     const socket = this.link();
-    socket.receive({ kind: 'hello', linkKey: this.#sockets.length, facts: this.#facts(changes) });
+    socket.receive({ kind: 'hello', linkKey: this.#sockets.length, facts: blankSecondaryFacts({ volumes: this.primary.state.volumes, ...changes }) });
     return socket;
   }
 
@@ -115,26 +115,6 @@ export class PrimaryHost {
   /** End the data set that is open. */
   cut(): void {
     this.primary.order?.step({ event: 'cutRequested', reason: 'bookmark' });
-  }
-
-  #facts(changes: Partial<SecondaryFacts>): SecondaryFacts {
-    return {
-      protocolVersion: PROTOCOL_VERSION,
-      role: 'secondary',
-      groupName: 'g',
-      groupId: null,
-      generations: [],
-      stream: null,
-      session: '00000000000000dd',
-      lastPrimarySession: null,
-      hostEpoch: 0,
-      volumes: this.primary.state.volumes,
-      geometry: { slots: 8, slotBytes: 1024 * KiB, capacityBytes: 1000 * KiB, recordsMax: 1000 },
-      watermark: null,
-      complete: [],
-      held: [],
-      ...changes,
-    };
   }
 }
 
