@@ -42,12 +42,12 @@ for (const how of ['FLUSH', 'FUA'] as const) {
             blocksMax: 1,
             ...(how === 'FUA' ? { fuaShare: 1 } : { flushEvery: 1 }),
           };
-          const near = await storm(hosts, new StampedWorkload(options), { seconds: Math.max(4, SECONDS / 4) });
+          const near = await storm(hosts, new StampedWorkload(options), { seconds: Math.max(3, SECONDS / 4) });
           await hosts.drained();
           proxy.faults.delayMs = ONE_WAY_MS;
           await sleep(200);
           const workload = new StampedWorkload({ ...options, seed: 2 });
-          const far = await storm(hosts, workload, { seconds: SECONDS });
+          const far = await storm(hosts, workload, { seconds: how === 'FUA' ? SECONDS / 2 : SECONDS });
           proxy.calm();
           await hosts.drainedAndSame();
           process.stdout.write(`${how}: without delay ${JSON.stringify(near)}\n${how}: 50 ms away   ${JSON.stringify(far)}\n`);
