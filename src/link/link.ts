@@ -5,6 +5,7 @@
  */
 import type { WebSocket } from 'ws';
 import { LIMITS } from '../model/limits.ts';
+import { CLOSE_CODE } from '../record/close-codes.ts';
 
 export interface LinkHandlers {
   message(link: Link, bytes: Uint8Array): void;
@@ -12,6 +13,9 @@ export interface LinkHandlers {
   drained(link: Link): void;
   closed(link: Link, code: number, reason: string): void;
 }
+
+/** A silent link gets so long to send its close frame. */
+const TERMINATE_MS = 100;
 
 /** Text of a WebSocket close reason is at most 123 bytes (RFC 6455). */
 const CLOSE_REASON_BYTES_MAX = 123;
@@ -118,6 +122,9 @@ export class Link {
   };
 
   readonly #checkSilence = (): void => {
-    if (performance.now() - this.lastReceivedAtMs > LIMITS.linkSilenceMs) this.terminate();
+    if (this.closing || performance.now() - this.lastReceivedAtMs <= LIMITS.linkSilenceMs) return;
+    this.close(CLOSE_CODE.silent, 'silent');
+    // Nobody may be there to answer the close frame.
+    setTimeout(() => this.#socket.terminate(), TERMINATE_MS).unref();
   };
 }

@@ -20,6 +20,7 @@ import {
   type PromotionStepNumber,
 } from '../protocol/promotion-plan.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
+import { readHostState } from '../state/host-state.ts';
 import { newGenerationId, newStreamId } from '../state/identity.ts';
 import type { HostState } from '../state/host-state.ts';
 import type { Cut } from './head-history.ts';
@@ -67,9 +68,7 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
     begin(secondary, 2);
     write(secondary, { condition: 'promoting', generations: plan.generations, divergedFrom: plan.keep });
   } catch (error) {
-    // Nothing was written: this host is a secondary as before.
-    if (secondary.phase === 'promoting') secondary.phase = 'replicating';
-    links?.unfreeze();
+    giveUp(secondary);
     throw error;
   }
   const primaryAnswered = connected ? await tellPrimary(secondary) : null;
@@ -77,6 +76,21 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
   const told = reportOf(secondary, plan, { dryRun: false, primaryAnswered });
   await finishPromotion(secondary, plan.keep);
   return told;
+}
+
+/** Step 2 was not reached, or failed: this host is a secondary as before, and its file must say so too. */
+function giveUp(secondary: Secondary): void {
+  if (secondary.phase !== 'promoting') return;
+  try {
+    // A write that failed after its rename: the next start would finish a promotion that was given up.
+    const { disk, stateDirectory } = secondary.options;
+    if (readHostState(disk, stateDirectory).condition === 'promoting') secondary.writeState({});
+  } catch (error) {
+    secondary.fail('ERR_PROMOTION_STUCK', `whether the state says promoting is unknown: ${messageOf(error)}; start this host again`);
+    return;
+  }
+  secondary.phase = 'replicating';
+  secondary.links?.unfreeze();
 }
 
 /** The log says with which step a promotion goes on. */
