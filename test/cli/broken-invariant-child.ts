@@ -14,6 +14,7 @@ const [place = '', folder = ''] = process.argv.slice(2);
 
 /** Whatever still runs after this says so. */
 function breakInvariant(): never {
+  process.nextTick(() => writeSync(1, 'ran on\n'));
   setImmediate(() => writeSync(1, 'ran on\n'));
   assert(false, `broken in a ${place}`);
   throw new Error('unreachable');

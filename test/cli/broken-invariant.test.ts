@@ -11,7 +11,10 @@ for (const place of ['command', 'welcome', 'callback']) {
   test(`in a ${place}`, async () => {
     await withFolder((folder) => {
       const { status, stdout, stderr } = spawnSync(process.execPath, [CHILD, place, folder], { encoding: 'utf8', timeout: 10_000 });
-      assert.match(stderr, new RegExp(`ERR_BROKEN_INVARIANT[\\s\\S]*broken in a ${place}|broken in a ${place}[\\s\\S]*ERR_BROKEN_INVARIANT`));
+      assert.match(
+        stderr,
+        new RegExp(`ERR_BROKEN_INVARIANT[\\s\\S]*broken in a ${place}|broken in a ${place}[\\s\\S]*ERR_BROKEN_INVARIANT`),
+      );
       assert.equal([status, stdout.split('\n').slice(1)], [70, ['exit 70', '']], `${stdout}${stderr}`);
     });
   });

@@ -16,7 +16,10 @@ test.after.each(async () => {
   await Promise.all(started.splice(0).map((host) => host.end()));
 });
 
-async function open(disk?: Awaited<ReturnType<typeof primaryDisk>>, options: Parameters<typeof PrimaryHost.start>[1] = {}): Promise<PrimaryHost> {
+async function open(
+  disk?: Awaited<ReturnType<typeof primaryDisk>>,
+  options: Parameters<typeof PrimaryHost.start>[1] = {},
+): Promise<PrimaryHost> {
   const host = await PrimaryHost.start(disk ?? (await primaryDisk()), options);
   started.push(host);
   return host;
@@ -56,7 +59,10 @@ function codeOfDetach(host: PrimaryHost): string {
 }
 
 test('first contact: what was written between hello and ready must still fit, or the link is refused and nothing else breaks', async () => {
-  const host = await open(undefined, { backlogLimitBytes: 8192 * KiB, cutPolicy: { minAgeMs: 0, maxAgeMs: 60_000, maxSizeBytes: 4096 * KiB, recordsMax: 1000 } });
+  const host = await open(undefined, {
+    backlogLimitBytes: 8192 * KiB,
+    cutPolicy: { minAgeMs: 0, maxAgeMs: 60_000, maxSizeBytes: 4096 * KiB, recordsMax: 1000 },
+  });
   const geometry = { slots: 8, slotBytes: 2048 * KiB, capacityBytes: 1280 * KiB, recordsMax: 1000 };
   await host.write(4 * KiB);
   const socket = host.hello({ geometry });
@@ -151,7 +157,10 @@ test('a damaged send buffer that is found when a link closes fails the group, an
 });
 
 test('writes that wait are logged, and the time is counted while it lasts', async () => {
-  const host = await open(undefined, { backlogLimitBytes: 16 * KiB, cutPolicy: { minAgeMs: 0, maxAgeMs: 60_000, maxSizeBytes: 16 * KiB, recordsMax: 1000 } });
+  const host = await open(undefined, {
+    backlogLimitBytes: 16 * KiB,
+    cutPolicy: { minAgeMs: 0, maxAgeMs: 60_000, maxSizeBytes: 16 * KiB, recordsMax: 1000 },
+  });
   const seconds = (): number => host.primary.status().backlog?.throttledSeconds ?? -1;
   assert.is(seconds(), 0);
   const requests = Array.from({ length: 8 }, (_, index) => new NotedRequest({ offset: index * 4 * KiB, lengthBytes: 4 * KiB }));

@@ -304,21 +304,26 @@ test('a store that fails inside its call: every request of the batch is answered
   );
 });
 
-test('a store that fails inside an acknowledgement: the FLUSH that this acknowledgement answers too is answered once', () => {
+test('a store that fails inside its call while another is numbered in the same round: nothing is answered twice', () => {
   const it = bench({ maxSizeBytes: 64 * 1024, backlogLimitBytes: 64 * 1024, flushReply: 'remote' });
   connect(it);
-  const requests = Array.from({ length: 20 }, (_, index) => new NotedRequest({ offset: (index % 8) * 4096, lengthBytes: 4096 }));
-  it.application.submit(requests);
-  const flush = new NotedRequest({ command: 'flush' });
-  it.application.submit([flush]);
   const volume = it.volumes[0] as HeldVolume;
+  volume.storesNow = (offset) => {
+    volume.failure = offset === 8192 ? new Error('EIO') : null;
+    return true;
+  };
+  const failing = new NotedRequest({ offset: 8192 });
+  const waiting = new NotedRequest({ lengthBytes: 4096 });
+  const flush = new NotedRequest({ command: 'flush', onAnswer: () => it.application.submit([failing]) });
+  // The backlog takes fifteen of these; the sixteenth waits for the acknowledgement that answers the FLUSH, too.
+  it.application.submit(Array.from({ length: 15 }, () => new NotedRequest({ lengthBytes: 4096 })));
+  it.application.submit([flush, waiting]);
   volume.endAll();
   const numbered = it.order.machine.head(0).sequence;
-  assert.ok(requests.some((request) => request.answer === null) && flush.answer === null, 'the backlog is full');
-  volume.failure = new Error('EIO');
+  assert.equal([numbered, flush.answer, waiting.answer, failing.answer], [15, null, null, null]);
   acknowledge(it, [{ from: 0, to: numbered }]);
-  assert.equal([it.failures, it.order.machine.head(0).sequence], [['ERR_VOLUME_FAILED'], numbered]);
-  assert.ok([...requests, flush].every((request) => request.answer !== null));
+  assert.equal([it.failures, it.order.machine.head(0).sequence], [['ERR_VOLUME_FAILED'], numbered + 1]);
+  assert.equal([flush.answer, waiting.answer, failing.answer], [NBD_ERRNO.ok, NBD_ERRNO.EIO, NBD_ERRNO.EIO]);
 });
 
 test('damage in the send buffer fails the group instead of being sent again and again', () => {

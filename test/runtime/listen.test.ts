@@ -39,7 +39,8 @@ const SERVERS: readonly { readonly name: string; readonly open: (path: string, f
   },
   {
     name: 'control',
-    open: (path) => new HostServer({ status: () => ({ state: 'replicating' }) as StatusReport, commands: {}, controlSocket: path, listen: [] }),
+    open: (path) =>
+      new HostServer({ status: () => ({ state: 'replicating' }) as StatusReport, commands: {}, controlSocket: path, listen: [] }),
   },
 ];
 
@@ -59,7 +60,7 @@ async function refusal(listener: Listener): Promise<FarshoreError> {
   // As a host does whose start failed: what is not its own must stay.
   await listener.stop();
   assert.ok(error !== null, 'it must refuse');
-  return error as FarshoreError;
+  return error;
 }
 
 for (const { name, open } of SERVERS) {
@@ -68,9 +69,16 @@ for (const { name, open } of SERVERS) {
       const path = join(folder, 'socket');
       const first = open(path, folder);
       await first.start();
-      const error = await refusal(open(path, folder));
-      assert.equal([error.code, /another server listens there/.test(error.message), await answers(path)], ['ERR_LISTEN', true, true], error.message);
-      await first.stop();
+      try {
+        const error = await refusal(open(path, folder));
+        assert.equal(
+          [error.code, /another server listens there/.test(error.message), await answers(path)],
+          ['ERR_LISTEN', true, true],
+          error.message,
+        );
+      } finally {
+        await first.stop();
+      }
       assert.not(existsSync(path), 'its own socket goes with it');
     });
   });
@@ -93,9 +101,12 @@ for (const { name, open } of SERVERS) {
       assert.is(spawnSync(process.execPath, ['-e', killed]).signal, 'SIGKILL');
       assert.equal([existsSync(path), await answers(path)], [true, false]);
       const listener = open(path, folder);
-      await listener.start();
-      assert.ok(await answers(path));
-      await listener.stop();
+      try {
+        await listener.start();
+        assert.ok(await answers(path));
+      } finally {
+        await listener.stop();
+      }
     });
   });
 }

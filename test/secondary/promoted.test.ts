@@ -24,7 +24,16 @@ import { NotedSocket } from '../support/noted-socket.ts';
 import { NotedRequest } from '../support/primary-volume.ts';
 import { allRecords, writeJournal } from '../support/secondary-host-journals.ts';
 import type { ModelDataSet, ModelPrimary } from '../support/secondary-host-primary.ts';
-import { GROUP_ID, initialiseSecondary, JOURNALS_DIRECTORY, modelOf, smallGeometry, STATE_DIRECTORY, STREAM, VOLUMES } from '../support/secondary-host.ts';
+import {
+  GROUP_ID,
+  initialiseSecondary,
+  JOURNALS_DIRECTORY,
+  modelOf,
+  smallGeometry,
+  STATE_DIRECTORY,
+  STREAM,
+  VOLUMES,
+} from '../support/secondary-host.ts';
 
 const SLOTS = 4;
 const NOW = { force: false, dryRun: false };
@@ -136,7 +145,7 @@ class Bench {
         firstSequence,
         finalSequence: point.finalSequence,
         acknowledged: new Uint8Array(Math.ceil(records.length / 8)),
-      })) as unknown as PrimaryFacts['unacknowledged'],
+      })),
       head: { dataSet: newest.dataSet + 1, sequence: newest.finalSequence, bytes: 1, timeMs: 1 },
     };
   }
@@ -258,7 +267,10 @@ test('a damaged record is logged with its place, what was expected and what was 
   record[record.length - 1] = (record.at(-1) ?? 0) ^ 0xff;
   socket.receive({ kind: 'records', encoded: record });
   const [line = ''] = bench.log.filter((one) => one.includes('checksum'));
-  assert.match(line, new RegExp(`record ${set.firstSequence} of data set 2 at byte \\d+ of its message: payload checksum expected \\w+, found \\w+`));
+  assert.match(
+    line,
+    new RegExp(`record ${set.firstSequence} of data set 2 at byte \\d+ of its message: payload checksum expected \\w+, found \\w+`),
+  );
   assert.match(line, /^warn from ws:\/\/primary/);
   assert.equal(
     socket.sent('reject').map(({ reason, sequence }) => [reason, sequence]),

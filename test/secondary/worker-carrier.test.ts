@@ -89,7 +89,11 @@ test('the second end of a worker is final', async () => {
 test('a closed carrier reports nothing', async () => {
   const reports: DestageReport[] = [];
   const count = new Int32Array(new SharedArrayBuffer(4));
-  const carrier = workerCarrier([], [{ count } as unknown as MemoryBuffer], programOf(['ends before']))((report) => void reports.push(report));
+  const carrier = workerCarrier(
+    [],
+    [{ count } as unknown as MemoryBuffer],
+    programOf(['ends before']),
+  )((report) => void reports.push(report));
   carrier.start({ sets: [{ dataSet: 0, slot: 0, writes: 1 }], reopen: false });
   await carrier.close();
   await new Promise((resolve) => setTimeout(resolve, 50));

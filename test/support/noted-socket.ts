@@ -46,6 +46,9 @@ export class NotedSocket extends EventEmitter {
 
   /** What this host has sent of one kind, decoded. */
   sent<Kind extends WireMessage['kind']>(kind: Kind): Extract<WireMessage, { kind: Kind }>[] {
-    return this.messages.map((bytes) => decodeMessage(bytes)).filter((message) => message.kind === kind) as Extract<WireMessage, { kind: Kind }>[];
+    return this.messages.map((bytes) => decodeMessage(bytes)).filter((message) => message.kind === kind) as Extract<
+      WireMessage,
+      { kind: Kind }
+    >[];
   }
 }

@@ -20,7 +20,14 @@ export const PRIMARY_VOLUME: VolumeConfig = { vlun: 1, name: 'a', sizeBytes: 512
 export async function primaryDisk(): Promise<MemoryDisk> {
   const disk = new MemoryDisk({ seed: 1 });
   disk.makeDirectory('/volumes');
-  await initPrimary({ disk, group: 'g', stateDirectory: PRIMARY_DIRECTORY, volumes: [PRIMARY_VOLUME], zeroExisting: false, onProgress: () => {} });
+  await initPrimary({
+    disk,
+    group: 'g',
+    stateDirectory: PRIMARY_DIRECTORY,
+    volumes: [PRIMARY_VOLUME],
+    zeroExisting: false,
+    onProgress: () => {},
+  });
   return disk;
 }
 
@@ -35,7 +42,10 @@ export class PrimaryHost {
     this.disk = disk;
   }
 
-  static async start(disk: MemoryDisk, options: Partial<Pick<PrimaryOptions, 'standalone' | 'backlogLimitBytes' | 'cutPolicy'>> = {}): Promise<PrimaryHost> {
+  static async start(
+    disk: MemoryDisk,
+    options: Partial<Pick<PrimaryOptions, 'standalone' | 'backlogLimitBytes' | 'cutPolicy'>> = {},
+  ): Promise<PrimaryHost> {
     const host = new PrimaryHost(disk);
     host.#primary = await Primary.start({
       disk,
@@ -95,7 +105,11 @@ export class PrimaryHost {
   /** Say hello as a secondary that holds nothing. */
   hello(changes: Partial<SecondaryFacts> = {}): NotedSocket {
     const socket = this.link();
-    socket.receive({ kind: 'hello', linkKey: this.#sockets.length, facts: blankSecondaryFacts({ volumes: this.primary.state.volumes, ...changes }) });
+    socket.receive({
+      kind: 'hello',
+      linkKey: this.#sockets.length,
+      facts: blankSecondaryFacts({ volumes: this.primary.state.volumes, ...changes }),
+    });
     return socket;
   }
 
