@@ -15,7 +15,11 @@ export default class Init extends BaseCommand {
   static override description =
     'Run once on a new host. An existing file that is not empty, or a block device, is only taken with --zero-existing, which overwrites all of it. ' +
     "A primary's init makes a new group; a secondary joins a group when it first meets a primary. A failed init removes what it made.";
-  static override examples = ['<%= config.bin %> init -c primary.yaml', '<%= config.bin %> init -c secondary.yaml --zero-existing --dry-run', '<%= config.bin %> init -c secondary.yaml --zero-existing'];
+  static override examples = [
+    '<%= config.bin %> init -c primary.yaml',
+    '<%= config.bin %> init -c secondary.yaml --zero-existing --dry-run',
+    '<%= config.bin %> init -c secondary.yaml --zero-existing',
+  ];
   static override flags = {
     config: configFlag,
     'zero-existing': Flags.boolean({ summary: 'Overwrite existing files and devices with zeroes. Their data is lost.' }),
@@ -30,10 +34,18 @@ export default class Init extends BaseCommand {
     if (flags['dry-run']) {
       for (const line of previewInit(config)) this.log(line);
       this.log('nothing was changed (--dry-run)');
-      return { role: config.role, group: config.group, groupId: null, state: config.stateDirectory, volumes: config.volumes.map(({ name, path, sizeBytes }) => ({ name, path, sizeBytes })) };
+      return {
+        role: config.role,
+        group: config.group,
+        groupId: null,
+        state: config.stateDirectory,
+        volumes: config.volumes.map(({ name, path, sizeBytes }) => ({ name, path, sizeBytes })),
+      };
     }
     const state = await initHost(config, { zeroExisting: flags['zero-existing'], onProgress: (message) => this.log(message) });
-    this.log(`initialised the ${state.role} of group ${config.group}${state.groupId === null ? ', which joins its group at first contact' : `, group ID ${state.groupId}`}`);
+    this.log(
+      `initialised the ${state.role} of group ${config.group}${state.groupId === null ? ', which joins its group at first contact' : `, group ID ${state.groupId}`}`,
+    );
     this.log(`start it with: ${this.config.bin} start -c ${flags.config}`);
     const volumes = config.volumes.map(({ name, path, sizeBytes }) => ({ name, path, sizeBytes }));
     return { role: state.role, group: config.group, groupId: state.groupId, state: config.stateDirectory, volumes };

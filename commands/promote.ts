@@ -8,7 +8,11 @@ export default class Promote extends BaseCommand {
   static override description =
     'Works on a running secondary, which then serves at once, and on a stopped one, which serves when it is started. Prints what is kept and what is discarded, and at least what the last known ' +
     'head of the primary adds to it. While the primary is connected it refuses (exit code 5) unless --force is given, which tells the primary first. An interrupted promotion is finished by the next start.';
-  static override examples = ['<%= config.bin %> promote -c secondary.yaml --dry-run', '<%= config.bin %> promote -c secondary.yaml', '<%= config.bin %> promote -c secondary.yaml --force --json'];
+  static override examples = [
+    '<%= config.bin %> promote -c secondary.yaml --dry-run',
+    '<%= config.bin %> promote -c secondary.yaml',
+    '<%= config.bin %> promote -c secondary.yaml --force --json',
+  ];
   static override flags = {
     config: configFlag,
     force: Flags.boolean({ summary: 'Promote although the primary is connected; it is told first that it is superseded.' }),

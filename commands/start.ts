@@ -12,7 +12,8 @@ export default class Start extends BaseCommand {
     config: configFlag,
     standalone: Flags.boolean({
       summary: 'Serve without replication.',
-      description: 'Records durably from which data set on the copy is no longer followed; the secondary keeps its consistent copy and is refused until a resync.',
+      description:
+        'Records durably from which data set on the copy is no longer followed; the secondary keeps its consistent copy and is refused until a resync.',
     }),
     'log-level': logLevelFlag,
   };

@@ -8,7 +8,11 @@ export default class Status extends BaseCommand {
   static override summary = 'Show what the copy is, how records flow, and how far the copy is behind.';
   static override description =
     'Asks the running host over its control socket (-c) or its status page (--url). Exit code 4 when the group is degraded, 1 when it failed, 3 when no host answers.';
-  static override examples = ['<%= config.bin %> status -c primary.yaml', '<%= config.bin %> status --url http://127.0.0.1:10821 --json', '<%= config.bin %> status -c secondary.yaml --watch'];
+  static override examples = [
+    '<%= config.bin %> status -c primary.yaml',
+    '<%= config.bin %> status --url http://127.0.0.1:10821 --json',
+    '<%= config.bin %> status -c secondary.yaml --watch',
+  ];
   static override flags = {
     config: optionalConfigFlag,
     url: Flags.string({ summary: 'Status page of a host, instead of a config.', helpValue: 'URL', exclusive: ['config'] }),

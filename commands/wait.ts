@@ -8,11 +8,18 @@ export default class Wait extends BaseCommand {
   static override description =
     'drained: everything written so far is in the far source volumes. replicating: a link is agreed and records flow. consistent: the copy is at some data set. promoted: this host serves as promoted. ' +
     'Exit code 0 when it came true, 1 when the time was up.';
-  static override examples = ['<%= config.bin %> wait -c primary.yaml --for drained', '<%= config.bin %> wait -c secondary.yaml --for promoted --timeout 2m'];
+  static override examples = [
+    '<%= config.bin %> wait -c primary.yaml --for drained',
+    '<%= config.bin %> wait -c secondary.yaml --for promoted --timeout 2m',
+  ];
   static override flags = {
     config: optionalConfigFlag,
     url: Flags.string({ summary: 'Status page of a host, instead of a config.', helpValue: 'URL', exclusive: ['config'] }),
-    for: Flags.option({ summary: 'What to wait for.', options: ['drained', 'replicating', 'consistent', 'promoted'] as const, required: true })(),
+    for: Flags.option({
+      summary: 'What to wait for.',
+      options: ['drained', 'replicating', 'consistent', 'promoted'] as const,
+      required: true,
+    })(),
     timeout: Flags.string({ summary: 'How long, such as 500ms, 30s, 2m.', default: '30s', helpValue: 'DURATION' }),
   };
 

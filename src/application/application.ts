@@ -69,7 +69,12 @@ export class Application implements NbdBackend {
   constructor(volumes: readonly Volume[], describe: string) {
     this.#volumes = volumes;
     this.#locks = volumes.map(() => new RangeLock<ApplicationWrite>());
-    this.#exports = volumes.map((volume) => ({ name: volume.entry.name, description: describe, sizeBytes: volume.entry.sizeBytes, readOnly: false }));
+    this.#exports = volumes.map((volume) => ({
+      name: volume.entry.name,
+      description: describe,
+      sizeBytes: volume.entry.sizeBytes,
+      readOnly: false,
+    }));
   }
 
   exports(): readonly NbdExport[] {
@@ -202,8 +207,24 @@ export class Application implements NbdBackend {
     // A zero or trim has no payload, so it always fits into one record.
     const lengthBytes = type === 'write' ? Math.min(rest, order.writeBytesMax) : rest;
     const begin = offset - request.offset;
-    const data = type === 'write' && request.data !== null ? (lengthBytes === request.lengthBytes ? request.data : request.data.subarray(begin, begin + lengthBytes)) : null;
-    const write: ApplicationWrite = { id: this.#nextId++, request, volume: this.#volumeOf(request), type, offset, lengthBytes, data, last: lengthBytes === rest, timeUs, phase: 'waiting' };
+    const data =
+      type === 'write' && request.data !== null
+        ? lengthBytes === request.lengthBytes
+          ? request.data
+          : request.data.subarray(begin, begin + lengthBytes)
+        : null;
+    const write: ApplicationWrite = {
+      id: this.#nextId++,
+      request,
+      volume: this.#volumeOf(request),
+      type,
+      offset,
+      lengthBytes,
+      data,
+      last: lengthBytes === rest,
+      timeUs,
+      phase: 'waiting',
+    };
     this.#open.add(write);
     order.requested(write);
   }

@@ -36,7 +36,12 @@ export async function initialiseHost(options: InitialiseOptions): Promise<HostSt
     for (const config of volumes) {
       const existed = disk.exists(config.path);
       onProgress(`volume ${config.name} (VLUN ${config.vlun}): ${config.sizeBytes} bytes at ${config.path}`);
-      await createVolume({ disk, config, zeroExisting: options.zeroExisting, onProgress: (zeroed, total) => onProgress(`  zeroed ${Math.round((zeroed / total) * 100)} %`) });
+      await createVolume({
+        disk,
+        config,
+        zeroExisting: options.zeroExisting,
+        onProgress: (zeroed, total) => onProgress(`  zeroed ${Math.round((zeroed / total) * 100)} %`),
+      });
       if (!existed) undo.push(() => disk.unlink(config.path));
     }
     undo.push(await options.makeRest());

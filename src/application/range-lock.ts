@@ -29,7 +29,11 @@ export class RangeLock<Owner extends LockedRange> {
     const still: Owner[] = [];
     for (const candidate of this.#waiting) {
       // The cheap questions first: whoever did not wait for this owner still waits, and of many for one block the first gets it.
-      const waits = !overlaps(candidate, owner) || overlapsAny(candidate, granted) || overlapsAny(candidate, this.#held) || overlapsAny(candidate, still);
+      const waits =
+        !overlaps(candidate, owner) ||
+        overlapsAny(candidate, granted) ||
+        overlapsAny(candidate, this.#held) ||
+        overlapsAny(candidate, still);
       if (waits) {
         still.push(candidate);
       } else {

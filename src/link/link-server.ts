@@ -67,7 +67,12 @@ export class LinkServer {
     http.headersTimeout = LIMITS.handshakeMs;
     http.requestTimeout = LIMITS.handshakeMs;
     http.maxConnections = LIMITS.linkConnectionsMax;
-    const sockets = new WebSocketServer({ server: http, perMessageDeflate: false, maxPayload: LIMITS.messageBytesMax, clientTracking: false });
+    const sockets = new WebSocketServer({
+      server: http,
+      perMessageDeflate: false,
+      maxPayload: LIMITS.messageBytesMax,
+      clientTracking: false,
+    });
     sockets.on('connection', (socket, request) => {
       if (this.#links.size >= LIMITS.linksMax) {
         socket.close(1013, `at most ${LIMITS.linksMax} links`);
@@ -81,7 +86,12 @@ export class LinkServer {
           this.#options.handlers.closed(link, code, reason);
         },
       };
-      const link = new Link({ id: this.#nextLinkId++, address: remoteAddress === undefined ? formatAddress(address) : `${remoteAddress}:${remotePort}`, socket, handlers });
+      const link = new Link({
+        id: this.#nextLinkId++,
+        address: remoteAddress === undefined ? formatAddress(address) : `${remoteAddress}:${remotePort}`,
+        socket,
+        handlers,
+      });
       this.#links.add(link);
       this.#options.handlers.opened(link);
     });

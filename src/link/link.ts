@@ -95,7 +95,13 @@ export class Link {
   close(code: number, reason: string): void {
     if (this.closing || this.#closed) return;
     this.closing = true;
-    this.#socket.close(code, Buffer.from(reason).subarray(0, CLOSE_REASON_BYTES_MAX).toString('utf8').replace(/\uFFFD+$/, ''));
+    this.#socket.close(
+      code,
+      Buffer.from(reason)
+        .subarray(0, CLOSE_REASON_BYTES_MAX)
+        .toString('utf8')
+        .replace(/\uFFFD+$/, ''),
+    );
   }
 
   /** End the connection at once; what was sent may be lost. */

@@ -2,7 +2,18 @@
  * What each host knows about itself when two hosts meet (DESIGN section 6, "Handshake"): plain facts, exchanged on the wire,
  * judged by `protocol/handshake.ts` on both sides.
  */
-import type { Chain, DataSetId, Generation, Geometry, GroupId, HistoryPoint, SequenceNumber, SessionId, StreamId, VolumeEntry } from './ids.ts';
+import type {
+  Chain,
+  DataSetId,
+  Generation,
+  Geometry,
+  GroupId,
+  HistoryPoint,
+  SequenceNumber,
+  SessionId,
+  StreamId,
+  VolumeEntry,
+} from './ids.ts';
 
 /** Version of the wire protocol; another version is refused. */
 export const PROTOCOL_VERSION = 1;

@@ -41,7 +41,13 @@ export interface StatusReport {
   /** Why the state is not simply replicating, as one sentence. */
   readonly reason: string | null;
   readonly mode: 'write-through' | 'none';
-  readonly volumes: readonly { readonly name: string; readonly vlun: number; readonly sizeBytes: number; readonly path: string; readonly store: string }[];
+  readonly volumes: readonly {
+    readonly name: string;
+    readonly vlun: number;
+    readonly sizeBytes: number;
+    readonly path: string;
+    readonly store: string;
+  }[];
   readonly dataSets: PositionReport;
   readonly sequence: PositionReport;
   /** Data set at which the copy is consistent now, with why and when it was cut; null before the first. */
@@ -49,7 +55,13 @@ export interface StatusReport {
   readonly behind: { readonly dataSets: number; readonly bytes: number; readonly seconds: number; readonly etaSeconds: number | null };
   readonly objectiveSeconds: number | null;
   readonly journals: { readonly slots: number; readonly active: number; readonly partial: number; readonly failed: number };
-  readonly links: readonly { readonly address: string; readonly up: boolean; readonly error: string | null; readonly sentBytes: number; readonly receivedBytes: number }[];
+  readonly links: readonly {
+    readonly address: string;
+    readonly up: boolean;
+    readonly error: string | null;
+    readonly sentBytes: number;
+    readonly receivedBytes: number;
+  }[];
   readonly peer: null;
   readonly rejects: number;
   readonly duplicates: number;
@@ -67,7 +79,15 @@ export interface StatusReport {
   readonly uptimeSeconds: number;
 }
 
-export const NO_POSITIONS: PositionReport = { open: null, sent: null, received: null, durable: null, complete: null, destaged: null, acknowledged: null };
+export const NO_POSITIONS: PositionReport = {
+  open: null,
+  sent: null,
+  received: null,
+  durable: null,
+  complete: null,
+  destaged: null,
+  acknowledged: null,
+};
 
 /** Decimal string of an identifier, as JSON carries it. */
 export function idText(id: number | null): string | null {

@@ -1,9 +1,19 @@
 import { UsageError } from './errors.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
-  '': 1, B: 1,
-  KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40, PiB: 2 ** 50,
-  kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, PB: 1e15,
+  '': 1,
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+  PiB: 2 ** 50,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  PB: 1e15,
 };
 const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -13,7 +23,10 @@ export function parseSizeBytes(text: string | number): number {
   const unit = match === null ? undefined : SIZE_UNITS[match[2] ?? ''];
   const bytes = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
   if (!Number.isSafeInteger(bytes)) {
-    throw new UsageError('ERR_UNIT_SIZE', `"${text}" is not a size: expected whole bytes as a number with B, KiB, MiB, GiB, TiB, kB, MB, GB or TB`);
+    throw new UsageError(
+      'ERR_UNIT_SIZE',
+      `"${text}" is not a size: expected whole bytes as a number with B, KiB, MiB, GiB, TiB, kB, MB, GB or TB`,
+    );
   }
   return bytes;
 }

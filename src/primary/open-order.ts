@@ -6,7 +6,7 @@ import { LIMITS } from '../model/limits.ts';
 import { PrimaryMachine } from '../protocol/primary-machine.ts';
 import type { RestoredOutgoing } from '../protocol/primary-contract.ts';
 import { RecordReader, SYNC_RECORD_BYTES } from '../record/record.ts';
-import type { PrimaryOptions } from './primary.ts';
+import type { PrimaryOptions } from './primary-options.ts';
 import { ReplicatedOrder } from './replicated-order.ts';
 import type { LoadedStream } from './stream-state.ts';
 import { writeBytesMaxOf } from './write-parts.ts';
@@ -38,7 +38,12 @@ export function openReplicatedOrder(options: OpenOrderOptions): ReplicatedOrder 
     nextDataSet: state.nextDataSet,
     nextSequence: state.nextSequence,
     bytesTaken: state.bytesTaken,
-    restored: restored.map(({ dataSet, firstSequence, recordBytes, acknowledged }) => ({ dataSet, firstSequence, recordBytes, acknowledged })),
+    restored: restored.map(({ dataSet, firstSequence, recordBytes, acknowledged }) => ({
+      dataSet,
+      firstSequence,
+      recordBytes,
+      acknowledged,
+    })),
     acknowledged: state.acknowledged,
     agreed: state.agreed,
   });
@@ -75,7 +80,10 @@ function readBacklog({ state, backlog }: LoadedStream): BacklogDataSet[] {
     for (let index = 0; index < stored.records; index += 1) {
       const result = reader.readAt(offset, backlog.length);
       if (result.kind !== 'record' || result.sequence !== stored.firstSequence + index) {
-        throw new CorruptionError('ERR_STATE_CORRUPT', `the backlog holds no record ${stored.firstSequence + index} of data set ${stored.dataSet} at offset ${offset}`);
+        throw new CorruptionError(
+          'ERR_STATE_CORRUPT',
+          `the backlog holds no record ${stored.firstSequence + index} of data set ${stored.dataSet} at offset ${offset}`,
+        );
       }
       if (index === 0) openedAtMs = result.timeUs / 1000;
       records.push(backlog.subarray(offset, offset + result.encodedBytes));

@@ -1,5 +1,6 @@
 /** The status report of a primary (OPERATOR.md). */
 import { idText, type HostStatus, type StatusReport } from '../model/status.ts';
+import type { PrimaryLinks } from './primary-links.ts';
 import type { Primary } from './primary.ts';
 
 /** Build the report from what the running primary knows; cheap enough to be asked every second. */
@@ -44,16 +45,19 @@ export function primaryStatus(primary: Primary): StatusReport {
     behind: { ...behind, etaSeconds: primary.rate.etaSeconds(behind.bytes) },
     objectiveSeconds: options.objectiveMs / 1000,
     journals: { slots: 0, active: 0, partial: 0, failed: 0 },
-    links: [
-      ...(links?.openLinks ?? []).map(({ address, sentBytes, receivedBytes }) => ({ address, up: true, error: null, sentBytes, receivedBytes })),
-      ...(links?.lostLinks ?? []).map(({ address, error }) => ({ address, up: false, error, sentBytes: 0, receivedBytes: 0 })),
-    ],
+    links: linkReports(links),
     peer: null,
     rejects: order?.machine.counters.rejects ?? 0,
     duplicates: 0,
     resends: order?.machine.counters.recordsResent ?? 0,
-    lastCut: order?.lastCut == null ? null : { dataSet: String(order.lastCut.dataSet), reason: order.lastCut.reason, time: new Date(order.lastCut.timeMs).toISOString() },
-    backlog: order === null ? null : { bytes: order.machine.unacknowledgedBytes, limitBytes: options.backlogLimitBytes, throttledSeconds: primary.throttling.seconds },
+    lastCut:
+      order?.lastCut == null
+        ? null
+        : { dataSet: String(order.lastCut.dataSet), reason: order.lastCut.reason, time: new Date(order.lastCut.timeMs).toISOString() },
+    backlog:
+      order === null
+        ? null
+        : { bytes: order.machine.unacknowledgedBytes, limitBytes: options.backlogLimitBytes, throttledSeconds: primary.throttling.seconds },
     nbd: primary.nbd === null ? null : { addresses: primary.addresses().nbd, connections: primary.application?.connections ?? 0 },
     statusPage: null,
     replication: primary.linkServer === null ? null : { addresses: primary.addresses().replication },
@@ -64,6 +68,19 @@ export function primaryStatus(primary: Primary): StatusReport {
   };
 }
 
+/** Open links, then lost ones that nothing has replaced: a lost path is seen on this side too. */
+function linkReports(links: PrimaryLinks | null): StatusReport['links'] {
+  const open = (links?.openLinks ?? []).map(({ address, sentBytes, receivedBytes }) => ({
+    address,
+    up: true,
+    error: null,
+    sentBytes,
+    receivedBytes,
+  }));
+  const lost = (links?.lostLinks ?? []).map(({ address, error }) => ({ address, up: false, error, sentBytes: 0, receivedBytes: 0 }));
+  return [...open, ...lost];
+}
+
 function stateOf(primary: Primary, behindSeconds: number): { state: HostStatus; reason: string | null } {
   const { phase, order, links, state, options } = primary;
   if (phase !== 'serving' || order === null || links === null) {
@@ -72,11 +89,19 @@ function stateOf(primary: Primary, behindSeconds: number): { state: HostStatus; 
   }
   const { throttle } = order.machine;
   if (throttle !== null) {
-    const why = throttle === 'backlog' ? `the backlog limit of ${options.backlogLimitBytes} unacknowledged bytes is reached` : 'the open data set is full and the window is shut';
+    const why =
+      throttle === 'backlog'
+        ? `the backlog limit of ${options.backlogLimitBytes} unacknowledged bytes is reached`
+        : 'the open data set is full and the window is shut';
     const link = links.openLinks.length === 0 ? '; no secondary is connected' : '';
     return { state: 'throttled', reason: `writes wait because ${why}${link}` };
   }
-  if (links.openLinks.length === 0) return { state: links.session === null ? 'connecting' : 'disconnected', reason: links.lastRefusal ?? 'no secondary is connected' };
-  if (behindSeconds * 1000 > options.objectiveMs) return { state: 'degraded', reason: `the copy is ${behindSeconds.toFixed(1)} s behind, the objective is ${options.objectiveMs / 1000} s` };
+  if (links.openLinks.length === 0)
+    return { state: links.session === null ? 'connecting' : 'disconnected', reason: links.lastRefusal ?? 'no secondary is connected' };
+  if (behindSeconds * 1000 > options.objectiveMs)
+    return {
+      state: 'degraded',
+      reason: `the copy is ${behindSeconds.toFixed(1)} s behind, the objective is ${options.objectiveMs / 1000} s`,
+    };
   return { state: 'replicating', reason: null };
 }

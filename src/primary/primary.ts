@@ -7,61 +7,40 @@
 import { Application } from '../application/application.ts';
 import { PlainOrder } from '../application/plain-order.ts';
 import { awaitDone } from '../disk/await-done.ts';
-import type { Disk } from '../disk/disk.ts';
-import { type LinkListener, LinkServer, type LinkServerOptions, type OpenLinkListener } from '../link/link-server.ts';
-import { formatAddress, type ListenAddress } from '../model/addresses.ts';
+import { type LinkListener, LinkServer, type LinkServerOptions } from '../link/link-server.ts';
+import { formatAddress } from '../model/addresses.ts';
 import type { PrimaryFacts, PrimaryState } from '../model/handshake.ts';
+import type { HostEnd } from '../model/host-end.ts';
 import { LIMITS } from '../model/limits.ts';
 import { CatchUpRate } from '../model/rate.ts';
 import type { StatusReport } from '../model/status.ts';
-import { EXIT, messageOf, RefusedError, type ExitCode } from '../model/errors.ts';
-import { NbdServer, type NbdService, type OpenNbdService } from '../nbd/server.ts';
+import { EXIT, messageOf, RefusedError } from '../model/errors.ts';
+import { NbdServer, type NbdService } from '../nbd/server.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
-import type { CutPolicy } from '../protocol/primary-contract.ts';
 import { compareGenerations } from '../protocol/generations.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import type { WireMessage } from '../record/wire.ts';
 import { readHostState, writeHostState, type HostState } from '../state/host-state.ts';
 import { newSessionId } from '../state/identity.ts';
 import { lockStateFolder, type StateFolder } from '../state/state-folder.ts';
-import type { Volume, VolumeConfig } from '../volume/contract.ts';
+import type { Volume } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import { checkVolumeTable } from '../state/volume-table.ts';
 import { openReplicatedOrder } from './open-order.ts';
 import { PrimaryLinks, type LinkEvent } from './primary-links.ts';
+import { groupFailed, superseded, SUPERSEDED_HINT, uncleanStop } from './errors.ts';
+import type { PrimaryOptions } from './primary-options.ts';
 import { primaryStatus } from './primary-status.ts';
 import type { ReplicatedOrder } from './replicated-order.ts';
-import { lastStoredAcknowledged, readStreamState, removeCleanMarker, writeCleanMarker, writeStreamState, type LoadedStream } from './stream-state.ts';
+import {
+  lastStoredAcknowledged,
+  readStreamState,
+  removeCleanMarker,
+  writeCleanMarker,
+  writeStreamState,
+  type LoadedStream,
+} from './stream-state.ts';
 import { Throttling } from './throttling.ts';
-
-export interface PrimaryOptions {
-  readonly disk: Disk;
-  readonly group: string;
-  readonly stateDirectory: string;
-  readonly volumes: readonly VolumeConfig[];
-  readonly nbdListen: readonly ListenAddress[];
-  readonly replicationListen: readonly ListenAddress[];
-  readonly flushReply: 'local' | 'remote';
-  readonly cutPolicy: CutPolicy;
-  readonly backlogLimitBytes: number;
-  readonly objectiveMs: number;
-  /** Serve without replication, and record durably from where the copy is no longer followed. */
-  readonly standalone: boolean;
-  /** Sockets of its own, for a simulation. */
-  readonly openLinks?: OpenLinkListener;
-  readonly openNbd?: OpenNbdService;
-  readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
-}
-
-/** How a host ended by itself. */
-export interface HostEnd {
-  readonly exitCode: ExitCode;
-  readonly code: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
-const SUPERSEDED_HINT = 'the volumes here are an old history; serve the promoted host, and initialise this one anew when its data is no longer needed';
 
 export class Primary {
   readonly options: PrimaryOptions;
@@ -150,7 +129,10 @@ export class Primary {
   detach(how: { dryRun: boolean }): { divergedFrom: number | null } {
     const { order, application } = this;
     if (order === null || application === null || this.phase !== 'serving') {
-      throw new RefusedError('ERR_NOT_REPLICATING', `this primary does not replicate now: it is ${this.phase}${this.state.reason === null ? '' : ` (${this.state.reason})`}`);
+      throw new RefusedError(
+        'ERR_NOT_REPLICATING',
+        `this primary does not replicate now: it is ${this.phase}${this.state.reason === null ? '' : ` (${this.state.reason})`}`,
+      );
     }
     const divergedFrom = order.acknowledged;
     if (how.dryRun) return { divergedFrom: divergedFrom?.dataSet ?? null };
@@ -189,7 +171,8 @@ export class Primary {
       await this.nbd.start();
     } catch (error) {
       // An address that is taken must not make the next start an unclean one; nothing was written in this run.
-      if (loaded !== null && this.phase === 'serving' && this.#nothingWritten(loaded)) writeCleanMarker(options.disk, options.stateDirectory);
+      if (loaded !== null && this.phase === 'serving' && this.#nothingWritten(loaded))
+        writeCleanMarker(options.disk, options.stateDirectory);
       throw error;
     }
   }
@@ -212,29 +195,37 @@ export class Primary {
 
   #checkCondition(): void {
     const { condition, reason, role } = this.state;
-    if (role !== 'primary') throw new RefusedError('ERR_ROLE', `the state in ${this.options.stateDirectory} is a ${role}'s, the config says primary`, { hint: 'use the config that belongs to this state folder' });
-    if (condition === 'superseded') {
-      throw new RefusedError('ERR_SUPERSEDED', `this primary was superseded: ${reason ?? 'its secondary was promoted'}`, { hint: SUPERSEDED_HINT });
-    }
-    if (condition === 'failed' && !this.options.standalone) {
-      throw new RefusedError('ERR_GROUP_FAILED', `this primary failed: ${reason ?? 'a store or flush failed'}`, {
-        hint: 'promote the secondary, or serve these volumes without their copy: farshore start -c FILE --standalone',
+    if (role !== 'primary')
+      throw new RefusedError('ERR_ROLE', `the state in ${this.options.stateDirectory} is a ${role}'s, the config says primary`, {
+        hint: 'use the config that belongs to this state folder',
       });
-    }
+    if (condition === 'superseded') throw superseded(reason);
+    if (condition === 'failed' && !this.options.standalone) throw groupFailed(reason);
   }
 
   #standAlone(loaded: LoadedStream | null): void {
     const { disk, stateDirectory } = this.options;
     // After an unclean stop the last clean one still tells a data set that the copy has at least.
-    const divergedFrom = this.state.divergedFrom ?? (loaded === null ? lastStoredAcknowledged(disk, stateDirectory) : loaded.state.acknowledged);
+    const divergedFrom =
+      this.state.divergedFrom ?? (loaded === null ? lastStoredAcknowledged(disk, stateDirectory) : loaded.state.acknowledged);
     const from = divergedFrom === null ? 'an unknown data set' : `data set ${divergedFrom.dataSet}${loaded === null ? ' or later' : ''}`;
-    this.#writeState({ condition: 'standalone', reason: `started with --standalone at ${new Date().toISOString()}; diverged from ${from}`, divergedFrom });
+    this.#writeState({
+      condition: 'standalone',
+      reason: `started with --standalone at ${new Date().toISOString()}; diverged from ${from}`,
+      divergedFrom,
+    });
     this.options.log('warn', `standalone: the copy keeps its last state and is not followed any more, diverged from ${from}`);
   }
 
   #openOrder(application: Application, loaded: LoadedStream): void {
     this.#sessionFirstSequence = loaded.state.nextSequence;
-    const order = openReplicatedOrder({ primary: this.options, application, loaded, session: this.session, onFailed: (code, error) => this.#fail(code, error) });
+    const order = openReplicatedOrder({
+      primary: this.options,
+      application,
+      loaded,
+      session: this.session,
+      onFailed: (code, error) => this.#fail(code, error),
+    });
     this.order = order;
     application.order = order;
     order.onStepped = () => this.throttling.note(order.machine.throttle !== null);
@@ -284,6 +275,8 @@ export class Primary {
     if (wasServing && this.phase === 'serving' && order !== null && this.application?.storesUnderWay === 0) {
       order.step({ event: 'cutRequested', reason: 'shutdown' });
       await this.#waitFor(() => order.machine.unacknowledgedBytes === 0 || this.links?.openLinks.length === 0, LIMITS.cleanStopMs);
+      // Failed meanwhile: nothing says that this stop was clean.
+      if (this.application.failed) return;
       this.phase = 'stopping';
       this.#endReplication(CLOSE_CODE.shutdown, 'the primary stops');
       await writeStreamState(options.disk, options.stateDirectory, order.streamState(this.state), order.backlog());
@@ -329,7 +322,16 @@ export class Primary {
     this.application?.fail();
     void this.nbd?.stop({ timeoutMs: 0 });
     this.order?.end();
-    setTimeout(() => this.#end({ exitCode: EXIT.refused, code: 'ERR_SUPERSEDED', message: `this primary was superseded: ${text}`, hint: SUPERSEDED_HINT }), 200);
+    setTimeout(
+      () =>
+        this.#end({
+          exitCode: EXIT.refused,
+          code: 'ERR_SUPERSEDED',
+          message: `this primary was superseded: ${text}`,
+          hint: SUPERSEDED_HINT,
+        }),
+      200,
+    );
     return true;
   }
 
@@ -357,9 +359,14 @@ export class Primary {
   #logLinkEvent(event: LinkEvent): void {
     const { log } = this.options;
     if (event.kind === 'agreed') log('info', `link from ${event.address}: ${event.label}`, { session: event.session });
-    else if (event.kind === 'lost') log('warn', `link from ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
-    else if (event.kind === 'violation') log('warn', `link from ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
-    else log(event.kind === 'refused' ? 'error' : 'info', `secondary at ${event.address} ${event.kind}: ${event.sentence}`, { label: event.label });
+    else if (event.kind === 'lost')
+      log('warn', `link from ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
+    else if (event.kind === 'violation')
+      log('warn', `link from ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
+    else
+      log(event.kind === 'refused' ? 'error' : 'info', `secondary at ${event.address} ${event.kind}: ${event.sentence}`, {
+        label: event.label,
+      });
   }
 
   #waitFor(condition: () => boolean, limitMs: number): Promise<void> {
@@ -377,10 +384,4 @@ export class Primary {
   addresses(): { nbd: string[]; replication: string[] } {
     return { nbd: this.nbd?.addresses().map(formatAddress) ?? [], replication: this.linkServer?.addresses().map(formatAddress) ?? [] };
   }
-}
-
-function uncleanStop(stateDirectory: string): RefusedError {
-  return new RefusedError('ERR_UNCLEAN_STOP', `the last stop of this primary was not clean (no marker in ${stateDirectory}): its volumes may hold writes that were never sent, and the stream cannot go on`, {
-    hint: 'either promote the secondary (farshore promote -c FILE there), or serve these volumes without their copy: farshore start -c FILE --standalone',
-  });
 }

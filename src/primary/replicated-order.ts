@@ -7,7 +7,15 @@
  */
 import type { Application, ApplicationFlush, ApplicationWrite, WriteOrder } from '../application/application.ts';
 import type { CutReason } from '../model/commands.ts';
-import { BLOCK_BYTES, type Chain, type DataSetId, type HistoryPoint, type SequenceNumber, type SequenceRange, type SessionId } from '../model/ids.ts';
+import {
+  BLOCK_BYTES,
+  type Chain,
+  type DataSetId,
+  type HistoryPoint,
+  type SequenceNumber,
+  type SequenceRange,
+  type SessionId,
+} from '../model/ids.ts';
 import { assert } from '../model/assert.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { AgreedCapacity, PrimaryCore, PrimaryEffect, PrimaryEvent } from '../protocol/primary-contract.ts';
@@ -105,7 +113,13 @@ export class ReplicatedOrder implements WriteOrder {
   requested(write: ApplicationWrite): void {
     this.#open.set(write.id, write);
     const records = write.data === null ? 1 : Math.ceil(write.data.length / LIMITS.recordDataBytesMax);
-    this.#events.push({ event: 'writeRequested', request: write.id, records, encodedBytes: encodedBytesOf(write.data), fua: write.request.fua && write.last });
+    this.#events.push({
+      event: 'writeRequested',
+      request: write.id,
+      records,
+      encodedBytes: encodedBytesOf(write.data),
+      fua: write.request.fua && write.last,
+    });
   }
 
   stored(write: ApplicationWrite): void {
@@ -172,7 +186,10 @@ export class ReplicatedOrder implements WriteOrder {
     for (const buffer of this.buffers.values()) {
       const damaged = buffer.firstDamaged();
       if (damaged === null) continue;
-      this.#options.onFailed('ERR_SEND_BUFFER_CORRUPT', new Error(`record ${damaged} of data set ${buffer.dataSet} is damaged in this host's memory`));
+      this.#options.onFailed(
+        'ERR_SEND_BUFFER_CORRUPT',
+        new Error(`record ${damaged} of data set ${buffer.dataSet} is damaged in this host's memory`),
+      );
       return;
     }
   }
@@ -205,10 +222,13 @@ export class ReplicatedOrder implements WriteOrder {
     if (this.#timer !== null || this.#ended) return;
     const waitMs = this.machine.nextTickMs(performance.now());
     if (waitMs === null) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.step({ event: 'clockTicked' });
-    }, Math.max(1, Math.ceil(waitMs)));
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null;
+        this.step({ event: 'clockTicked' });
+      },
+      Math.max(1, Math.ceil(waitMs)),
+    );
   }
 
   #carryOut(effect: PrimaryEffect): void {
@@ -260,7 +280,10 @@ export class ReplicatedOrder implements WriteOrder {
     }
     const { vlun } = volume.entry;
     if (write.data === null) {
-      buffer.appendWrite({ type, vlun, lba: write.offset / BLOCK_BYTES, lengthBytes: write.lengthBytes, timeUs, payload: null }, effect.sequence);
+      buffer.appendWrite(
+        { type, vlun, lba: write.offset / BLOCK_BYTES, lengthBytes: write.lengthBytes, timeUs, payload: null },
+        effect.sequence,
+      );
       return;
     }
     let sequence = effect.sequence;
@@ -279,7 +302,14 @@ export class ReplicatedOrder implements WriteOrder {
     this.chain = hashChain(this.chain, buffer.headerChecksums(), this.#options.session);
     this.chains.push({ dataSet, finalSequence, chain: this.chain });
     const { bytes } = this.machine.head(timeMs);
-    buffer.appendSync({ finalSequence, reason, chain: this.chain, incarnation: this.#options.session, headBytes: bytes, timeUs: timeMs * 1000 });
+    buffer.appendSync({
+      finalSequence,
+      reason,
+      chain: this.chain,
+      incarnation: this.#options.session,
+      headBytes: bytes,
+      timeUs: timeMs * 1000,
+    });
     this.positions.closed({ dataSet, finalSequence, bytes });
     this.lastCut = { dataSet, reason, timeMs };
   }

@@ -107,9 +107,15 @@ export class SendBuffer {
 
   /** Encode the sync command that closes the data set. */
   appendSync(command: Omit<SyncCommand, 'dataSet' | 'firstSequence'>): void {
-    assert(command.finalSequence === this.firstSequence + this.#count, `sync ${command.finalSequence} is not the next of data set ${this.dataSet}`);
+    assert(
+      command.finalSequence === this.firstSequence + this.#count,
+      `sync ${command.finalSequence} is not the next of data set ${this.dataSet}`,
+    );
     const chunk = this.#room(SYNC_RECORD_BYTES);
-    this.#added(chunk, chunk.writer.encodeSync(chunk.usedBytes, { ...command, dataSet: this.dataSet, firstSequence: this.firstSequence }, this.#stream));
+    this.#added(
+      chunk,
+      chunk.writer.encodeSync(chunk.usedBytes, { ...command, dataSet: this.dataSet, firstSequence: this.firstSequence }, this.#stream),
+    );
   }
 
   /** Take over a record that an earlier run of this primary encoded (clean stop). */
@@ -138,7 +144,10 @@ export class SendBuffer {
       while (next <= last && this.#chunkOf[next] === number) next += 1;
       const endsInside = next < this.#count && this.#chunkOf[next] === number;
       chunk.uses += 1;
-      slices.push({ bytes: chunk.bytes.subarray(begin, endsInside ? this.#offsetOf[next] : chunk.usedBytes), done: () => this.#pool.release(chunk) });
+      slices.push({
+        bytes: chunk.bytes.subarray(begin, endsInside ? this.#offsetOf[next] : chunk.usedBytes),
+        done: () => this.#pool.release(chunk),
+      });
       index = next;
     }
     return slices;

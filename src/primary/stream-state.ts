@@ -49,11 +49,19 @@ export interface StreamState {
 const WRITE_BYTES_MAX = 8 * 1024 * 1024;
 
 function paths(stateDirectory: string): { backlog: string; state: string; marker: string } {
-  return { backlog: join(stateDirectory, 'backlog.bin'), state: join(stateDirectory, 'stream-state.json'), marker: join(stateDirectory, 'clean-stop') };
+  return {
+    backlog: join(stateDirectory, 'backlog.bin'),
+    state: join(stateDirectory, 'stream-state.json'),
+    marker: join(stateDirectory, 'clean-stop'),
+  };
 }
 
 /** A stream that has not begun: what init writes, so that the first start finds a clean stop. */
-export function newStreamState(options: { groupId: GroupId; stream: StreamId; generation: Generation }): Omit<StreamState, 'backlogBytes' | 'backlogSha256'> {
+export function newStreamState(options: {
+  groupId: GroupId;
+  stream: StreamId;
+  generation: Generation;
+}): Omit<StreamState, 'backlogBytes' | 'backlogSha256'> {
   return {
     formatVersion: 1,
     groupId: options.groupId,
@@ -96,7 +104,10 @@ export async function writeStreamState(
     file.closeSync();
   }
   disk.syncDirectory(dirname(path.backlog));
-  disk.replaceFile(path.state, encodeChecked({ ...state, backlogBytes: position, backlogSha256: hash.digest('hex') } satisfies StreamState));
+  disk.replaceFile(
+    path.state,
+    encodeChecked({ ...state, backlogBytes: position, backlogSha256: hash.digest('hex') } satisfies StreamState),
+  );
 }
 
 /** Step 4: from here on the stop was clean. */
@@ -150,9 +161,13 @@ export function readStreamState(disk: Disk, stateDirectory: string): LoadedStrea
   const backlog = disk.readFile(path.backlog) ?? new Uint8Array(0);
   const found = sha256(backlog);
   if (backlog.length !== state.backlogBytes || found !== state.backlogSha256) {
-    throw new CorruptionError('ERR_STATE_CORRUPT', `${path.backlog} is damaged: expected ${state.backlogBytes} bytes with SHA-256 ${state.backlogSha256}, found ${backlog.length} bytes with ${found}`, {
-      hint: 'promote the secondary, or "start --standalone" to serve these volumes without their copy',
-    });
+    throw new CorruptionError(
+      'ERR_STATE_CORRUPT',
+      `${path.backlog} is damaged: expected ${state.backlogBytes} bytes with SHA-256 ${state.backlogSha256}, found ${backlog.length} bytes with ${found}`,
+      {
+        hint: 'promote the secondary, or "start --standalone" to serve these volumes without their copy',
+      },
+    );
   }
   return { state, backlog };
 }

@@ -256,7 +256,10 @@ export class PrimaryMachine implements PrimaryCore {
   /** One data set without its sync: the smaller of this host's own maxima and what was agreed. */
   #roomOf(agreed: AgreedCapacity | null): DataSetRoom {
     const { maxSizeBytes, recordsMax } = this.#options.cutPolicy;
-    return { bytes: Math.min(maxSizeBytes, agreed?.dataSetBytesMax ?? maxSizeBytes), records: Math.min(recordsMax, agreed?.recordsMax ?? recordsMax) - 1 };
+    return {
+      bytes: Math.min(maxSizeBytes, agreed?.dataSetBytesMax ?? maxSizeBytes),
+      records: Math.min(recordsMax, agreed?.recordsMax ?? recordsMax) - 1,
+    };
   }
 
   #recordVerified(event: EventOf<'recordVerified'>): void {

@@ -223,7 +223,8 @@ export class RecordReader {
     if (!isZero(this.#bytes, offset + SYNC_AT.reserved, offset + SYNC_AT.chain))
       return this.#bad('type', 'reserved bytes of zero', 'other bytes');
     const headBytes = readId(this.#view, offset + SYNC_AT.headBytes);
-    if (headBytes === NOT_AN_ID) return this.#bad('identifier', 'head bytes of at most 2^53 - 1', showU64(this.#view, offset + SYNC_AT.headBytes));
+    if (headBytes === NOT_AN_ID)
+      return this.#bad('identifier', 'head bytes of at most 2^53 - 1', showU64(this.#view, offset + SYNC_AT.headBytes));
     this.header.sync = {
       reason,
       chain: readHex(this.#bytes, offset + SYNC_AT.chain, 32),

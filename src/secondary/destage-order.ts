@@ -33,4 +33,3 @@ export function carryOutDestage(order: DestageOrder, sources: readonly DestageSo
     return { destaged: null, error: error instanceof Error ? error.message : String(error) };
   }
 }
-

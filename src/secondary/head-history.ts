@@ -58,7 +58,11 @@ export class HeadHistory {
     return this.#cuts.find((cut) => cut.dataSet === dataSet) ?? null;
   }
 
-  behind(destaged: { dataSet: DataSetId | null; sequence: SequenceNumber | null }, linked: boolean, nowMs: number): { dataSets: number; bytes: number; seconds: number } {
+  behind(
+    destaged: { dataSet: DataSetId | null; sequence: SequenceNumber | null },
+    linked: boolean,
+    nowMs: number,
+  ): { dataSets: number; bytes: number; seconds: number } {
     const { known } = this;
     if (known === null) return { dataSets: 0, bytes: 0, seconds: 0 };
     const { head, receivedAtMs } = known;

@@ -41,7 +41,13 @@ export interface PromotionReport {
   /** Time of the cut of the last data set kept, by the primary's clock; null if unknown. */
   readonly lastWriteKept: string | null;
   readonly destaged: readonly string[];
-  readonly discarded: readonly { readonly dataSet: string; readonly reason: string; readonly records: number; readonly bytes: number; readonly missing: number }[];
+  readonly discarded: readonly {
+    readonly dataSet: string;
+    readonly reason: string;
+    readonly records: number;
+    readonly bytes: number;
+    readonly missing: number;
+  }[];
   readonly lossAtLeast: PromotionPlan['loss'];
   readonly generation: number;
   /** Only with --force: whether the connected primary has recorded that it is superseded. */
@@ -53,7 +59,8 @@ export interface PromotionReport {
 export async function promote(secondary: Secondary, options: { force: boolean; dryRun: boolean }): Promise<PromotionReport> {
   const { state, links, replica } = secondary;
   if (state.condition === 'promoted') throw alreadyPromoted(state);
-  if (secondary.phase === 'failed') throw new RefusedError('ERR_GROUP_FAILED', `this secondary failed: ${secondary.reason ?? 'see its log'}`, { hint: MEND });
+  if (secondary.phase === 'failed')
+    throw new RefusedError('ERR_GROUP_FAILED', `this secondary failed: ${secondary.reason ?? 'see its log'}`, { hint: MEND });
   if (secondary.phase === 'promoting') throw new RefusedError('ERR_PROMOTION_RUNNING', 'a promotion of this host is under way');
   const connected = (links?.openLinks.length ?? 0) > 0;
   if (connected && !options.force && !options.dryRun) throw primaryConnected();
@@ -117,9 +124,16 @@ export async function finishPromotion(secondary: Secondary, keep: HistoryPoint |
   const { replica, ring, options } = secondary;
   begin(secondary, 3);
   if (replica !== null && ring !== null) {
-    await settle(secondary, () => replica.isSettled && (keep === null || (replica.watermarkPoint?.dataSet ?? -1) >= keep.dataSet), 'the destage');
+    await settle(
+      secondary,
+      () => replica.isSettled && (keep === null || (replica.watermarkPoint?.dataSet ?? -1) >= keep.dataSet),
+      'the destage',
+    );
     begin(secondary, 4);
-    const slots = new Set([...(secondary.recovery?.discard ?? []), ...replica.machine.held().map((set) => set.dataSet % ring.geometry.slots)]);
+    const slots = new Set([
+      ...(secondary.recovery?.discard ?? []),
+      ...replica.machine.held().map((set) => set.dataSet % ring.geometry.slots),
+    ]);
     for (const slot of slots) await awaitDone((done) => ring.discard(slot, done));
   }
   await secondary.endReplication(CLOSE_CODE.superseded, 'this host was promoted');
@@ -146,12 +160,21 @@ export async function resumeInterruptedPromotion(secondary: Secondary): Promise<
   const found = compareResumed(recorded, through);
   if (found === 'less') throw resumedLess(recorded, through);
   if (found === 'more') {
-    const seen = { dataSet: Math.max(recorded.firstDataSet - 1, through?.dataSet ?? -1), sequence: Math.max(recorded.firstSequence - 1, through?.finalSequence ?? -1) };
-    secondary.writeState({ generations: appendGeneration(state.generations.slice(0, -1), { id: recorded.id, kept: through, seen }), divergedFrom: through });
+    const seen = {
+      dataSet: Math.max(recorded.firstDataSet - 1, through?.dataSet ?? -1),
+      sequence: Math.max(recorded.firstSequence - 1, through?.finalSequence ?? -1),
+    };
+    secondary.writeState({
+      generations: appendGeneration(state.generations.slice(0, -1), { id: recorded.id, kept: through, seen }),
+      divergedFrom: through,
+    });
   }
   secondary.phase = 'promoting';
   const remaining = resumePromotion('promoting').map(shown).join(', ');
-  secondary.options.log('warn', `finishing the promotion to generation ${recorded.number} that was interrupted; what remains: ${remaining}`);
+  secondary.options.log(
+    'warn',
+    `finishing the promotion to generation ${recorded.number} that was interrupted; what remains: ${remaining}`,
+  );
   await finishPromotion(secondary, through);
 }
 
@@ -177,9 +200,13 @@ function planOf(secondary: Secondary): PromotionPlan {
 async function settle(secondary: Secondary, condition: () => boolean, what: string): Promise<void> {
   const held = await secondary.until(() => condition() || secondary.phase === 'failed', SETTLE_MS);
   if (!held || secondary.phase === 'failed') {
-    throw new RefusedError('ERR_PROMOTION_STUCK', `the promotion waits for ${what}: ${secondary.reason ?? `nothing moved for ${SETTLE_MS / 1000} s`}`, {
-      hint: MEND,
-    });
+    throw new RefusedError(
+      'ERR_PROMOTION_STUCK',
+      `the promotion waits for ${what}: ${secondary.reason ?? `nothing moved for ${SETTLE_MS / 1000} s`}`,
+      {
+        hint: MEND,
+      },
+    );
   }
 }
 
@@ -196,12 +223,19 @@ async function tellPrimary(secondary: Secondary): Promise<boolean> {
   return answered;
 }
 
-function reportOf(secondary: Secondary, plan: PromotionPlan, options: { dryRun: boolean; primaryAnswered: boolean | null }): PromotionReport {
+function reportOf(
+  secondary: Secondary,
+  plan: PromotionPlan,
+  options: { dryRun: boolean; primaryAnswered: boolean | null },
+): PromotionReport {
   return promotionReport(plan, { ...options, cut: secondary.heads.cutOf(plan.keep?.dataSet ?? -1) });
 }
 
 /** The plan as it is told; `cut`: of the last data set that is kept, if it is known. */
-export function promotionReport(plan: PromotionPlan, options: { dryRun: boolean; primaryAnswered: boolean | null; cut: Cut | null }): PromotionReport {
+export function promotionReport(
+  plan: PromotionPlan,
+  options: { dryRun: boolean; primaryAnswered: boolean | null; cut: Cut | null },
+): PromotionReport {
   const { cut } = options;
   return {
     promoted: !options.dryRun,
@@ -210,7 +244,13 @@ export function promotionReport(plan: PromotionPlan, options: { dryRun: boolean;
     keptSequence: plan.keep === null ? null : String(plan.keep.finalSequence),
     lastWriteKept: cut === null ? null : new Date(cut.timeMs).toISOString(),
     destaged: plan.destage.map(String),
-    discarded: plan.discard.map(({ dataSet, reason, records, bytes, missing }) => ({ dataSet: String(dataSet), reason, records, bytes, missing })),
+    discarded: plan.discard.map(({ dataSet, reason, records, bytes, missing }) => ({
+      dataSet: String(dataSet),
+      reason,
+      records,
+      bytes,
+      missing,
+    })),
     lossAtLeast: plan.loss,
     generation: plan.generation.number,
     primaryAnswered: options.primaryAnswered,
@@ -219,7 +259,10 @@ export function promotionReport(plan: PromotionPlan, options: { dryRun: boolean;
 }
 
 export function alreadyPromoted(state: HostState): RefusedError {
-  return new RefusedError('ERR_ALREADY_PROMOTED', `this host was promoted already: it serves generation ${state.generations.at(-1)?.number ?? '?'}`);
+  return new RefusedError(
+    'ERR_ALREADY_PROMOTED',
+    `this host was promoted already: it serves generation ${state.generations.at(-1)?.number ?? '?'}`,
+  );
 }
 
 function primaryConnected(): RefusedError {

@@ -63,7 +63,9 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
 }
 
 /** Carry steps 1-3 out and change nothing: what a recovery would do. @throws as `recover` */
-export async function previewRecovery(options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts' | 'unreadable'>> {
+export async function previewRecovery(
+  options: Omit<RecoverOptions, 'events'>,
+): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts' | 'unreadable'>> {
   const { disk, directory, geometry } = options;
   const ring = openRing({ disk, directory, geometry, alignedStart, events: UNHEARD });
   try {
@@ -75,7 +77,10 @@ export async function previewRecovery(options: Omit<RecoverOptions, 'events'>): 
 
 const UNHEARD: JournalPoolEvents = { durable: () => {}, completeFlagDurable: () => {}, watermarkDurable: () => {}, failed: () => {} };
 
-async function readAndPlan(ring: JournalRing, options: Omit<RecoverOptions, 'events'>): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts' | 'unreadable'>> {
+async function readAndPlan(
+  ring: JournalRing,
+  options: Omit<RecoverOptions, 'events'>,
+): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts' | 'unreadable'>> {
   const { directory, state } = options;
   const watermark = ring.readWatermark();
   if (state.groupId === null || state.stream === null) {
@@ -95,14 +100,18 @@ async function readAndPlan(ring: JournalRing, options: Omit<RecoverOptions, 'eve
 function unreadableIn(journals: readonly ScannedJournal[], plan: RecoveryPlan): string[] {
   const kept = new Set(plan.makeDurable.map(({ slot }) => slot));
   return journals.flatMap(({ slot, path, tail }) =>
-    kept.has(slot) && tail.verdict === 'unreadable' ? [`${path}: unreadable from byte ${tail.offset} on: expected ${tail.expected}, found ${tail.found}`] : [],
+    kept.has(slot) && tail.verdict === 'unreadable'
+      ? [`${path}: unreadable from byte ${tail.offset} on: expected ${tail.expected}, found ${tail.found}`]
+      : [],
   );
 }
 
 function cutsIn(journals: readonly ScannedJournal[], stream: string, fromDataSet: number): Cut[] {
   return journals.flatMap(({ records }) =>
     records.flatMap(({ sync, dataSet, sequence, timeUs, stream: of }) =>
-      sync === null || of !== stream || dataSet < fromDataSet ? [] : [{ dataSet, finalSequence: sequence, reason: sync.reason, timeMs: timeUs / 1000, headBytes: sync.headBytes }],
+      sync === null || of !== stream || dataSet < fromDataSet
+        ? []
+        : [{ dataSet, finalSequence: sequence, reason: sync.reason, timeMs: timeUs / 1000, headBytes: sync.headBytes }],
     ),
   );
 }
@@ -126,7 +135,15 @@ async function recoveryFacts(
   const { state, geometry, mode } = options;
   const generations = state.condition === 'promoting' ? state.generations.slice(0, -1) : state.generations;
   const point = watermark?.point ?? null;
-  return { identity: journalIdentityOf(state), geometry, watermark: point, origin: originAfter(point, generations), journals: await scanRing(ring), hashChain, mode };
+  return {
+    identity: journalIdentityOf(state),
+    geometry,
+    watermark: point,
+    origin: originAfter(point, generations),
+    journals: await scanRing(ring),
+    hashChain,
+    mode,
+  };
 }
 
 function scanRing(ring: JournalRing): Promise<readonly ScannedJournal[]> {
@@ -152,10 +169,15 @@ async function makeDurable(ring: JournalRing, plan: RecoveryPlan, { disk, direct
 function checkWatermark(directory: string, watermark: StoredWatermark | null, state: HostState): void {
   const expected = journalIdentityOf(state);
   if (watermark === null || isUnbound(watermark)) return;
-  if (watermark.groupId === expected.groupId && watermark.generation === expected.generation && watermark.stream === expected.stream) return;
-  throw new RefusedError('ERR_WATERMARK_FOREIGN', `the watermark in ${directory} is of group ${watermark.groupId}, generation ${watermark.generation}, stream ${watermark.stream}; this host's state says group ${expected.groupId}, generation ${expected.generation}, stream ${expected.stream}`, {
-    hint: 'state folder and journals are of two different hosts or times; put those together that belong together',
-  });
+  if (watermark.groupId === expected.groupId && watermark.generation === expected.generation && watermark.stream === expected.stream)
+    return;
+  throw new RefusedError(
+    'ERR_WATERMARK_FOREIGN',
+    `the watermark in ${directory} is of group ${watermark.groupId}, generation ${watermark.generation}, stream ${watermark.stream}; this host's state says group ${expected.groupId}, generation ${expected.generation}, stream ${expected.stream}`,
+    {
+      hint: 'state folder and journals are of two different hosts or times; put those together that belong together',
+    },
+  );
 }
 
 function isUnbound(watermark: StoredWatermark): boolean {
@@ -165,12 +187,18 @@ function isUnbound(watermark: StoredWatermark): boolean {
 /** A blank host has nothing in its journals; if it has, its state folder was lost. */
 async function refuseStray(ring: JournalRing, directory: string): Promise<void> {
   const journals = await scanRing(ring);
-  const used = journals.find((journal) => journal.records.length > 0 || (journal.header.verdict === 'readable' && journal.header.dataSet !== null));
+  const used = journals.find(
+    (journal) => journal.records.length > 0 || (journal.header.verdict === 'readable' && journal.header.dataSet !== null),
+  );
   if (used === undefined) {
     for (const journal of journals) ring.retire(journal.slot);
     return;
   }
-  throw new RefusedError('ERR_JOURNALS_NOT_BLANK', `this host's state is blank, but ${used.path} holds records: state folder and journals in ${directory} do not belong together`, {
-    hint: 'restore the state folder that belongs to these journals; journals are never emptied by a start',
-  });
+  throw new RefusedError(
+    'ERR_JOURNALS_NOT_BLANK',
+    `this host's state is blank, but ${used.path} holds records: state folder and journals in ${directory} do not belong together`,
+    {
+      hint: 'restore the state folder that belongs to these journals; journals are never emptied by a start',
+    },
+  );
 }

@@ -43,11 +43,22 @@ export class Replica {
   #draining = false;
   #closed = false;
 
-  constructor(options: { machine: SecondaryCore; ring: JournalRing; openCarrier: OpenCarrier; watermarkPoint: HistoryPoint | null; restored: readonly RestoredDataSet[]; events: ReplicaEvents }) {
+  constructor(options: {
+    machine: SecondaryCore;
+    ring: JournalRing;
+    openCarrier: OpenCarrier;
+    watermarkPoint: HistoryPoint | null;
+    restored: readonly RestoredDataSet[];
+    events: ReplicaEvents;
+  }) {
     this.machine = options.machine;
     this.ring = options.ring;
     this.watermarkPoint = options.watermarkPoint;
-    for (const set of options.restored) this.#heldBytes.set(set.dataSet, set.records.reduce((sum, record) => sum + record.encodedBytes, 0));
+    for (const set of options.restored)
+      this.#heldBytes.set(
+        set.dataSet,
+        set.records.reduce((sum, record) => sum + record.encodedBytes, 0),
+      );
     this.#events = options.events;
     this.#destager = new Destager(options.openCarrier, {
       destaged: (dataSet) => this.step({ event: 'destaged', dataSet }),

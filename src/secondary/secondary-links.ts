@@ -39,7 +39,14 @@ export interface SecondaryLinksOptions {
 export type SecondaryLinkEvent =
   | { readonly kind: 'agreed'; readonly address: string; readonly label: string }
   /** `final`: the two hosts must not replicate, and dialling again cannot change it. */
-  | { readonly kind: 'refused'; readonly address: string; readonly label: string; readonly code: string; readonly sentence: string; readonly final: boolean }
+  | {
+      readonly kind: 'refused';
+      readonly address: string;
+      readonly label: string;
+      readonly code: string;
+      readonly sentence: string;
+      readonly final: boolean;
+    }
   | { readonly kind: 'waiting'; readonly address: string; readonly label: string; readonly sentence: string }
   | { readonly kind: 'violation'; readonly address: string; readonly violation: string }
   /** A record arrived with a wrong checksum and was rejected (I9). */
@@ -112,7 +119,14 @@ export class SecondaryLinks implements ReplicaOutlet {
     const replica = this.#options.replica();
     if (link === null || replica === null) return;
     for (let begin = 0; begin === 0 || begin < ranges.length; begin += LIMITS.ackRangesMax) {
-      link.send(encodeMessage({ kind: 'acknowledge', windowHigh: replica.machine.windowHigh, positions: positionsOf(replica), ranges: ranges.slice(begin, begin + LIMITS.ackRangesMax) }));
+      link.send(
+        encodeMessage({
+          kind: 'acknowledge',
+          windowHigh: replica.machine.windowHigh,
+          positions: positionsOf(replica),
+          ranges: ranges.slice(begin, begin + LIMITS.ackRangesMax),
+        }),
+      );
     }
   }
 
@@ -175,7 +189,12 @@ export class SecondaryLinks implements ReplicaOutlet {
           throwLater(error);
           return;
         }
-        this.#options.onEvent({ kind: 'lost', address: link.address, code: CLOSE_CODE.shutdown, reason: `binding failed: ${messageOf(error)}` });
+        this.#options.onEvent({
+          kind: 'lost',
+          address: link.address,
+          code: CLOSE_CODE.shutdown,
+          reason: `binding failed: ${messageOf(error)}`,
+        });
         link.close(CLOSE_CODE.shutdown, 'binding failed');
       });
   }
@@ -220,7 +239,11 @@ export class SecondaryLinks implements ReplicaOutlet {
     for (const record of damaged) {
       this.checksumRejects += 1;
       const { sequence, dataSet, offset, expected, found } = record;
-      this.#options.onEvent({ kind: 'damaged', address: link.address, damage: `record ${sequence} of data set ${dataSet} at byte ${offset} of its message: payload checksum expected ${expected}, found ${found}` });
+      this.#options.onEvent({
+        kind: 'damaged',
+        address: link.address,
+        damage: `record ${sequence} of data set ${dataSet} at byte ${offset} of its message: payload checksum expected ${expected}, found ${found}`,
+      });
       this.reject({ link: link.id, reason: 'checksum', dataSet: record.dataSet, sequence: record.sequence });
     }
     if (outside !== -1) {
@@ -239,7 +262,13 @@ export class SecondaryLinks implements ReplicaOutlet {
 
   #noteCut(record: WireRecord): void {
     if (record.sync === null) return;
-    this.#options.heads.cutReceived({ dataSet: record.dataSet, finalSequence: record.sequence, reason: record.sync.reason, timeMs: record.timeUs / 1000, headBytes: record.sync.headBytes });
+    this.#options.heads.cutReceived({
+      dataSet: record.dataSet,
+      finalSequence: record.sequence,
+      reason: record.sync.reason,
+      timeMs: record.timeUs / 1000,
+      headBytes: record.sync.headBytes,
+    });
   }
 
   #progress(link: Link, closedKeys: readonly number[]): void {
@@ -268,7 +297,8 @@ export class SecondaryLinks implements ReplicaOutlet {
     if (sentence === this.lastRefusal) return;
     this.lastRefusal = sentence;
     this.lastRefusalLabel = label;
-    if (outcome === 'refuse') this.#options.onEvent({ kind: 'refused', address, label, sentence, code, final: !PASSING_REFUSALS.has(label) });
+    if (outcome === 'refuse')
+      this.#options.onEvent({ kind: 'refused', address, label, sentence, code, final: !PASSING_REFUSALS.has(label) });
     else this.#options.onEvent({ kind: 'waiting', address, label, sentence });
   }
 
@@ -287,7 +317,12 @@ export class SecondaryLinks implements ReplicaOutlet {
   #sendKeepAlive(): void {
     const replica = this.#options.replica();
     if (replica === null || this.#open.size === 0) return;
-    const bytes = encodeMessage({ kind: 'acknowledge', windowHigh: replica.machine.windowHigh, positions: positionsOf(replica), ranges: [] });
+    const bytes = encodeMessage({
+      kind: 'acknowledge',
+      windowHigh: replica.machine.windowHigh,
+      positions: positionsOf(replica),
+      ranges: [],
+    });
     for (const link of this.#open.values()) link.send(bytes);
   }
 
@@ -298,7 +333,13 @@ export class SecondaryLinks implements ReplicaOutlet {
   }
 }
 
-function positionsOf(replica: Replica): { received: number | null; durable: number | null; complete: number | null; destaged: number | null; destagedSequence: number | null } {
+function positionsOf(replica: Replica): {
+  received: number | null;
+  durable: number | null;
+  complete: number | null;
+  destaged: number | null;
+  destagedSequence: number | null;
+} {
   const { received, durable, complete, destaged, sequence } = replica.machine.positions();
   return { received, durable, complete, destaged, destagedSequence: sequence.destaged };
 }

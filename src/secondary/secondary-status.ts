@@ -1,6 +1,7 @@
 /** The status report of a secondary, before and after its promotion (OPERATOR.md). */
 import { formatAddress } from '../model/addresses.ts';
 import { idText, type HostStatus, type StatusReport } from '../model/status.ts';
+import type { SecondaryLinks } from './secondary-links.ts';
 import type { Secondary } from './secondary.ts';
 
 /** Build the report from what the running secondary knows; cheap enough to be asked every second. */
@@ -12,7 +13,6 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
   const behind = heads.behind(destaged, linked, Date.now());
   const { state: status, reason } = stateOf(secondary, linked, behind.seconds);
   const cut = heads.destagedCut;
-  const open = new Set(links?.openLinks ?? []);
   return {
     role: state.role,
     group: options.group,
@@ -46,21 +46,22 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
     consistentAt: consistentAt(secondary, destaged.dataSet),
     behind: { ...behind, etaSeconds: secondary.rate.etaSeconds(behind.bytes) },
     objectiveSeconds: options.objectiveMs / 1000,
-    journals: { slots: options.journals.geometry.slots, ...(replica?.machine.activity() ?? { active: 0, partial: 0 }), failed: replica?.journalFailures ?? 0 },
-    links: (links?.dialer.paths ?? []).map(({ address, link, lastError }) => ({
-      address,
-      up: link !== null && open.has(link),
-      error: lastError,
-      sentBytes: link?.sentBytes ?? 0,
-      receivedBytes: link?.receivedBytes ?? 0,
-    })),
+    journals: {
+      slots: options.journals.geometry.slots,
+      ...(replica?.machine.activity() ?? { active: 0, partial: 0 }),
+      failed: replica?.journalFailures ?? 0,
+    },
+    links: linkReports(links),
     peer: null,
     rejects: (replica?.machine.counters.rejects ?? 0) + (links?.checksumRejects ?? 0),
     duplicates: replica?.machine.counters.duplicates ?? 0,
     resends: 0,
     lastCut: cut === null ? null : { dataSet: String(cut.dataSet), reason: cut.reason, time: new Date(cut.timeMs).toISOString() },
     backlog: null,
-    nbd: secondary.nbd === null ? null : { addresses: secondary.nbd.addresses().map(formatAddress), connections: secondary.application?.connections ?? 0 },
+    nbd:
+      secondary.nbd === null
+        ? null
+        : { addresses: secondary.nbd.addresses().map(formatAddress), connections: secondary.application?.connections ?? 0 },
     statusPage: null,
     replication: null,
     divergedFrom: idText(state.divergedFrom?.dataSet ?? null),
@@ -70,9 +71,20 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
   };
 }
 
+function linkReports(links: SecondaryLinks | null): StatusReport['links'] {
+  const open = new Set(links?.openLinks ?? []);
+  return (links?.dialer.paths ?? []).map(({ address, link, lastError }) => ({
+    address,
+    up: link !== null && open.has(link),
+    error: lastError,
+    sentBytes: link?.sentBytes ?? 0,
+    receivedBytes: link?.receivedBytes ?? 0,
+  }));
+}
+
 function consistentAt(secondary: Secondary, destaged: number | null): StatusReport['consistentAt'] {
   const { state, heads } = secondary;
-  const dataSet = state.condition === 'promoted' ? state.divergedFrom?.dataSet ?? null : destaged;
+  const dataSet = state.condition === 'promoted' ? (state.divergedFrom?.dataSet ?? null) : destaged;
   if (dataSet === null) return null;
   const cut = heads.destagedCut?.dataSet === dataSet ? heads.destagedCut : null;
   return { dataSet: String(dataSet), reason: cut?.reason ?? null, time: cut === null ? null : new Date(cut.timeMs).toISOString() };
@@ -87,6 +99,10 @@ function stateOf(secondary: Secondary, linked: boolean, behindSeconds: number): 
     if (links?.lastRefusalLabel === 'primary standalone') return { state: 'resync-needed', reason };
     return { state: links?.primarySession == null ? 'connecting' : 'disconnected', reason };
   }
-  if (behindSeconds * 1000 > options.objectiveMs) return { state: 'degraded', reason: `the copy is ${behindSeconds.toFixed(1)} s behind, the objective is ${options.objectiveMs / 1000} s` };
+  if (behindSeconds * 1000 > options.objectiveMs)
+    return {
+      state: 'degraded',
+      reason: `the copy is ${behindSeconds.toFixed(1)} s behind, the objective is ${options.objectiveMs / 1000} s`,
+    };
   return { state: 'replicating', reason: null };
 }

@@ -11,9 +11,10 @@ import type { Disk } from '../disk/disk.ts';
 import { awaitDone } from '../disk/await-done.ts';
 import type { MemoryBuffer, JournalRing } from '../../journals/contract.ts';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
-import { EXIT, messageOf, RefusedError, type ExitCode } from '../model/errors.ts';
+import { EXIT, messageOf, RefusedError } from '../model/errors.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
+import type { HostEnd } from '../model/host-end.ts';
 import type { Geometry, HistoryPoint } from '../model/ids.ts';
 import { CatchUpRate } from '../model/rate.ts';
 import type { StatusReport } from '../model/status.ts';
@@ -61,12 +62,6 @@ export interface SecondaryOptions {
   readonly connectSocket?: Connect;
   readonly openNbd?: OpenNbdService;
   readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
-}
-
-export interface HostEnd {
-  readonly exitCode: ExitCode;
-  readonly code: string;
-  readonly message: string;
 }
 
 export class Secondary {
@@ -197,7 +192,9 @@ export class Secondary {
     }
     this.phase = 'promoted';
     this.reason = this.state.reason;
-    options.log('info', `promoted: serving generation ${this.state.generations.at(-1)?.number ?? '?'} over NBD`, { addresses: this.nbd.addresses().map(formatAddress) });
+    options.log('info', `promoted: serving generation ${this.state.generations.at(-1)?.number ?? '?'} over NBD`, {
+      addresses: this.nbd.addresses().map(formatAddress),
+    });
   }
 
   /** End the links and the journals; before serving, and at a stop. */
@@ -234,9 +231,13 @@ export class Secondary {
     const { options, state } = this;
     if (state.role !== 'primary' || state.condition !== 'failed') return;
     if (!options.standalone) {
-      throw new RefusedError('ERR_GROUP_FAILED', `this promoted host failed: ${state.reason ?? 'a store or flush failed'}; its volumes may lack what was written last`, {
-        hint: 'check disk and file system, then serve what is there: farshore start -c FILE --standalone',
-      });
+      throw new RefusedError(
+        'ERR_GROUP_FAILED',
+        `this promoted host failed: ${state.reason ?? 'a store or flush failed'}; its volumes may lack what was written last`,
+        {
+          hint: 'check disk and file system, then serve what is there: farshore start -c FILE --standalone',
+        },
+      );
     }
     this.writeState({ condition: 'promoted', reason: `started with --standalone at ${new Date().toISOString()} after a failure` });
   }
@@ -246,7 +247,10 @@ export class Secondary {
     this.#checkPromoted();
     const { state } = this;
     if (state.role === 'secondary' || state.condition === 'promoted') checkVolumeTable(state.volumes, options.volumes);
-    else throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`, { hint: 'use the config that belongs to this state folder' });
+    else
+      throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`, {
+        hint: 'use the config that belongs to this state folder',
+      });
     this.volumes = openVolumes(options.disk, options.volumes);
     if (state.condition === 'promoted') {
       if (options.dial) await this.serve();
@@ -262,7 +266,14 @@ export class Secondary {
     this.#lastHead = new LastHeadFile(options.disk, options.stateDirectory);
     this.heads.known = this.#lastHead.read();
     const { directory, geometry } = options.journals;
-    const recovered = await recover({ disk: options.disk, directory, geometry, state, mode, events: Replica.journalEvents(() => this.replica) });
+    const recovered = await recover({
+      disk: options.disk,
+      directory,
+      geometry,
+      state,
+      mode,
+      events: Replica.journalEvents(() => this.replica),
+    });
     this.ring = recovered.ring;
     this.recovery = recovered.plan;
     for (const cut of recovered.cuts) this.heads.cutReceived(cut);
@@ -317,7 +328,12 @@ export class Secondary {
     this.writeState({ groupId, generations, stream, lastPrimarySession: primary.session });
     if (this.replica !== null || this.ring === null) return;
     this.ring.setIdentity(journalIdentityOf(this.state));
-    const machine = new SecondaryMachine({ geometry: this.options.journals.geometry, origin: originAfter(null, generations), restored: [], hashChain });
+    const machine = new SecondaryMachine({
+      geometry: this.options.journals.geometry,
+      origin: originAfter(null, generations),
+      restored: [],
+      hashChain,
+    });
     this.#openReplica(machine, null);
     if (this.replica !== null) (this.replica as Replica).outlet = this.links as SecondaryLinks;
     this.options.log('info', `bound to group ${groupId} at first contact`, { stream });
@@ -333,9 +349,12 @@ export class Secondary {
   #linkEvent(event: SecondaryLinkEvent): void {
     const { log } = this.options;
     if (event.kind === 'agreed') log('info', `link to ${event.address}: ${event.label}`);
-    else if (event.kind === 'lost') log('warn', `link to ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
-    else if (event.kind === 'violation') log('warn', `link to ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
-    else if (event.kind === 'damaged') log('warn', `from ${event.address}: ${event.damage}; it is asked for again`, { code: 'ERR_RECORD_DAMAGED' });
+    else if (event.kind === 'lost')
+      log('warn', `link to ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
+    else if (event.kind === 'violation')
+      log('warn', `link to ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
+    else if (event.kind === 'damaged')
+      log('warn', `from ${event.address}: ${event.damage}; it is asked for again`, { code: 'ERR_RECORD_DAMAGED' });
     else if (event.kind === 'dialFailed') log('info', `cannot reach ${event.address}: ${event.message}`);
     else if (event.kind === 'waiting') log('info', `${event.address} asks to wait: ${event.sentence}`, { label: event.label });
     else this.#refused(event);
@@ -343,7 +362,8 @@ export class Secondary {
 
   #refused(event: Extract<SecondaryLinkEvent, { kind: 'refused' }>): void {
     this.options.log('error', `refused at ${event.address}: ${event.sentence}`, { label: event.label, code: event.code });
-    if (event.final && this.phase === 'replicating') this.#end({ exitCode: EXIT.refused, code: event.code, message: `${event.address}: ${event.sentence}` });
+    if (event.final && this.phase === 'replicating')
+      this.#end({ exitCode: EXIT.refused, code: event.code, message: `${event.address}: ${event.sentence}` });
   }
 
   async #stop(): Promise<void> {

@@ -53,7 +53,12 @@ export function decodeChecked(bytes: Uint8Array, path: string): unknown {
   const text = Buffer.from(bytes).toString('utf8');
   const match = /^([\s\S]*\n)crc32 ([0-9a-f]{8})\n$/.exec(text);
   const found = match?.[2] ?? 'no checksum line';
-  const expected = match === null ? 'a last line "crc32 XXXXXXXX"' : crc32(match[1] ?? '').toString(16).padStart(8, '0');
+  const expected =
+    match === null
+      ? 'a last line "crc32 XXXXXXXX"'
+      : crc32(match[1] ?? '')
+          .toString(16)
+          .padStart(8, '0');
   if (match === null || found !== expected) {
     throw new CorruptionError('ERR_STATE_CORRUPT', `${path} is damaged: checksum expected ${expected}, found ${found}`, {
       hint: 'restore the file from where it was changed; Farshore never guesses a role, a group or a generation',

@@ -72,7 +72,8 @@ export class HostServer {
   async #answer(request: IncomingMessage, response: ServerResponse, control: boolean): Promise<void> {
     const path = (request.url ?? '/').split('?')[0] ?? '/';
     try {
-      if (request.method === 'POST' && control && path.startsWith('/api/')) await this.#command(path.slice('/api/'.length), request, response);
+      if (request.method === 'POST' && control && path.startsWith('/api/'))
+        await this.#command(path.slice('/api/'.length), request, response);
       else if (request.method === 'GET') await this.#get(path, response);
       else send(response, 405, 'text/plain', 'only GET here\n');
     } catch (error) {
@@ -92,14 +93,25 @@ export class HostServer {
     else if (path === '/api/status') send(response, 200, 'application/json', JSON.stringify(report));
     else if (path === '/metrics') send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', await renderMetrics(report));
     else if (path === '/healthz') send(response, report.state === 'failed' ? 503 : 200, 'text/plain', `${report.state}\n`);
-    else if (path === '/readyz') send(response, READY.has(report.state) ? 200 : 503, 'text/plain', `${report.state}${report.reason === null ? '' : `: ${report.reason}`}\n`);
+    else if (path === '/readyz')
+      send(
+        response,
+        READY.has(report.state) ? 200 : 503,
+        'text/plain',
+        `${report.state}${report.reason === null ? '' : `: ${report.reason}`}\n`,
+      );
     else send(response, 404, 'text/plain', 'not here; there are /, /api/status, /metrics, /healthz and /readyz\n');
   }
 
   async #command(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const command = this.#options.commands[name];
     if (command === undefined) {
-      send(response, 404, 'application/json', JSON.stringify({ error: { code: 'ERR_NOT_AVAILABLE', message: `this host has no command "${name}"` } }));
+      send(
+        response,
+        404,
+        'application/json',
+        JSON.stringify({ error: { code: 'ERR_NOT_AVAILABLE', message: `this host has no command "${name}"` } }),
+      );
       return;
     }
     const result = await command(await readBody(request));
@@ -120,6 +132,11 @@ async function readBody(request: IncomingMessage): Promise<Readonly<Record<strin
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
   response.end(body);
 }

@@ -9,20 +9,80 @@ interface Figure {
 }
 
 const FIGURES: readonly Figure[] = [
-  { name: 'farshore_behind_data_sets', help: 'Data sets between the head and what is destaged', type: 'gauge', value: (report) => report.behind.dataSets },
-  { name: 'farshore_behind_bytes', help: 'Encoded bytes between the head and what is destaged', type: 'gauge', value: (report) => report.behind.bytes },
-  { name: 'farshore_behind_seconds', help: 'Age of the oldest write that is not destaged', type: 'gauge', value: (report) => report.behind.seconds },
+  {
+    name: 'farshore_behind_data_sets',
+    help: 'Data sets between the head and what is destaged',
+    type: 'gauge',
+    value: (report) => report.behind.dataSets,
+  },
+  {
+    name: 'farshore_behind_bytes',
+    help: 'Encoded bytes between the head and what is destaged',
+    type: 'gauge',
+    value: (report) => report.behind.bytes,
+  },
+  {
+    name: 'farshore_behind_seconds',
+    help: 'Age of the oldest write that is not destaged',
+    type: 'gauge',
+    value: (report) => report.behind.seconds,
+  },
   { name: 'farshore_objective_seconds', help: 'Recovery point objective', type: 'gauge', value: (report) => report.objectiveSeconds },
-  { name: 'farshore_destaged_data_set', help: 'Data set at which the copy is consistent', type: 'gauge', value: (report) => number(report.dataSets.destaged) },
-  { name: 'farshore_complete_data_set', help: 'Newest data set that is complete with all before it', type: 'gauge', value: (report) => number(report.dataSets.complete) },
-  { name: 'farshore_acknowledged_data_set', help: 'Newest data set that is acknowledged complete with all before it', type: 'gauge', value: (report) => number(report.dataSets.acknowledged) },
-  { name: 'farshore_backlog_bytes', help: 'Encoded bytes that are not acknowledged', type: 'gauge', value: (report) => report.backlog?.bytes ?? null },
-  { name: 'farshore_backlog_limit_bytes', help: 'Unacknowledged bytes beyond which writes wait', type: 'gauge', value: (report) => report.backlog?.limitBytes ?? null },
-  { name: 'farshore_throttled_seconds_total', help: 'Seconds in which writes of the application waited', type: 'counter', value: (report) => report.backlog?.throttledSeconds ?? null },
-  { name: 'farshore_links_up', help: 'Links that are agreed and open', type: 'gauge', value: (report) => report.links.filter((link) => link.up).length },
+  {
+    name: 'farshore_destaged_data_set',
+    help: 'Data set at which the copy is consistent',
+    type: 'gauge',
+    value: (report) => number(report.dataSets.destaged),
+  },
+  {
+    name: 'farshore_complete_data_set',
+    help: 'Newest data set that is complete with all before it',
+    type: 'gauge',
+    value: (report) => number(report.dataSets.complete),
+  },
+  {
+    name: 'farshore_acknowledged_data_set',
+    help: 'Newest data set that is acknowledged complete with all before it',
+    type: 'gauge',
+    value: (report) => number(report.dataSets.acknowledged),
+  },
+  {
+    name: 'farshore_backlog_bytes',
+    help: 'Encoded bytes that are not acknowledged',
+    type: 'gauge',
+    value: (report) => report.backlog?.bytes ?? null,
+  },
+  {
+    name: 'farshore_backlog_limit_bytes',
+    help: 'Unacknowledged bytes beyond which writes wait',
+    type: 'gauge',
+    value: (report) => report.backlog?.limitBytes ?? null,
+  },
+  {
+    name: 'farshore_throttled_seconds_total',
+    help: 'Seconds in which writes of the application waited',
+    type: 'counter',
+    value: (report) => report.backlog?.throttledSeconds ?? null,
+  },
+  {
+    name: 'farshore_links_up',
+    help: 'Links that are agreed and open',
+    type: 'gauge',
+    value: (report) => report.links.filter((link) => link.up).length,
+  },
   { name: 'farshore_journals_active', help: 'Journal slots in use', type: 'gauge', value: (report) => report.journals.active },
-  { name: 'farshore_journals_partial', help: 'Active data sets that are incomplete', type: 'gauge', value: (report) => report.journals.partial },
-  { name: 'farshore_journals_failed_total', help: 'Journals whose write failed', type: 'counter', value: (report) => report.journals.failed },
+  {
+    name: 'farshore_journals_partial',
+    help: 'Active data sets that are incomplete',
+    type: 'gauge',
+    value: (report) => report.journals.partial,
+  },
+  {
+    name: 'farshore_journals_failed_total',
+    help: 'Journals whose write failed',
+    type: 'counter',
+    value: (report) => report.journals.failed,
+  },
   { name: 'farshore_rejects_total', help: 'Records that were rejected', type: 'counter', value: (report) => report.rejects },
   { name: 'farshore_duplicates_total', help: 'Records that were received twice', type: 'counter', value: (report) => report.duplicates },
   { name: 'farshore_resends_total', help: 'Records that were sent again', type: 'counter', value: (report) => report.resends },
@@ -41,7 +101,10 @@ export async function renderMetrics(report: StatusReport): Promise<string> {
     if (figure.type === 'gauge') new Gauge(options).set(value);
     else new Counter(options).inc(value);
   }
-  new Gauge({ name: 'farshore_state', help: '1 for the state that the host is in', labelNames: ['state'], registers: [registry] }).set({ state: report.state }, 1);
+  new Gauge({ name: 'farshore_state', help: '1 for the state that the host is in', labelNames: ['state'], registers: [registry] }).set(
+    { state: report.state },
+    1,
+  );
   const memory = process.memoryUsage();
   new Gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory', registers: [registry] }).set(memory.rss);
   return registry.metrics();

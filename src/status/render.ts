@@ -36,12 +36,15 @@ function dataLines(report: StatusReport): string[] {
   const { consistentAt } = report;
   const whose = report.role === 'primary' && report.mode !== 'none' ? 'copy consistent' : 'consistent';
   if (consistentAt === null) return [row('data', `${whose} at the start: no data set is destaged yet`)];
-  const cut = [consistentAt.reason, consistentAt.time === null ? null : clock(consistentAt.time)].filter((part) => part !== null).join(', ');
+  const cut = [consistentAt.reason, consistentAt.time === null ? null : clock(consistentAt.time)]
+    .filter((part) => part !== null)
+    .join(', ');
   return [row('data', `${whose} at data set ${consistentAt.dataSet}${cut === '' ? '' : ` (${cut})`}`)];
 }
 
 function flowLines(report: StatusReport): string[] {
-  if (report.mode === 'none') return report.divergedFrom === null ? [] : [row('flow', `not replicating since data set ${report.divergedFrom}`)];
+  if (report.mode === 'none')
+    return report.divergedFrom === null ? [] : [row('flow', `not replicating since data set ${report.divergedFrom}`)];
   const up = report.links.filter((link) => link.up).length;
   const positions = Object.entries(report.dataSets).filter(([, value]) => value !== null);
   const flow = positions.map(([name, value]) => `${name} ${value}`).join('  ');
@@ -57,7 +60,12 @@ function behindLine(report: StatusReport): string {
 function primaryLines(report: StatusReport): string[] {
   if (report.backlog === null) return [];
   const { bytes, limitBytes, throttledSeconds } = report.backlog;
-  return [row('backlog', `${formatBytes(bytes)} of ${formatBytes(limitBytes)}   throttled ${formatSeconds(throttledSeconds)}   resends ${report.resends}   rejects ${report.rejects}`)];
+  return [
+    row(
+      'backlog',
+      `${formatBytes(bytes)} of ${formatBytes(limitBytes)}   throttled ${formatSeconds(throttledSeconds)}   resends ${report.resends}   rejects ${report.rejects}`,
+    ),
+  ];
 }
 
 function secondaryLines(report: StatusReport): string[] {

@@ -173,7 +173,16 @@ testWith('nbdsh', 'reads with DF and sees errnos', async () => {
   const script =
     'h.pwrite(b"x" * 512, 512, 1)\nassert h.pread_structured(512, 512, lambda *a: 0, 4) == b"x" * 512\ntry:\n    h.pread(512, 256)\n    raise SystemExit(1)\nexcept nbd.Error as e:\n    assert e.errno == "EINVAL", e\n';
   // It is a shell script that takes the first python3 on the PATH; the nbd module belongs to the system's.
-  await run('env', [`PATH=/usr/bin:/bin:${process.env.PATH ?? ''}`, 'nbdsh', '-u', unixUri('db1'), '-c', 'h.set_strict_mode(0)', '-c', script]);
+  await run('env', [
+    `PATH=/usr/bin:/bin:${process.env.PATH ?? ''}`,
+    'nbdsh',
+    '-u',
+    unixUri('db1'),
+    '-c',
+    'h.set_strict_mode(0)',
+    '-c',
+    script,
+  ]);
 });
 
 test('no buffer stays lent', () => {

@@ -114,7 +114,8 @@ export class Inode {
     next.#pending = [...this.#pending];
     next.#order = this.#order;
     // A durable write that was interrupted may stand in the page cache only: nobody was told that it is durable.
-    for (const flight of this.#flights) for (const part of survivors(flight.change, random)) next.put(part, flight.durable && random() < 0.5);
+    for (const flight of this.#flights)
+      for (const part of survivors(flight.change, random)) next.put(part, flight.durable && random() < 0.5);
     return next;
   }
 

@@ -91,7 +91,12 @@ export class SecondaryHistory {
       );
       const finalSequence = sequence++;
       records.push(
-        makeRecord({ dataSet, firstSequence, sequence: finalSequence, sync: { reason: 'flush', chain, incarnation: INCARNATION, headBytes: 0 } }),
+        makeRecord({
+          dataSet,
+          firstSequence,
+          sequence: finalSequence,
+          sync: { reason: 'flush', chain, incarnation: INCARNATION, headBytes: 0 },
+        }),
       );
       for (const record of records) this.#bySequence.set(record.sequence, record);
       return { dataSet, firstSequence, finalSequence, chain, records, image: new Map(image) };
