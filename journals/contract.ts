@@ -5,7 +5,7 @@
  * "The journal is the memory buffer's bytes made durable."
  */
 import type { DataSetId, Geometry, GroupId, HistoryPoint, SequenceNumber, StreamId } from '../src/model/ids.ts';
-import type { SyncContent } from '../src/protocol/secondary-contract.ts';
+import type { HeaderFacts, MarkFacts, RecordFacts } from '../src/protocol/recovery-facts.ts';
 
 /** Whose journals these are; every header names it, and a journal of another is foreign. */
 export interface JournalIdentity {
@@ -47,44 +47,19 @@ export interface ScannedJournal {
   readonly tail: ScannedTail;
 }
 
-export type ScannedHeader =
-  | {
-      readonly verdict: 'readable';
-      readonly groupId: GroupId;
-      readonly generation: number;
-      readonly stream: StreamId;
-      readonly slot: number;
-      readonly slots: number;
-      readonly slotBytes: number;
-      /** null: the slot is free. */ readonly dataSet: DataSetId | null;
-      readonly firstSequence: SequenceNumber | null;
-    }
-  | { readonly verdict: 'later-version'; readonly version: number }
-  | { readonly verdict: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string };
+export type ScannedHeader = HeaderFacts;
 
 /** The complete flag has a block of its own, so that setting it can never tear the header. */
-export type ScannedCompleteMark =
-  | { readonly verdict: 'set'; readonly point: HistoryPoint; readonly stream: StreamId }
-  | { readonly verdict: 'not-set' }
-  | { readonly verdict: 'unreadable'; readonly offset: number };
+export type ScannedCompleteMark = MarkFacts;
 
-export interface ScannedRecord {
-  readonly offset: number;
-  readonly encodedBytes: number;
-  readonly type: 'write' | 'zero' | 'trim' | 'sync' | 'pad';
-  readonly generation: number;
-  readonly stream: StreamId;
-  readonly dataSet: DataSetId;
-  readonly firstSequence: SequenceNumber;
-  readonly sequence: SequenceNumber;
+/** What recovery needs of a record, and what inspection shows besides. */
+export interface ScannedRecord extends RecordFacts {
   readonly vlun: number;
   readonly lba: number;
   readonly lengthBytes: number;
   /** Microseconds since 1970, by the primary's clock. */
   readonly timeUs: number;
-  readonly headerChecksum: number;
   readonly payloadChecksum: number;
-  readonly sync: SyncContent | null;
 }
 
 /** DESIGN section 6: in a partial set the file alone cannot tell a torn tail from damage. */

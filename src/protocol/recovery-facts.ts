@@ -1,6 +1,6 @@
 /**
- * What recovery knows of one slot's file, and the inputs of its two decision tables (DESIGN section 6). The shape is that of the
- * journals' scan, stated here again because the protocol imports nothing of them.
+ * What recovery knows of one slot's file, and the inputs of its two decision tables (DESIGN section 6). The
+ * journals' scan (journals/contract.ts) gives these facts and more: the protocol imports nothing of the journals.
  */
 import type { HistoryOrigin } from '../model/handshake.ts';
 import type { DataSetId, Geometry, GroupId, HistoryPoint, SequenceNumber, StreamId } from '../model/ids.ts';

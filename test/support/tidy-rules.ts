@@ -111,7 +111,8 @@ export function style(files: readonly SourceFile[]): string[] {
       found.push(`${file.path}: the name is not kebab-case`);
     search(file.code, /^\s*(?:export\s+)?(?:declare\s+)?(?:const\s+)?enum\s+\w/gm, 'no enum: use a union or a const object');
     search(file.code, /(?:[:<|&,]|\bas|=>)\s*any\b(?!\s*[(.=:])/g, 'no any');
-    search(file.text, /\b(?:TODO|FIXME|XXX)\b/g, 'no notes to oneself: do it or write an issue');
+    // Written so that the pattern does not find itself.
+    search(file.text, /\b(?:TO[D]O|FIX[M]E|X[X]X)\b/g, 'no notes to oneself: do it or write an issue');
     if (folderOf(file.path) !== 'commands')
       search(file.code, /^\s*export\s+default\b|\bas\s+default\b/gm, 'no default export but in commands');
     return found;
