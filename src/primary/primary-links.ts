@@ -239,10 +239,11 @@ export class PrimaryLinks implements RecordCarrier {
       // Before the step: the rest of a write in parts may be asked for within it, and must fit into what is agreed now.
       order.writeBytesMax = writeBytesMaxOf(agreement.dataSetBytesMax);
       order.agreed = { dataSetBytesMax: agreement.dataSetBytesMax, recordsMax: agreement.recordsMax };
-      order.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
       this.#destaged(facts.watermark?.dataSet ?? null);
+      order.step({ event: 'sessionEstablished', ...agreement, held: facts.held, destaged: facts.watermark?.dataSet ?? null });
     }
-    order.step({ event: 'linkOpened', link: link.id });
+    // A step may admit a write that waited, whose store fails: then the group has failed, and all links are closed already.
+    if (this.#order !== null) order.step({ event: 'linkOpened', link: link.id });
     if (this.#order === null) return;
     // Only now: every step ends with budgets for the open links, and one for a link that the machine does not know yet would be lost.
     agreed.phase = 'open';

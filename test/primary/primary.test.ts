@@ -176,6 +176,29 @@ test('writes that wait are logged, and the time is counted while it lasts', asyn
   while (requests.some((request) => request.answer === null)) await turn();
 });
 
+test('a store that fails while links are agreed again, because a write that waited is admitted, fails the group and nothing else', async () => {
+  const host = await open(undefined, {
+    backlogLimitBytes: 16 * KiB,
+    cutPolicy: { minAgeMs: 0, maxAgeMs: 60_000, maxSizeBytes: 16 * KiB, recordsMax: 1000 },
+  });
+  const first = host.agreed();
+  const requests = Array.from({ length: 8 }, (_, index) => new NotedRequest({ offset: index * 4 * KiB, lengthBytes: 4 * KiB }));
+  host.primary.application?.submit(requests);
+  await turn();
+  assert.is(host.primary.status().state, 'throttled');
+  const { groupId, generations } = host.primary.state;
+  const [{ session, stream } = { session: '', stream: '' }] = first.sent('welcome').map(({ facts }) => facts);
+  first.end(1006, '');
+  host.disk.failNext('write', 'EIO', PRIMARY_VOLUME.path);
+  const bits = Uint8Array.of(0xff);
+  const held = [{ dataSet: 0, firstSequence: 0, received: bits, durable: bits, finalSequence: null }];
+  const again = host.agreed({ groupId, generations, stream, lastPrimarySession: session, held });
+  assert.is(again.sent('welcome').length, 1, again.sent('refuse')[0]?.sentence);
+  while (requests.some((request) => request.answer === null)) await turn();
+  assert.ok(requests.some((request) => request.answer === NBD_ERRNO.EIO));
+  assert.equal([host.primary.phase, host.stored.condition], ['failed', 'failed']);
+});
+
 test('a lost link stays visible until another one replaces it', async () => {
   const host = await open();
   const sockets = [host.agreed(), host.agreed()];
