@@ -7,13 +7,15 @@ import type { Disk, DiskFile, DiskLock, OpenOptions } from '../disk/disk.ts';
 import { diskError, SimulatedFile } from './file.ts';
 import type { Image } from './image.ts';
 import { Inode } from './inode.ts';
-import type { Arena } from './memory.ts';
+import type { Memory } from './memory.ts';
 import type { Random } from './random.ts';
-import type { Life, World } from './virtual-time.ts';
+import type { Life } from './virtual-time.ts';
 
+/** What a host asks of its disk; `store`: through a mapping. */
 export type Operation =
   | 'open'
   | 'write'
+  | 'store'
   | 'read'
   | 'flush'
   | 'allocate'
@@ -25,10 +27,19 @@ export type Operation =
   | 'readFile'
   | 'replaceFile';
 
-/** Sees what a host asks of its disk: `asked` before it happens, `written` and `flushed` with what it was. */
+/** One operation as it is asked; whoever watches can crash the disk at exactly this point. */
+export interface Asked {
+  readonly operation: Operation;
+  readonly path: string;
+  /** Of writes, reads, zeroes and allocations; otherwise 0. */
+  readonly position: number;
+  readonly lengthBytes: number;
+}
+
+/** Sees what a host asks of its disk: `asked` before it happens, `writing` and `flushed` with what it was. */
 export interface DiskWatcher {
-  asked(operation: Operation, path: string): void;
-  /** A write is about to go to the disk, or, if synchronous, into the page cache; zeroes by fallocate have no bytes. */
+  asked(asked: Asked): void;
+  /** A write is about to go to the disk, or, if synchronous or through a mapping, into the page cache; zeroes by fallocate have no bytes. */
   writing(path: string, position: number, bytes: Uint8Array): void;
   /** A synchronous flush ended well. */
   flushed(path: string): void;
@@ -36,17 +47,31 @@ export interface DiskWatcher {
 
 const SLOW_FILE_FACTOR = 50;
 
+/** A store through a mapping of an allocated file cannot fail. */
+export type FailingOperation = Exclude<Operation, 'store'>;
+
+/** What a crash leaves: of a killed process the page cache too, of a power cut nothing else. */
+export type Kept = 'page cache' | 'what is durable';
+
+/** When what was asked happens: the world of a simulation, or, in other tests, later turns of the event loop. */
+export interface DiskSchedule {
+  /** On whose behalf code runs now. */
+  readonly life: Life | null;
+  schedule(delayUs: number, label: string, work: () => void, life: Life | null): unknown;
+  note(text: string): void;
+}
+
 interface PlannedFailure {
-  readonly operation: Operation;
+  readonly operation: FailingOperation;
   readonly matches: (path: string) => boolean;
   readonly errno: string;
 }
 
 /** Names and what they stand for from now on; null: no longer there. */
-type EntryChange = readonly (readonly [path: string, inode: Inode | null])[];
+export type EntryChange = readonly (readonly [path: string, inode: Inode | null])[];
 
 /** What stays when a process ends. */
-interface Content {
+export export interface Content {
   readonly entries: Map<string, Inode>;
   readonly durableEntries: Map<string, Inode>;
   readonly pendingEntries: EntryChange[];
@@ -54,11 +79,17 @@ interface Content {
 }
 
 export interface DiskOptions {
-  readonly world: World;
+  readonly world: DiskSchedule;
   readonly random: Random;
-  readonly arena: Arena;
+  readonly arena: Memory;
   /** Whether files with durable writes ask for aligned ones, as O_DIRECT does. */
   readonly aligned: boolean;
+  /** How often the pages that a mapping asks for are in memory; null (default): this disk has no mappings. */
+  readonly residentChance?: number | null;
+  /** Default: 'memory'. */
+  readonly fileSystem?: string;
+  /** False: everything happens, and is reported, in the order in which it was asked. */
+  readonly reorders?: boolean;
 }
 
 export class SimulatedDisk implements Disk {
@@ -70,6 +101,8 @@ export class SimulatedDisk implements Disk {
   slowness = 1;
   /** Files that are still slower; null: none. */
   slowFile: RegExp | null = null;
+  /** True: whatever needs more space fails with ENOSPC; files that are allocated go on. */
+  isFull = false;
   failuresMet = 0;
   readonly #content: Content;
   readonly #locks = new Set<string>();
@@ -80,13 +113,18 @@ export class SimulatedDisk implements Disk {
     this.#content = content ?? { entries: new Map(), durableEntries: new Map(), pendingEntries: [], directories: new Set(['/', '.']) };
   }
 
+  /** Names and files as they are now; for those who enumerate futures. */
+  get content(): Content {
+    return this.#content;
+  }
+
   get random(): Random {
     return this.options.random;
   }
 
   open(path: string, options: OpenOptions): DiskFile {
     const name = posix.normalize(path);
-    this.asked('open', name);
+    this.asked(named('open', name), options.create === true);
     const { entries, directories } = this.#content;
     let inode = entries.get(name);
     if (options.create === true) {
@@ -95,13 +133,14 @@ export class SimulatedDisk implements Disk {
       inode = new Inode(this.options.arena);
       this.#change([[name, inode]]);
     }
-    if (inode === undefined) throw diskError('ENOENT', 'open', name);
+    if (inode === undefined) throw diskError(directories.has(name) ? 'EISDIR' : 'ENOENT', 'open', name);
     return new SimulatedFile({ disk: this, path: name, inode, openOptions: options });
   }
 
+  /** One that fails leaves the names as pending as they were. */
   syncDirectory(path: string): void {
     const name = posix.normalize(path);
-    this.asked('syncDirectory', name);
+    this.asked(named('syncDirectory', name));
     const { pendingEntries, durableEntries } = this.#content;
     const covered = pendingEntries.findLastIndex((change) => change.some(([entry]) => posix.dirname(entry) === name));
     for (const change of pendingEntries.splice(0, covered + 1)) applyEntries(durableEntries, change);
@@ -109,7 +148,7 @@ export class SimulatedDisk implements Disk {
 
   rename(from: string, to: string): void {
     const [source, target] = [posix.normalize(from), posix.normalize(to)];
-    this.asked('rename', source);
+    this.asked(named('rename', source));
     const inode = this.#content.entries.get(source);
     if (inode === undefined) throw diskError('ENOENT', 'rename', source);
     this.#change([
@@ -120,7 +159,7 @@ export class SimulatedDisk implements Disk {
 
   unlink(path: string): void {
     const name = posix.normalize(path);
-    this.asked('unlink', name);
+    this.asked(named('unlink', name));
     if (!this.#content.entries.has(name)) throw diskError('ENOENT', 'unlink', name);
     this.#change([[name, null]]);
   }
@@ -145,14 +184,14 @@ export class SimulatedDisk implements Disk {
 
   readFile(path: string): Uint8Array | null {
     const name = posix.normalize(path);
-    this.asked('readFile', name);
+    this.asked(named('readFile', name));
     return this.#content.entries.get(name)?.cached.bytes() ?? null;
   }
 
-  /** Durable at once: a file that is flushed before it gets its name, and the name after it. */
+  /** A file that is flushed before it gets its name, and the name after it: a crash or a failure before the name leaves the old one. */
   replaceFile(path: string, bytes: Uint8Array): void {
     const name = posix.normalize(path);
-    this.asked('replaceFile', name);
+    this.asked({ operation: 'replaceFile', path: name, position: 0, lengthBytes: bytes.length }, true);
     const inode = new Inode(this.options.arena);
     inode.put({ position: 0, lengthBytes: bytes.length, bytes: this.options.arena.copyOf(bytes) }, true);
     this.#change([[name, inode]]);
@@ -168,11 +207,12 @@ export class SimulatedDisk implements Disk {
   }
 
   fileSystemOf(_path: string): string {
-    return 'memory';
+    return this.options.fileSystem ?? 'memory';
   }
 
-  /** Let the next matching operation fail with this errno, once. */
-  failNext(operation: Operation, errno: string, matches: (path: string) => boolean): void {
+  /** Let the next operation of this kind, on this path or one that matches, fail with this errno, once. */
+  failNext(operation: FailingOperation, errno: string, path?: string | ((path: string) => boolean)): void {
+    const matches = typeof path === 'string' ? (asked: string): boolean => asked === posix.normalize(path) : (path ?? (() => true));
     this.#failures.push({ operation, errno, matches });
   }
 
@@ -181,6 +221,7 @@ export class SimulatedDisk implements Disk {
     this.#failures = [];
     this.slowness = 1;
     this.slowFile = null;
+    this.isFull = false;
   }
 
   /** What a reader sees, or what a power cut leaves for sure; null if there is no such name. */
@@ -190,13 +231,23 @@ export class SimulatedDisk implements Disk {
   }
 
   /**
-   * The disk that the next life finds. A power cut loses, keeps or tears each change that was not flushed; a kill (`kept`) leaves the
+   * The disk that the next life finds. A power cut loses, keeps or tears each change that was not flushed; a kill leaves the
    * page cache, and loses only parts of what was under way. This disk goes on as it is, so it can be asked for many futures.
    */
-  after(kept: 'page cache' | 'what is durable', options: Partial<DiskOptions> = {}): SimulatedDisk {
-    const { entries, durableEntries, pendingEntries, directories } = this.#content;
+  after(kept: Kept, options: Partial<DiskOptions> = {}): SimulatedDisk {
     const made = { ...this.options, ...options };
-    const { arena, random } = made;
+    return new SimulatedDisk(made, this.contentAfter(kept, made));
+  }
+
+  /** Crash: nothing of this disk is ever heard again, and the next life finds the one that is returned. */
+  crash(kept: Kept, options: Partial<DiskOptions> = {}): SimulatedDisk {
+    const next = this.after(kept, options);
+    this.dead = true;
+    return next;
+  }
+
+  protected contentAfter(kept: Kept, { arena, random }: Pick<DiskOptions, 'arena' | 'random'>): Content {
+    const { entries, durableEntries, pendingEntries, directories } = this.#content;
     const survivors = new Map<Inode, Inode>();
     const survivor = (inode: Inode): Inode => {
       const known = survivors.get(inode);
@@ -211,7 +262,7 @@ export class SimulatedDisk implements Disk {
     const mapped = (names: Map<string, Inode>): Map<string, Inode> =>
       new Map([...names].map(([path, inode]) => [path, survivor(inode)] as const));
     const nextDurable = mapped(durable);
-    return new SimulatedDisk(made, {
+    return {
       durableEntries: nextDurable,
       entries: kept === 'page cache' ? mapped(entries) : new Map(nextDurable),
       pendingEntries:
@@ -219,34 +270,41 @@ export class SimulatedDisk implements Disk {
           ? pendingEntries.map((change) => change.map(([path, inode]) => [path, inode && survivor(inode)] as const))
           : [],
       directories: new Set(directories),
-    });
+    };
   }
 
-  /** Count an operation; used by the files of this disk. @throws a failure planned by `failNext` */
-  asked(operation: Operation, path: string): void {
-    const error = this.askedLater(operation, path);
+  /** Tell that an operation is asked; used by the files of this disk. @throws a failure planned by `failNext`, ENOSPC if the disk is full */
+  asked(asked: Asked, needsSpace = false): void {
+    const error = this.askedLater(asked, needsSpace);
     if (error !== null) throw error;
   }
 
   /** The same for an operation that reports its error when it completes. */
-  askedLater(operation: Operation, path: string): Error | null {
+  askedLater(asked: Asked, needsSpace = false): NodeJS.ErrnoException | null {
     if (this.dead) return null;
-    this.watcher?.asked(operation, path);
+    this.watcher?.asked(asked);
+    const { operation, path } = asked;
+    if (needsSpace && this.isFull) return this.#failed('ENOSPC', asked);
     if (this.#failures.length === 0) return null;
     const index = this.#failures.findIndex((plan) => plan.operation === operation && plan.matches(path));
     const [plan] = index < 0 ? [] : this.#failures.splice(index, 1);
-    if (plan === undefined) return null;
+    return plan === undefined ? null : this.#failed(plan.errno, asked);
+  }
+
+  #failed(errno: string, { operation, path }: Asked): NodeJS.ErrnoException {
     this.failuresMet += 1;
-    this.options.world.note(`${operation} of ${path} fails: ${plan.errno}`);
-    return diskError(plan.errno, operation, path);
+    this.options.world.note(`${operation} of ${path} fails: ${errno}`);
+    return diskError(errno, operation, path);
   }
 
   /** Run a completion later; never after a crash. */
   later(label: string, path: string, lengthBytes: number, work: () => void): void {
     if (this.dead) return;
-    const { world, random } = this.options;
+    const { world, random, reorders } = this.options;
     const delayUs =
-      (20 + random.int(200) + lengthBytes / 400) * this.slowness * (this.slowFile?.test(path) === true ? SLOW_FILE_FACTOR : 1);
+      reorders === false
+        ? 0
+        : (20 + random.int(200) + lengthBytes / 400) * this.slowness * (this.slowFile?.test(path) === true ? SLOW_FILE_FACTOR : 1);
     const life: Life | null = world.life;
     world.schedule(Math.round(delayUs), label, () => (this.dead ? undefined : work()), life);
   }
@@ -257,7 +315,11 @@ export class SimulatedDisk implements Disk {
   }
 }
 
-function applyEntries(entries: Map<string, Inode>, change: EntryChange): void {
+function named(operation: Operation, path: string): Asked {
+  return { operation, path, position: 0, lengthBytes: 0 };
+}
+
+export function applyEntries(entries: Map<string, Inode>, change: EntryChange): void {
   for (const [path, inode] of change) {
     if (inode === null) entries.delete(path);
     else entries.set(path, inode);

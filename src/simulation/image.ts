@@ -1,5 +1,5 @@
 /** The bytes of one file, in pages that copies share until one of them writes. */
-import type { Arena } from './memory.ts';
+import type { Memory } from './memory.ts';
 
 export const PAGE_BYTES = 4096;
 
@@ -11,11 +11,11 @@ interface Page {
 
 export class Image {
   sizeBytes = 0;
-  readonly #arena: Arena;
+  readonly #arena: Memory;
   /** A missing page reads as zeroes. */
   #pages: (Page | null)[] = [];
 
-  constructor(arena: Arena) {
+  constructor(arena: Memory) {
     this.#arena = arena;
   }
 
@@ -80,6 +80,11 @@ export class Image {
     return true;
   }
 
+  /** Show every page that is not blank; the bytes of a fork never change as long as the fork is only read. */
+  forEachPage(visit: (position: number, bytes: Uint8Array) => void): void {
+    for (const [index, page] of this.#pages.entries()) if (page !== null && page !== undefined) visit(index * PAGE_BYTES, page.bytes);
+  }
+
   bytes(): Uint8Array {
     const bytes = new Uint8Array(this.sizeBytes);
     this.read(bytes, 0);
@@ -87,7 +92,7 @@ export class Image {
   }
 
   /** A copy that shares all pages. @param arena where the copy takes its own pages from */
-  fork(arena: Arena = this.#arena): Image {
+  fork(arena: Memory = this.#arena): Image {
     const copy = new Image(arena);
     copy.sizeBytes = this.sizeBytes;
     for (const page of this.#pages) if (page !== null && page !== undefined) page.shared = true;

@@ -1,6 +1,6 @@
 /** One file of a simulated disk: what readers see, what a power cut leaves, and the changes between the two (docs/simulation.md). */
 import { Image } from './image.ts';
-import type { Arena } from './memory.ts';
+import type { Memory } from './memory.ts';
 import type { Random } from './random.ts';
 
 /** Bytes that were put into a file; null bytes are zeroes. A change also makes the file at least as long as its end. */
@@ -15,7 +15,7 @@ interface PendingChange extends Change {
   readonly order: number;
 }
 
-/** A write that was asked and has not completed. */
+/** A write that was asked and has not completed; also a synchronous one, while a crash may still interrupt it. */
 export interface Flight {
   readonly change: Change;
   readonly durable: boolean;
@@ -30,7 +30,7 @@ export class Inode {
   readonly #flights = new Set<Flight>();
   #order = 0;
 
-  constructor(arena: Arena) {
+  constructor(arena: Memory) {
     this.cached = new Image(arena);
     this.durable = new Image(arena);
   }
@@ -44,13 +44,23 @@ export class Inode {
     return this.#pending.length === 0 && this.#flights.size === 0;
   }
 
+  /** What a power cut may lose, oldest first: changes that were not flushed, then writes under way. */
+  undecided(): { readonly pending: readonly Change[]; readonly flights: readonly Flight[] } {
+    return { pending: this.#pending, flights: [...this.#flights] };
+  }
+
   begin(flight: Flight): void {
     this.#flights.add(flight);
   }
 
-  /** Complete a write; a failed one leaves any part of itself. */
-  end(flight: Flight, failed: Random | null): void {
+  /** End a change that was refused before anything of it happened. */
+  cancel(flight: Flight): void {
     this.#flights.delete(flight);
+  }
+
+  /** Complete what was begun; what failed leaves any part of itself. */
+  end(flight: Flight, failed: Random | null): void {
+    if (!this.#flights.delete(flight)) return;
     if (failed === null) this.put(flight.change, flight.durable);
     else for (const change of survivors(flight.change, failed)) this.put(change, flight.durable);
   }
@@ -77,7 +87,7 @@ export class Inode {
     for (const change of this.#takePending(upTo)) for (const part of survivors(change, random)) this.#apply(part);
   }
 
-  afterPowerCut(arena: Arena, random: Random): Inode {
+  afterPowerCut(arena: Memory, random: Random): Inode {
     const next = new Inode(arena);
     next.durable = this.durable.fork(arena);
     for (const change of this.#pending) for (const part of survivors(change, random)) next.#apply(part);
@@ -86,7 +96,7 @@ export class Inode {
     return next;
   }
 
-  afterKill(arena: Arena, random: Random): Inode {
+  afterKill(arena: Memory, random: Random): Inode {
     const next = new Inode(arena);
     next.durable = this.durable.fork(arena);
     next.cached = this.cached.fork(arena);
