@@ -71,7 +71,7 @@ interface PlannedFailure {
 export type EntryChange = readonly (readonly [path: string, inode: Inode | null])[];
 
 /** What stays when a process ends. */
-export export interface Content {
+export interface Content {
   readonly entries: Map<string, Inode>;
   readonly durableEntries: Map<string, Inode>;
   readonly pendingEntries: EntryChange[];
