@@ -1,10 +1,16 @@
 import { DISK_ALIGNMENT_BYTES } from '../disk/disk.ts';
 import type { DiskFile, Done, FileMapping, OpenOptions } from '../disk/disk.ts';
 import { assert } from '../model/assert.ts';
-import type { SimulatedDisk } from './disk.ts';
+import { errnoOf } from '../model/errors.ts';
+import type { Asked, Operation, SimulatedDisk } from './disk.ts';
 import type { Change, Flight, Inode } from './inode.ts';
+import { SimulatedMapping } from './mapping.ts';
+
+type ChangingOperation = 'write' | 'store' | 'allocate' | 'zero';
 
 const NO_BYTES = new Uint8Array(0);
+/** What fallocate says where it cannot zero a range; nothing is changed then. */
+const UNSUPPORTED = 'EOPNOTSUPP';
 
 /** Make an error as the real disk reports it. */
 export function diskError(code: string, operation: string, path: string): NodeJS.ErrnoException {
@@ -36,36 +42,31 @@ export class SimulatedFile implements DiskFile {
 
   write(buffers: readonly Uint8Array[], position: number, done: Done): void {
     const change = this.#changeOf(buffers, position);
-    const error = this.#disk.askedLater('write', this.path);
-    this.#watchWrite(change);
-    this.#complete({ change, durable: this.#durable }, error, 'written', () => {
+    this.#complete({ change, durable: this.#durable }, 'write', (error) => {
       assert(sameBytes(buffers, change.bytes), `the buffers of a write to ${this.path} stay as they are until it is done`);
       done(error);
     });
   }
 
   writeSync(bytes: Uint8Array, position: number): void {
-    const change = this.#changeOf([bytes], position);
-    this.#disk.asked('write', this.path);
-    this.#watchWrite(change);
-    this.#inode.put(change, this.#durable);
+    this.#completeSync({ change: this.#changeOf([bytes], position), durable: this.#durable }, 'write');
   }
 
   read(target: Uint8Array, position: number, done: (error: Error | null, bytesRead: number) => void): void {
     this.#checkOpen();
-    const error = this.#disk.askedLater('read', this.path);
+    const error = this.#disk.askedLater(this.#asked('read', position, target.length));
     this.#disk.later('read', this.path, 0, () => (error === null ? done(null, this.#inode.cached.read(target, position)) : done(error, 0)));
   }
 
   readSync(target: Uint8Array, position: number): number {
     this.#checkOpen();
-    this.#disk.asked('read', this.path);
+    this.#disk.asked(this.#asked('read', position, target.length));
     return this.#inode.cached.read(target, position);
   }
 
   flush(done: Done): void {
     this.#checkOpen();
-    const error = this.#disk.askedLater('flush', this.path);
+    const error = this.#disk.askedLater(this.#asked('flush'));
     const upTo = this.#inode.newest;
     this.#disk.later('flushed', this.path, 0, () => {
       this.#flushed(error, upTo);
@@ -75,7 +76,7 @@ export class SimulatedFile implements DiskFile {
 
   flushSync(): void {
     this.#checkOpen();
-    const error = this.#disk.askedLater('flush', this.path);
+    const error = this.#disk.askedLater(this.#asked('flush'));
     this.#flushed(error, this.#inode.newest);
     if (error !== null) throw error;
     if (!this.#disk.dead) this.#disk.watcher?.flushed(this.path);
@@ -83,48 +84,63 @@ export class SimulatedFile implements DiskFile {
 
   allocate(sizeBytes: number, done: Done): void {
     this.#checkWritable();
-    const error = this.#disk.askedLater('allocate', this.path);
-    this.#disk.later('allocated', this.path, 0, () => {
-      if (error === null) this.#inode.put({ position: sizeBytes, lengthBytes: 0, bytes: null }, false);
-      done(error);
-    });
+    this.#complete({ change: { position: sizeBytes, lengthBytes: 0, bytes: null }, durable: false }, 'allocate', done);
   }
 
   allocateSync(sizeBytes: number): void {
     this.#checkWritable();
-    this.#disk.asked('allocate', this.path);
-    if (this.#inode.cached.sizeBytes < sizeBytes) this.#inode.put({ position: sizeBytes, lengthBytes: 0, bytes: null }, false);
+    this.#completeSync({ change: { position: sizeBytes, lengthBytes: 0, bytes: null }, durable: false }, 'allocate');
   }
 
   zeroSync(position: number, lengthBytes: number): boolean {
     this.#checkWritable();
-    this.#disk.asked('zero', this.path);
-    const change = { position, lengthBytes, bytes: null };
-    this.#watchWrite(change);
-    this.#inode.put(change, false);
-    return true;
+    try {
+      this.#completeSync({ change: { position, lengthBytes, bytes: null }, durable: false }, 'zero');
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === UNSUPPORTED) return false;
+      throw error;
+    }
   }
 
   zero(position: number, lengthBytes: number, done: (error: Error | null, supported: boolean) => void): void {
     this.#checkWritable();
-    const error = this.#disk.askedLater('zero', this.path);
     // Zeroes by fallocate are not durable before a flush, not even in a file with durable writes.
-    this.#complete({ change: { position, lengthBytes, bytes: null }, durable: false }, error, 'zeroed', () => done(error, error === null));
+    this.#complete({ change: { position, lengthBytes, bytes: null }, durable: false }, 'zero', (error) =>
+      errnoOf(error) === UNSUPPORTED ? done(null, false) : done(error, error === null),
+    );
   }
 
   map(): FileMapping | null {
-    return null;
+    this.#checkOpen();
+    const { random, residentChance = null } = this.#disk.options;
+    if (residentChance === null || this.#readOnly || this.sizeBytes() === 0) return null;
+    return new SimulatedMapping({
+      path: this.path,
+      image: () => this.#inode.cached,
+      isResident: () => random.chance(residentChance),
+      store: (bytes, position) => {
+        const copy = this.#disk.options.arena.copyOf(bytes);
+        this.#completeSync({ change: { position, lengthBytes: bytes.length, bytes: copy }, durable: false }, 'store');
+      },
+    });
   }
 
   close(done: Done): void {
-    this.closeSync();
-    this.#disk.later('closed', this.path, 0, () => done(null));
+    const error = this.#close();
+    this.#disk.later('closed', this.path, 0, () => done(error));
   }
 
   closeSync(): void {
+    const error = this.#close();
+    if (error !== null) throw error;
+  }
+
+  /** Also when close reports an error, the descriptor is gone. */
+  #close(): Error | null {
     this.#checkOpen();
-    this.#disk.asked('close', this.path);
     this.#closed = true;
+    return this.#disk.askedLater(this.#asked('close'));
   }
 
   #flushed(error: Error | null, upTo: number): void {
@@ -133,14 +149,44 @@ export class SimulatedFile implements DiskFile {
     else this.#inode.failFlush(upTo, this.#disk.random);
   }
 
-  #complete(flight: Flight, error: Error | null, label: string, done: () => void): void {
-    this.#inode.begin(flight);
-    this.#disk.later(label, this.path, flight.change.lengthBytes, () => {
-      this.#inode.end(flight, error === null ? null : this.#disk.random);
+  /** What happens at once: only a crash in the moment in which it is asked leaves a part of it. */
+  #completeSync(flight: Flight, operation: ChangingOperation): void {
+    const error = this.#begin(flight, operation);
+    this.#end(flight, operation, error);
+    if (error !== null) throw error;
+  }
+
+  #complete(flight: Flight, operation: ChangingOperation, done: Done): void {
+    const error = this.#begin(flight, operation);
+    this.#disk.later(operation, this.path, flight.change.lengthBytes, () => {
+      this.#end(flight, operation, error);
       // What was written first is not always reported first.
-      if (this.#disk.random.chance(0.3)) this.#disk.later('reported', this.path, 0, done);
-      else done();
+      if (this.#disk.options.reorders !== false && this.#disk.random.chance(0.3))
+        this.#disk.later('reported', this.path, 0, () => done(error));
+      else done(error);
     });
+  }
+
+  #begin(flight: Flight, operation: ChangingOperation): NodeJS.ErrnoException | null {
+    const { change } = flight;
+    // Neither a crash nor a failure leaves anything of an allocation that was there already.
+    if (operation !== 'allocate' || change.position > this.sizeBytes()) this.#inode.begin(flight);
+    const grows = change.position + change.lengthBytes > this.sizeBytes();
+    const asked =
+      operation === 'allocate' ? this.#asked(operation, 0, change.position) : this.#asked(operation, change.position, change.lengthBytes);
+    const error = this.#disk.askedLater(asked, grows);
+    if (operation !== 'allocate') this.#watchWrite(change);
+    return error;
+  }
+
+  #end(flight: Flight, operation: ChangingOperation, error: Error | null): void {
+    // A failed allocation, and zeroes that are not supported, leave the file as it was; a failed write leaves any part of itself.
+    if (error !== null && (operation === 'allocate' || errnoOf(error) === UNSUPPORTED)) this.#inode.cancel(flight);
+    else this.#inode.end(flight, error === null ? null : this.#disk.random);
+  }
+
+  #asked(operation: Operation, position = 0, lengthBytes = 0): Asked {
+    return { operation, path: this.path, position, lengthBytes };
   }
 
   #watchWrite(change: Change): void {

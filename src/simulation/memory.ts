@@ -2,13 +2,25 @@
 
 const PIECE_BYTES = 1024 * 1024;
 
+/** Where a disk's bytes live. */
+export interface Memory {
+  /** Take bytes of undefined content. */
+  take(lengthBytes: number): Uint8Array;
+  copyOf(bytes: Uint8Array): Uint8Array;
+}
+
+/** Memory that the garbage collector takes back, for disks of which few are made. */
+export const HEAP: Memory = {
+  take: (lengthBytes) => new Uint8Array(lengthBytes),
+  copyOf: (bytes) => Uint8Array.from(bytes),
+};
+
 /** Hands out pieces of a few large buffers; all of them are free again at once. */
-export class Arena {
+export class Arena implements Memory {
   readonly #buffers: Uint8Array[] = [];
   #buffer = 0;
   #usedBytes = 0;
 
-  /** Take bytes of undefined content. */
   take(lengthBytes: number): Uint8Array {
     if (lengthBytes > PIECE_BYTES) return new Uint8Array(lengthBytes);
     if (this.#buffers.length === 0) this.#buffers.push(new Uint8Array(PIECE_BYTES));

@@ -11,9 +11,9 @@ export const STATE_DIRECTORY = '/state';
 export const JOURNALS_DIRECTORY = '/journals';
 export const GROUP = 'simulated';
 export const VOLUMES: readonly VolumeConfig[] = [
-  { vlun: 3, name: 'data', sizeBytes: 32 * KiB, path: '/volumes/data', store: 'pwrite' },
+  { vlun: 3, name: 'data', sizeBytes: 32 * KiB, path: '/volumes/data', store: 'mmap' },
   { vlun: 0, name: 'log', sizeBytes: 8 * KiB, path: '/volumes/log', store: 'pwrite' },
-  { vlun: 7, name: 'wide', sizeBytes: 80 * KiB, path: '/volumes/wide', store: 'pwrite' },
+  { vlun: 7, name: 'wide', sizeBytes: 80 * KiB, path: '/volumes/wide', store: 'mmap' },
 ];
 export const SLOTS_CHOICES = [2, 3, 4] as const;
 export const SLOT_BYTES = 64 * KiB;
@@ -29,6 +29,8 @@ export interface Setting {
   readonly backlogLimitBytes: number;
   readonly flushReply: 'local' | 'remote';
   readonly aligned: boolean;
+  /** How often pages that a mapping asks for are in memory; null: disks without mappings, where all stores are writes. */
+  readonly residentChance: number | null;
   /** Files of the secondary that lie on a slow part of its disk; null: none. */
   readonly slowFile: RegExp | null;
 }
@@ -50,5 +52,6 @@ export function chooseSetting(random: Random): Setting {
     flushReply: random.chance(0.2) ? 'remote' : 'local',
     aligned: random.chance(0.7),
     slowFile: random.chance(0.3) ? random.pick(SLOW_FILES) : null,
+    residentChance: random.chance(0.4) ? null : random.pick([0.5, 0.9, 1]),
   };
 }

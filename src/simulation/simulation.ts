@@ -167,7 +167,10 @@ export class Simulation implements Surroundings {
 
   makeDisk(template: SimulatedDisk): SimulatedDisk {
     const { random, world } = this.universe;
-    return template.after('page cache', { world, random: random.fork(), arena: this.arena, aligned: this.setting.aligned });
+    const { aligned, residentChance } = this.setting;
+    // A file system where stores through mappings are taken (src/volume/store-method.ts).
+    const fileSystem = 'ext4';
+    return template.after('page cache', { world, random: random.fork(), arena: this.arena, aligned, residentChance, fileSystem });
   }
 
   newHistory(): History {
