@@ -1,4 +1,4 @@
-/** The application of one primary: overlapping writes of many sizes over all volumes, zeroes, trims and flush storms, each block with its own stamp. */
+/** The application of one primary: overlapping writes of many sizes over all volumes, zeroes, trims, reads and flush storms, each block with its own stamp. */
 import type { NbdErrno, NbdRequest } from '../nbd/contract.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { Arena } from './memory.ts';
@@ -30,6 +30,8 @@ export class Workload {
   /** Replied to, and not yet known to be durable here. */
   #replied: Issued[] = [];
   #underWay: Issued[] = [];
+  /** All writes, by their ID. */
+  readonly #issued: Issued[] = [];
   #nextId = 0;
   #life: Life | null = null;
 
@@ -80,6 +82,7 @@ export class Workload {
     for (let count = random.between(1, 6); count > 0 && this.left > 0; count -= 1) {
       requests.push(this.#write());
       if (random.chance(0.3)) requests.push(this.#flush());
+      if (random.chance(0.2)) requests.push(this.#read());
     }
     this.#host.requestsOpen += requests.length;
     application.submit(requests);
@@ -100,6 +103,7 @@ export class Workload {
     this.#nextId += 1;
     const data = command === 'write' ? this.#stamped(id, count) : null;
     const issued: Issued = { id, volume, offset: first * BLOCK, lengthBytes: count * BLOCK, data, replied: false, contested: false };
+    this.#issued.push(issued);
     this.#contest(issued);
     this.#newest[volume]?.fill(id, first, first + count);
     const fua = random.chance(0.1);
@@ -107,6 +111,27 @@ export class Workload {
       issued.replied = true;
       if (fua) this.#judgeDurable([issued], 'a write with FUA');
       this.#replied.push(issued);
+    });
+  }
+
+  /** What was replied to before is read, unless it is written again meanwhile. @invariant I4 */
+  #read(): NbdRequest {
+    const random = this.#random;
+    const volume = random.int(VOLUMES.length);
+    const newest = this.#newest[volume] ?? violated('application', 'each volume has its newest writes');
+    const count = Math.min(random.between(1, 24), newest.length);
+    const first = random.int(newest.length - count + 1);
+    const [offset, lengthBytes, data] = [first * BLOCK, count * BLOCK, this.#arena.take(count * BLOCK)];
+    const before = newest.slice(first, first + count).map((id) => (this.#issued[id]?.replied === true ? id : -1));
+    return this.#request({ command: 'read', exportIndex: volume, offset, lengthBytes, fua: false, data }, () => {
+      for (const [index, id] of before.entries()) {
+        const issued = this.#issued[id];
+        if (issued === undefined || issued.contested || newest[first + index] !== id) continue;
+        const at = (first + index) * BLOCK - issued.offset;
+        const expected = issued.data?.subarray(at, at + BLOCK) ?? ZERO_BLOCK;
+        if (Buffer.compare(data.subarray(index * BLOCK, (index + 1) * BLOCK), expected) !== 0)
+          violated('read', `block ${first + index} of volume ${VOLUMES[volume]?.name} is read without write ${id}, which was replied to`);
+      }
     });
   }
 
