@@ -100,12 +100,14 @@ export class Primary {
 
   /** What this host tells a secondary in the handshake. */
   facts(): PrimaryFacts {
-    const { order, state, options } = this;
+    const { state, options } = this;
+    // What was given and acknowledged stays true after the order's end: without it a good secondary would seem to be ahead.
+    const order = this.order ?? this.#endedOrder;
     const head = order?.machine.head(Date.now()) ?? { dataSet: 0, sequence: -1, bytes: 0, timeMs: Date.now() };
     return {
       protocolVersion: PROTOCOL_VERSION,
       role: 'primary',
-      state: this.phase,
+      state: this.phase === 'serving' && this.order === null ? 'stopping' : this.phase,
       groupName: options.group,
       groupId: state.groupId ?? '',
       generations: state.generations,
@@ -124,6 +126,7 @@ export class Primary {
   }
 
   #sessionFirstSequence = 0;
+  #endedOrder: ReplicatedOrder | null = null;
 
   /** Go on without the secondary, and record durably from where (DESIGN section 7, "a way out always exists"). */
   detach(how: { dryRun: boolean }): { divergedFrom: number | null } {
@@ -299,6 +302,7 @@ export class Primary {
 
   #endOrder(code: number, reason: string): void {
     this.order?.end();
+    this.#endedOrder = this.order ?? this.#endedOrder;
     this.order = null;
     this.links?.stop(code, reason);
   }

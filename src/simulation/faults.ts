@@ -35,6 +35,7 @@ const FAULTS: readonly Fault[] = [
   { weight: 6, happen: clogPath },
   { weight: 4, happen: duplicate },
   { weight: 2, happen: corrupt },
+  { weight: 3, happen: stray },
   { weight: 8, happen: crashSecondary },
   { weight: 10, happen: crashSecondarySoon },
   { weight: 5, happen: slowDisk },
@@ -92,6 +93,11 @@ function corrupt(scope: FaultScope): void {
   after(scope, 5_000 + random.int(30_000), 'no more damage', () => {
     network.corruptChance = 0;
   });
+}
+
+/** A record that does not belong where it arrives: of another stream, or a contradiction of one that came before it. */
+function stray({ network }: FaultScope): void {
+  network.straysDue += 1;
 }
 
 const KEPT = ['page cache', 'what is durable'] as const;

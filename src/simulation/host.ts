@@ -42,6 +42,9 @@ export type Counters = Record<
   | 'diskFailures'
   | 'slowDisks'
   | 'clockJumps'
+  | 'damages'
+  | 'damagesRefused'
+  | 'damagesMended'
   | 'restored'
   | 'mended'
   | 'failedHosts'
@@ -76,6 +79,9 @@ export function noCounters(): Counters {
     diskFailures: 0,
     slowDisks: 0,
     clockJumps: 0,
+    damages: 0,
+    damagesRefused: 0,
+    damagesMended: 0,
     restored: 0,
     mended: 0,
     failedHosts: 0,

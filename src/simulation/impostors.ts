@@ -53,7 +53,7 @@ function takeCopy(story: Story, impostor: Impostor): Copy | null {
 }
 
 function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
-  const { simulation, primary, secondary } = story;
+  const { simulation, secondary } = story;
   switch (impostor) {
     case 'secondary restored from an older copy':
       secondary.crash('what is durable');
@@ -71,16 +71,7 @@ function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
     case 'cloned secondary':
       return addSecondary(story, impostor, copy);
     case 'primary restored from an older copy':
-      if (primary.phase === 'stopping' || primary.phase === 'starting') return false;
-      primary.crash('what is durable');
-      primary.disk = copy.disk;
-      primary.history = copy.history.forkAt(copy.dataSets);
-      primary.stoppedCleanly = true;
-      primary.groupFailed = false;
-      primary.phase = 'down';
-      secondary.isImpostor = true;
-      writeUnseen(story);
-      return true;
+      return restorePrimary(story, copy);
     case 'second primary':
       if (simulation.setting.addresses.length < 2) return true;
       return addPrimary(story, copy.disk, copy.history.forkAt(copy.dataSets));
@@ -90,18 +81,67 @@ function useCopy(story: Story, impostor: Impostor, copy: Copy): boolean {
   }
 }
 
-/** Let the restored primary give as many numbers again as it had given before, and only then meet its secondary. */
-function writeUnseen(story: Story): void {
+function restorePrimary(story: Story, copy: Copy): boolean {
+  const { primary, secondary } = story;
+  if (primary.phase === 'stopping' || primary.phase === 'starting') return false;
+  primary.crash('what is durable');
+  primary.disk = copy.disk;
+  const given = { records: primary.history.nextSequence, dataSets: primary.history.sets.length };
+  primary.history = copy.history.forkAt(copy.dataSets);
+  primary.stoppedCleanly = true;
+  primary.groupFailed = false;
+  primary.phase = 'down';
+  secondary.isImpostor = true;
+  writeUnseen(story, given);
+  return true;
+}
+
+/** Virtual time between two looks at a primary that writes unseen, and how many looks it gets. */
+const UNSEEN_LOOK_US = 20_000;
+const UNSEEN_LOOKS_MAX = 60;
+
+/**
+ * Let the restored primary give as many numbers again as it had given before, often over one more clean stop, and only then meet its
+ * secondary: the numbers no longer tell that they are others, nor does the run of the primary; only the chain does.
+ */
+function writeUnseen(story: Story, given: { readonly records: number; readonly dataSets: number }): void {
   const { simulation, primary, random } = story;
   const { network, universe } = simulation;
+  story.writesUnseen = true;
   for (const path of network.paths) path.cut = true;
   network.breakLinks(null);
-  const reconnect = (): void => {
-    for (const path of network.paths) path.cut = false;
-  };
-  universe.world.schedule(20_000 + random.int(300_000), 'paths are back', reconnect, null);
   primary.start();
   story.addWorkload(primary, random.between(5, 30));
+  let stopsDue = random.chance(0.6) ? 1 : 0;
+  let looksLeft = UNSEEN_LOOKS_MAX;
+  const look = (): void => {
+    const { history, phase } = primary;
+    const givenUp = primary.groupFailed || phase === 'refused' || looksLeft === 0;
+    looksLeft -= 1;
+    if (!givenUp && (phase !== 'up' || history.nextSequence <= given.records || history.sets.length <= given.dataSets)) {
+      if (phase === 'down') primary.start();
+      else story.addWorkload(primary, 2);
+    } else if (!givenUp && stopsDue > 0) {
+      stopsDue -= 1;
+      primary.stop();
+    } else {
+      for (const path of network.paths) path.cut = false;
+      story.writesUnseen = false;
+      return;
+    }
+    universe.world.schedule(UNSEEN_LOOK_US, 'unseen', look, null);
+  };
+  universe.world.schedule(UNSEEN_LOOK_US, 'unseen', look, null);
+}
+
+/** The real pair alone must come to rest again, or the handshake has refused one of them. */
+export function removeRivals(story: Story): void {
+  const { simulation, primary, secondary } = story;
+  for (const host of [...simulation.primaries, ...simulation.secondaries]) {
+    if (host === primary || host === secondary) continue;
+    // One that was refused says so for good: that is how such a story may end.
+    if (host.phase !== 'refused') simulation.remove(host);
+  }
 }
 
 function addSecondary(story: Story, impostor: Impostor, copy: Copy): boolean {

@@ -7,7 +7,11 @@
 import { isRecordsMessage } from '../record/wire.ts';
 import type { Random } from './random.ts';
 import { SimulatedSocket } from './socket.ts';
+import { withStray } from './stray.ts';
 import type { Life, World } from './virtual-time.ts';
+
+/** In one story. */
+const STRAYS_MAX = 2;
 
 export type Side = 'primary' | 'secondary';
 
@@ -32,8 +36,10 @@ export class Network {
   duplicateChance = 0;
   /** How often a records message arrives with another byte than it was sent with. */
   corruptChance = 0;
+  /** Messages that shall soon carry a stray record behind their own. */
+  straysDue = 0;
   tap: Tap = () => {};
-  readonly counters = { messages: 0, duplicates: 0, corrupted: 0, linksOpened: 0, linksBroken: 0 };
+  readonly counters = { messages: 0, duplicates: 0, corrupted: 0, strays: 0, linksOpened: 0, linksBroken: 0 };
   readonly #world: World;
   readonly #random: Random;
   readonly #listeners = new Map<string, Listener>();
@@ -95,7 +101,7 @@ export class Network {
     this.tap(from, bytes);
     this.counters.messages += 1;
     const corrupt = this.corruptChance > 0 && this.#random.chance(this.corruptChance) && isRecordsMessage(bytes);
-    this.#deliver(from, corrupt ? this.#corrupted(bytes) : bytes);
+    this.#deliver(from, corrupt ? this.#corrupted(bytes) : this.#strayed(bytes));
     if (this.#random.next() < this.duplicateChance && isRecordsMessage(bytes)) this.#repeatLater(from, bytes);
   }
 
@@ -107,10 +113,13 @@ export class Network {
       this.later(socket, 'closed', () => socket.ended(1006, ''));
       return;
     }
-    this.#arrive(socket, 'close', () => {
-      this.#open.delete(peer);
-      peer.ended(code, reason);
-    });
+    // The socket takes the close frame in its turn, behind what was sent before.
+    this.later(socket, 'socket took', () =>
+      this.#arrive(socket, 'close', () => {
+        this.#open.delete(peer);
+        peer.ended(code, reason);
+      }),
+    );
     this.#world.schedule(2 * this.#path(socket.address).delayUs, 'closed', () => socket.ended(code, reason), socket.life);
     // Whether the other end ever hears of it or not.
     this.#world.schedule(30_000_000, 'closed at last', () => peer.ended(1006, ''), peer.life);
@@ -174,10 +183,22 @@ export class Network {
   heal(): void {
     this.duplicateChance = 0;
     this.corruptChance = 0;
+    this.straysDue = 0;
     for (const path of this.paths) {
       path.cut = false;
       for (const side of ['primary', 'secondary'] as const) this.unclog(path, side);
     }
+  }
+
+  /** Two syncs that contradict a data set may come; the third would tell of another history, and rightly fail the copy. */
+  #strayed(bytes: Uint8Array): Uint8Array {
+    if (this.straysDue === 0 || this.counters.strays >= STRAYS_MAX || !isRecordsMessage(bytes) || this.#random.chance(0.5)) return bytes;
+    const strayed = withStray(bytes, this.#random);
+    if (strayed === null) return bytes;
+    this.straysDue -= 1;
+    this.counters.strays += 1;
+    this.#world.note('a stray record');
+    return strayed;
   }
 
   get openLinks(): number {

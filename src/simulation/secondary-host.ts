@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws';
 import { promote } from '../secondary/promotion.ts';
 import { Secondary } from '../secondary/secondary.ts';
 import { FarshoreError, RefusedError } from '../model/errors.ts';
+import { damageDisk, type Damage } from './damage.ts';
 import type { SimulatedDisk } from './disk.ts';
 import type { History } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
@@ -17,6 +18,7 @@ import {
   judgeVolumesAt,
   judgeVolumeStore,
   judgeWatermarkWrite,
+  durableFlagged,
   durableWatermark,
 } from './storage-oracle.ts';
 import type { Life } from './virtual-time.ts';
@@ -29,6 +31,8 @@ export class SecondaryHost extends SimulatedHost {
   promises: Promises;
   /** It may not agree with its primary: restored, cloned, or another's. */
   isImpostor = false;
+  /** Something that was durable was changed while it was down; null: never. */
+  damage: Damage | null = null;
   promotion: 'none' | 'running' | 'done' = 'none';
   /** The host was told to promote itself, durably or not. */
   mayBePromoting = false;
@@ -53,6 +57,16 @@ export class SecondaryHost extends SimulatedHost {
   noteWatermark(): void {
     const { storage } = this.promises;
     storage.watermark = Math.max(storage.watermark, durableWatermark(this.disk));
+  }
+
+  /** Damage its journals at rest. From now on it may refuse to start, and to go on. */
+  damageJournals(): void {
+    const { disk, around } = this;
+    const before = { flagged: durableFlagged(this), watermark: durableWatermark(disk) };
+    const where = damageDisk(disk, around.universe.random, around.setting.geometry.slots);
+    around.universe.world.note(`${this.name} is damaged: ${where}`);
+    around.counters.damages += 1;
+    this.damage = { ...before, where };
   }
 
   /** Promote the running host. */
@@ -86,8 +100,8 @@ export class SecondaryHost extends SimulatedHost {
     this.promotion = 'done';
     const { state } = this.secondary ?? violated('I1 prefix', 'a promoted host runs');
     const kept = state.divergedFrom?.dataSet ?? -1;
-    if (kept < this.promises.completeThrough(this.history))
-      violated('I1 prefix', `promoted at data set ${kept}, acknowledged complete is ${this.promises.completeThrough(this.history)}`);
+    const least = this.damage?.flagged ?? this.promises.completeThrough(this.history);
+    if (kept < least) violated('I1 prefix', `promoted at data set ${kept}, complete was ${least}`);
     if (state.divergedFrom !== null && this.history.sets[kept]?.chain !== state.divergedFrom.chain)
       violated('I1 prefix', `promoted at a chain that never was`);
     for (const what of ['cached', 'durable'] as const) judgeVolumesAt(this.disk, this.history, kept, what);
@@ -132,11 +146,24 @@ export class SecondaryHost extends SimulatedHost {
     } else {
       this.promotion = 'none';
       this.mayBePromoting = false;
-      judgeRestored(this);
+      if (this.damage === null) judgeRestored(this);
+      else this.#judgeDamaged(this.damage);
     }
   }
 
+  /** A start over damage skips no complete data set; which records of partial ones are lost is for the handshake to find out. @invariant I3 */
+  #judgeDamaged({ flagged, where }: Damage): void {
+    const { machine } = this.secondary?.replica ?? {};
+    const complete = machine === undefined ? -1 : (machine.complete().at(-1)?.dataSet ?? machine.origin.dataSet - 1);
+    if (complete < flagged) violated('I3 log first', `a start over ${where} skips data set ${flagged}; it goes on from ${complete}`);
+    this.around.counters.damagesMended += 1;
+  }
+
   protected refusedToStart(code: string, message: string): void {
+    if (this.damage !== null && code.startsWith('ERR_')) {
+      this.around.counters.damagesRefused += 1;
+      return;
+    }
     violated('recovery', `recovery refuses although nothing was damaged: ${code}: ${message}`);
   }
 
@@ -156,7 +183,7 @@ export class SecondaryHost extends SimulatedHost {
 
   /** Ask what would be found if the power were cut now. */
   async judgeFuture(): Promise<void> {
-    if (this.#judging || this.history.sets.length === 0) return;
+    if (this.#judging || this.history.sets.length === 0 || this.damage !== null) return;
     this.#judging = true;
     this.noteWatermark();
     try {
@@ -173,7 +200,8 @@ export class SecondaryHost extends SimulatedHost {
     universe.world.note(`${level}: ${message}`);
     if (message.startsWith('failed: ')) {
       counters.failedHosts += 1;
-      if (this.disk.failuresMet === 0 && !this.isImpostor) this.around.failed(new Error(`the secondary ${message}`));
+      if (this.disk.failuresMet === 0 && !this.isImpostor && this.damage === null)
+        this.around.failed(new Error(`the secondary ${message}`));
     } else if (level === 'warn' && (message.startsWith('the journal of slot') || message.startsWith('the source volumes failed')))
       counters.mended += 1;
     else if (message.startsWith('refused at ')) counters.handshakesRefused += 1;

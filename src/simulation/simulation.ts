@@ -165,6 +165,15 @@ export class Simulation implements Surroundings {
     return this.#failure?.error ?? null;
   }
 
+  /** Take a host out of the world for good. */
+  remove(host: PrimaryHost | SecondaryHost): void {
+    host.crash('what is durable');
+    for (const hosts of [this.primaries, this.secondaries] as (PrimaryHost | SecondaryHost)[][]) {
+      const index = hosts.indexOf(host);
+      if (index >= 0) hosts.splice(index, 1);
+    }
+  }
+
   makeDisk(template: SimulatedDisk): SimulatedDisk {
     const { random, world } = this.universe;
     const { aligned, residentChance } = this.setting;

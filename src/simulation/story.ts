@@ -1,6 +1,6 @@
 /** What happens in one seed: which hosts there are, which faults, and how it must end. */
 import { injectFault } from './faults.ts';
-import { replaceHost, type Impostor, IMPOSTORS } from './impostors.ts';
+import { removeRivals, replaceHost, type Impostor, IMPOSTORS } from './impostors.ts';
 import { PrimaryHost } from './primary-host.ts';
 import type { Random } from './random.ts';
 import { SecondaryHost } from './secondary-host.ts';
@@ -9,7 +9,7 @@ import { judgeVolumesAt } from './storage-oracle.ts';
 import { violated } from './violation.ts';
 import { Workload } from './workload.ts';
 
-export type Plot = 'replicate' | 'fail over' | 'impostor';
+export type Plot = 'replicate' | 'fail over' | 'impostor' | 'damage';
 
 /** Chances for faults, whether the application has finished or not. */
 const TICKS_MAX = 60;
@@ -22,6 +22,8 @@ export class Story {
   readonly plot: Plot;
   readonly impostor: Impostor | null;
   phase: 'faults' | 'calm' = 'faults';
+  /** A restored primary gives numbers again, and its secondary must not hear of it yet. */
+  writesUnseen = false;
   primary!: PrimaryHost;
   secondary!: SecondaryHost;
   readonly random: Random;
@@ -36,12 +38,12 @@ export class Story {
   #crashesJudged = 0;
   #calmSinceUs = 0;
   #promotionDue: boolean;
-  #restartDue = false;
+  #damageDue: boolean;
 
   constructor(simulation: Simulation, random: Random) {
     this.simulation = simulation;
     this.random = random;
-    this.plot = random.chance(0.55) ? 'replicate' : random.chance(0.55) ? 'fail over' : 'impostor';
+    this.plot = random.chance(0.5) ? 'replicate' : random.pick(['fail over', 'fail over', 'impostor', 'impostor', 'damage'] as const);
     this.impostor = this.plot === 'impostor' ? random.pick(IMPOSTORS) : null;
     this.#mayFailDisk = random.chance(0.4);
     this.#faultsLeft = random.chance(0.1) ? 0 : random.between(2, 14);
@@ -50,7 +52,8 @@ export class Story {
     // A primary is lost in the middle of its work.
     this.#ticksMax = this.plot === 'fail over' ? random.between(2, 20) : TICKS_MAX;
     if (this.plot === 'fail over') this.#faultsLeft = Math.min(this.#faultsLeft, this.#ticksMax);
-    this.#promotionDue = this.plot === 'fail over';
+    this.#promotionDue = this.plot === 'fail over' || (this.plot === 'damage' && random.chance(0.3));
+    this.#damageDue = this.plot === 'damage';
   }
 
   get name(): string {
@@ -95,6 +98,7 @@ export class Story {
 
   #fault(): void {
     const { simulation, random } = this;
+    if (this.secondary.phase === 'down' && this.random.chance(0.3)) this.#damage();
     this.#restartHosts();
     this.#ticks += 1;
     if (this.#faultsLeft > 0) {
@@ -114,7 +118,7 @@ export class Story {
       });
     }
     if (this.impostor !== null) replaceHost(this, this.impostor);
-    if (this.#faultsLeft === 0 && (this.#isWritten || this.#ticks > this.#ticksMax)) this.#beCalm();
+    if (this.#faultsLeft === 0 && !this.writesUnseen && (this.#isWritten || this.#ticks > this.#ticksMax)) this.#beCalm();
     else this.#nextFault();
   }
 
@@ -136,9 +140,18 @@ export class Story {
     this.#calmSinceUs = world.nowUs;
     world.note('calm');
     simulation.network.heal();
+    this.#damage();
     if (!this.#promotionDue) for (const host of [...simulation.primaries, ...simulation.secondaries]) host.disk.heal();
     if (this.#promotionDue) this.#loseThePrimary();
     this.#lookAgain();
+  }
+
+  /** Once in such a story: damage the secondary's journals while it is down. */
+  #damage(): void {
+    if (!this.#damageDue) return;
+    this.#damageDue = false;
+    this.secondary.crash(this.random.pick(['page cache', 'what is durable'] as const));
+    this.secondary.damageJournals();
   }
 
   /** The primary is lost, or cut off and does not know it. */
@@ -152,22 +165,14 @@ export class Story {
 
   #lookAgain(): void {
     const { world } = this.simulation.universe;
-    const { secondary } = this;
     const calmForUs = world.nowUs - this.#calmSinceUs;
-    // Whether impostors come to rest is not promised; that they do no harm is.
-    if (this.impostor !== null && calmForUs > IMPOSTOR_US) {
-      this.simulation.isOver = true;
-      return;
-    }
+    if (this.impostor !== null && calmForUs > IMPOSTOR_US) removeRivals(this);
     if (calmForUs > REST_US) violated('liveness', `${REST_US / 1_000_000} s after the last fault: ${this.waitsFor()}`);
     this.#restartHosts();
     if (this.#promotionDue) this.#promote();
     if (this.waitsFor() === null) {
-      if (!this.#restartDue || secondary.phase !== 'up') {
-        this.simulation.isOver = true;
-        return;
-      }
-      this.#restartDue = false;
+      this.simulation.isOver = true;
+      return;
     }
     world.schedule(20_000, 'look', () => this.#lookAgain(), null);
   }
@@ -184,11 +189,12 @@ export class Story {
   /** What the end waits for; null: nothing. */
   waitsFor(): string | null {
     const { primary, secondary } = this;
+    if (secondary.damage !== null && secondary.phase === 'refused') return null;
     if (this.#promotionDue) return `the promotion of a host that is ${secondary.phase}, ${secondary.promotion}`;
     if (this.plot === 'fail over') return this.#waitsForOldPrimary();
-    if (this.impostor !== null && this.simulation.secondaries.some((host) => host.phase === 'refused')) return null;
     if (primary.phase === 'refused' || primary.groupFailed) return null;
     if (secondary.phase === 'refused') return violatedRefusal(secondary);
+    if (secondary.promotion === 'done') return null;
     const order = primary.primary?.order ?? null;
     if (primary.phase !== 'up' || order === null) return `the primary, which is ${primary.phase}`;
     if (primary.requestsOpen > 0) return `${primary.requestsOpen} requests of the application`;
@@ -236,7 +242,16 @@ export class Story {
     if (primary.phase === 'up' && primary.primary?.phase === 'serving' && primary.requestsOpen === 0) primary.judgeVolumes('cached');
     const replica = secondary.secondary?.replica ?? null;
     const order = primary.primary?.order ?? null;
-    if (this.plot !== 'replicate' || replica === null || order === null || primary.phase !== 'up' || primary.groupFailed) return;
+    if (
+      secondary.phase !== 'up' ||
+      secondary.promotion === 'done' ||
+      this.plot === 'fail over' ||
+      replica === null ||
+      order === null ||
+      primary.phase !== 'up' ||
+      primary.groupFailed
+    )
+      return;
     for (const what of ['cached', 'durable'] as const) judgeVolumesAt(secondary.disk, primary.history, primary.history.closedThrough, what);
     const { active } = replica.machine.activity();
     const { slots } = simulation.setting.geometry;
@@ -251,6 +266,6 @@ export class Story {
 }
 
 function violatedRefusal(secondary: SecondaryHost): null {
-  if (secondary.isImpostor) return null;
+  if (secondary.isImpostor || secondary.damage !== null) return null;
   return violated('handshake', `a secondary that did nothing wrong ended: ${secondary.refusal ?? ''}`);
 }

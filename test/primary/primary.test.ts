@@ -28,7 +28,7 @@ async function open(
 /** The next process, after this one was killed; its disk has what it wrote. */
 function afterKill(host: PrimaryHost, standalone: boolean): Promise<PrimaryHost> {
   started.splice(started.indexOf(host), 1);
-  return open(host.disk.crash({ keepPageCache: true }), { standalone });
+  return open(host.disk.crash('page cache'), { standalone });
 }
 
 async function failFlush(host: PrimaryHost): Promise<void> {
@@ -197,6 +197,27 @@ test('a store that fails while links are agreed again, because a write that wait
   while (requests.some((request) => request.answer === null)) await turn();
   assert.ok(requests.some((request) => request.answer === NBD_ERRNO.EIO));
   assert.equal([host.primary.phase, host.stored.condition], ['failed', 'failed']);
+});
+
+test('a restarted secondary that dials a primary at the end of its clean stop is told to wait, not that it is ahead', async () => {
+  const host = await open();
+  const first = host.agreed();
+  await host.write(4 * KiB);
+  host.cut();
+  acknowledge(first, [{ from: 0, to: 1 }]);
+  const { groupId, generations } = host.primary.state;
+  const [{ session, stream } = { session: '', stream: '' }] = first.sent('welcome').map(({ facts }) => facts);
+  const point = host.primary.order?.acknowledged ?? null;
+  assert.is(point?.dataSet, 0);
+  first.end(1006, '');
+  await host.primary.stop();
+  assert.ok(host.primary.phase === 'stopping' && point !== null);
+  const restarted = { session: '00000000000000de', lastPrimarySession: session };
+  const again = host.hello({ groupId, generations, stream, watermark: point, ...restarted });
+  assert.equal(
+    again.sent('refuse').map(({ outcome, label }) => [outcome, label]),
+    [['wait', 'primary is stopping']],
+  );
 });
 
 test('a lost link stays visible until another one replaces it', async () => {
