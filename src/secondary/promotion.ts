@@ -81,7 +81,7 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
   const primaryAnswered = connected ? await tellPrimary(secondary) : null;
   links?.stop(CLOSE_CODE.superseded, 'this host is being promoted');
   const told = reportOf(secondary, plan, { dryRun: false, primaryAnswered });
-  await finishPromotion(secondary, plan.keep);
+  await finishPromotion(secondary, plan.keep, { resumed: false });
   return told;
 }
 
@@ -120,7 +120,7 @@ function write(secondary: Secondary, change: Parameters<Secondary['writeState']>
 }
 
 /** Steps 3 to 6; also of a promotion that a crash interrupted. */
-export async function finishPromotion(secondary: Secondary, keep: HistoryPoint | null): Promise<void> {
+async function finishPromotion(secondary: Secondary, keep: HistoryPoint | null, how: { resumed: boolean }): Promise<void> {
   const { replica, ring, options } = secondary;
   begin(secondary, 3);
   if (replica !== null && ring !== null) {
@@ -130,10 +130,10 @@ export async function finishPromotion(secondary: Secondary, keep: HistoryPoint |
       'the destage',
     );
     begin(secondary, 4);
-    const slots = new Set([
-      ...(secondary.recovery?.discard ?? []),
-      ...replica.machine.held().map((set) => set.dataSet % ring.geometry.slots),
-    ]);
+    // A discard that a kill interrupted may stand in the page cache only: its slot looks free, and a power cut would bring back what was in it.
+    const slots = how.resumed
+      ? ring.buffers.map(({ slot }) => slot)
+      : new Set([...(secondary.recovery?.discard ?? []), ...replica.machine.held().map((set) => set.dataSet % ring.geometry.slots)]);
     for (const slot of slots) await awaitDone((done) => ring.discard(slot, done));
   }
   await secondary.endReplication(CLOSE_CODE.superseded, 'this host was promoted');
@@ -175,7 +175,7 @@ export async function resumeInterruptedPromotion(secondary: Secondary): Promise<
     'warn',
     `finishing the promotion to generation ${recorded.number} that was interrupted; what remains: ${remaining}`,
   );
-  await finishPromotion(secondary, through);
+  await finishPromotion(secondary, through, { resumed: true });
 }
 
 function planOf(secondary: Secondary): PromotionPlan {
