@@ -10,7 +10,7 @@ import {
 } from '../../src/application/application.ts';
 import { PlainOrder } from '../../src/application/plain-order.ts';
 import { NBD_ERRNO } from '../../src/nbd/contract.ts';
-import { seededRandom } from '../support/memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
 import { HeldVolume, NotedRequest } from '../support/primary-volume.ts';
 
 const BLOCK = 512;
@@ -78,23 +78,23 @@ function bench(blocks = 16): { volume: HeldVolume; application: Application; ord
 
 test('numbers follow the order of the stores: the copy by numbers is the volume, overlapping writes included', () => {
   for (let seed = 1; seed <= 60; seed += 1) {
-    const random = seededRandom(seed);
-    const int = (below: number): number => Math.floor(random() * below);
+    const random = new Random(seed);
+    const int = (below: number): number => Math.floor(random.next() * below);
     const { volume, application, order } = bench();
     // Some stores are done at once, and must not overtake one that is under way.
-    volume.storesNow = () => random() < 0.4;
+    volume.storesNow = () => random.next() < 0.4;
     const requests: NotedRequest[] = [];
     for (let step = 0; step < 120; step += 1) {
-      if (random() < 0.5) {
+      if (random.next() < 0.5) {
         const blocks = 1 + int(4);
-        const command = random() < 0.2 ? 'trim' : random() < 0.1 ? 'writeZeroes' : 'write';
+        const command = random.next() < 0.2 ? 'trim' : random.next() < 0.1 ? 'writeZeroes' : 'write';
         requests.push(
           new NotedRequest({
             command,
             offset: int(16 - blocks + 1) * BLOCK,
             lengthBytes: blocks * BLOCK,
             value: 1 + (step % 200),
-            fua: random() < 0.1,
+            fua: random.next() < 0.1,
           }),
         );
         application.submit([requests.at(-1) as NotedRequest]);
@@ -282,22 +282,22 @@ test('zeroes and trims have no payload: one record, however long', () => {
 
 test('another order takes over every phase: nothing is stored twice, nothing is forgotten, nothing is reordered', () => {
   for (let seed = 1; seed <= 80; seed += 1) {
-    const random = seededRandom(seed);
-    const int = (below: number): number => Math.floor(random() * below);
+    const random = new Random(seed);
+    const int = (below: number): number => Math.floor(random.next() * below);
     const { volume, application, order } = bench();
     order.writeBytesMax = 2 * BLOCK;
     const requests: NotedRequest[] = [];
     const submitOne = (): void => {
       const blocks = 1 + int(5);
-      const command = random() < 0.2 ? 'flush' : random() < 0.2 ? 'trim' : 'write';
+      const command = random.next() < 0.2 ? 'flush' : random.next() < 0.2 ? 'trim' : 'write';
       const place = command === 'flush' ? {} : { offset: int(16 - blocks + 1) * BLOCK, lengthBytes: blocks * BLOCK };
-      requests.push(new NotedRequest({ command, ...place, value: 1 + requests.length, fua: random() < 0.3 }));
+      requests.push(new NotedRequest({ command, ...place, value: 1 + requests.length, fua: random.next() < 0.3 }));
       application.submit([requests.at(-1) as NotedRequest]);
     };
     for (let step = 0; step < 30; step += 1) {
-      order.admits = random() < 0.8;
-      order.answers = random() < 0.7;
-      if (random() < 0.6 || volume.underWay.length === 0) submitOne();
+      order.admits = random.next() < 0.8;
+      order.answers = random.next() < 0.7;
+      if (random.next() < 0.6 || volume.underWay.length === 0) submitOne();
       else volume.end(int(volume.underWay.length));
     }
     const stored = order.stores.length;

@@ -14,7 +14,7 @@ import { blankFacts, FakeLink, sealed } from '../support/fake-link.ts';
 import { copyHost, hostBeside } from '../support/host-copies.ts';
 import { sleep } from '../support/host-process.ts';
 import { withHosts, type Hosts, type HostsOptions } from '../support/hosts.ts';
-import { seededRandom } from '../support/memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
 import { memoryOf } from '../support/process-memory.ts';
 import { RawSocket } from '../support/raw-socket.ts';
 import { StampedWorkload } from '../support/stamped-workload.ts';
@@ -30,10 +30,10 @@ const SMALL: HostsOptions = {
 const GROWTH_MIB_MAX = 220;
 /** The load's part of the volume; the rest is for bad clients. */
 const LOAD_BYTES = 12 * 1_048_576;
-const random = seededRandom(7);
+const random = new Random(7);
 
 function noise(lengthBytes: number): Buffer {
-  return Buffer.from(Array.from({ length: lengthBytes }, () => Math.floor(random() * 256)));
+  return Buffer.from(Array.from({ length: lengthBytes }, () => Math.floor(random.next() * 256)));
 }
 
 /** Bad input while an application writes; afterwards everything works, and memory has not run away. */
@@ -77,7 +77,7 @@ test('garbage, half requests and silence on the replication port', async () => {
     }
     for (let count = 0; count < 60; count += 1) {
       const socket = await RawSocket.open(place);
-      await socket.send(noise(1 + Math.floor(random() * 3000)));
+      await socket.send(noise(1 + Math.floor(random.next() * 3000)));
       if (count % 3 === 0) socket.destroy();
       else assert.ok(await socket.ended(), 'it is hung up on');
     }
@@ -127,7 +127,7 @@ test('messages that say nothing, too much, or come in the wrong phase', async ()
       assert.is(end?.code, code, `${what}: ${JSON.stringify(end)}`);
       return end?.reason ?? '';
     };
-    for (let count = 0; count < 40; count += 1) await violates('noise', (link) => link.send(noise(Math.floor(random() * 400))));
+    for (let count = 0; count < 40; count += 1) await violates('noise', (link) => link.send(noise(Math.floor(random.next() * 400))));
     for (let kind = 0; kind < 32; kind += 1)
       await violates(`kind ${kind}`, (link) => link.send(Buffer.concat([Buffer.from([kind, 1, 0, 0]), noise(60)])));
     await violates('a text frame', (link) => link.sendText('{"kind":"hello"}'));
@@ -221,7 +221,7 @@ test('garbage, dying clients and too many of them on the NBD port', async () => 
     const place = { path: primary.nbdSocket };
     for (let count = 0; count < 60; count += 1) {
       const socket = await RawSocket.open(place);
-      await socket.send(noise(1 + Math.floor(random() * 2000)));
+      await socket.send(noise(1 + Math.floor(random.next() * 2000)));
       if (count % 2 === 0) socket.destroy();
       else assert.ok(await socket.ended(), 'a client that speaks no NBD is hung up on');
     }

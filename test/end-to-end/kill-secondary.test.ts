@@ -40,10 +40,10 @@ test(`${KILLS} kills of the secondary under load and broken links: nothing lost,
         await workload.start();
         chaos.start();
         for (let kill = 0; kill < KILLS; kill += 1) {
-          await sleep(100 + proxy.random() * 1400);
+          await sleep(100 + proxy.random.next() * 1400);
           await secondary.kill('SIGKILL');
           // Sometimes the primary still believes in its links, sometimes it has given them up.
-          if (proxy.random() < 0.5) await sleep(proxy.random() * 300);
+          if (proxy.random.next() < 0.5) await sleep(proxy.random.next() * 300);
           await secondary.start();
         }
         await sleep(500);
@@ -90,13 +90,13 @@ test(`${RESTARTS} clean restarts of the primary, with the secondary killed befor
         const chaos = new ChaosDriver(proxy, { everyMs: 150, lagMs: 250, holdMs: 300 });
         chaos.start();
         for (let restart = 0; restart < RESTARTS; restart += 1) {
-          await workload.run(300 + proxy.random() * 700);
+          await workload.run(300 + proxy.random.next() * 700);
           // The stop finds a secondary that is there, that has just died, or that dies meanwhile.
           const dies = restart % 3;
           if (dies === 1) await secondary.kill();
           const stopped = primary.stop();
           if (dies === 2) {
-            await sleep(proxy.random() * 50);
+            await sleep(proxy.random.next() * 50);
             await secondary.kill();
           }
           assert.is(await stopped, 0, primary.logTail());

@@ -6,8 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { JournalPoolEvents, JournalRing, ScannedJournal } from '../../journals/contract.ts';
 import { openRing } from '../../journals/ring.ts';
-import { MemoryDisk, seededRandom } from '../support/memory-disk.ts';
-import type { Random } from '../support/memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { alignedStart, call, chainOf, create, DIRECTORY, encodeRecord, IDENTITY, scan, SMALL } from './support.ts';
 
 const SEEDS = 200;
@@ -34,11 +34,11 @@ class History {
   next = 0;
 
   constructor(seed: number) {
-    this.random = seededRandom(seed);
+    this.random = new Random(seed);
   }
 
   int(below: number): number {
-    return Math.floor(this.random() * below);
+    return Math.floor(this.random.next() * below);
   }
 
   model(dataSet: number): Model {
@@ -76,11 +76,11 @@ function bytesOf(dataSet: number, index: number): Uint8Array {
 /** One random step of an application of the ring. */
 function act(history: History, ring: JournalRing, retiredSlots: Set<number>): void {
   const active = [...history.models.values()].filter((model) => model.dataSet > history.retired);
-  const choice = history.random();
+  const choice = history.random.next();
   while (history.models.has(history.next)) history.next += 1;
   if (choice < 0.15 && history.next <= history.retired + SLOTS && retiredSlots.has(history.next % SLOTS)) {
     const dataSet = history.next++;
-    const waiting = Array.from({ length: 1 + history.int(RECORDS) }, (_, index) => index).toSorted(() => history.random() - 0.5);
+    const waiting = Array.from({ length: 1 + history.int(RECORDS) }, (_, index) => index).toSorted(() => history.random.next() - 0.5);
     history.models.set(dataSet, { dataSet, waiting, appended: [], promised: [], flagAsked: false, flagPromised: false });
     ring.openDataSet({ slot: dataSet % SLOTS, dataSet, firstSequence: dataSet * 100 });
     retiredSlots.delete(dataSet % SLOTS);
@@ -90,7 +90,7 @@ function act(history: History, ring: JournalRing, retiredSlots: Set<number>): vo
     if (model === undefined || index === undefined) return;
     model.appended.push(index);
     ring.append({ slot: model.dataSet % SLOTS, index, bytes: bytesOf(model.dataSet, index) });
-    if (history.random() < 0.3) ring.commit();
+    if (history.random.next() < 0.3) ring.commit();
   } else if (choice < 0.9) {
     const model = active.find(
       ({ waiting, appended, promised, flagAsked }) => !flagAsked && waiting.length === 0 && promised.length === appended.length,
@@ -163,7 +163,7 @@ function judge(history: History, journals: readonly ScannedJournal[], what: stri
 }
 
 /** Restart: scan, judge, recover. Data sets above a forgotten one are kept as they are; the window admits them again in order. */
-async function recover(history: History, disk: MemoryDisk, what: string): Promise<{ ring: JournalRing; retiredSlots: Set<number> }> {
+async function recover(history: History, disk: TestDisk, what: string): Promise<{ ring: JournalRing; retiredSlots: Set<number> }> {
   const ring = openRing({ disk, directory: DIRECTORY, geometry: SMALL, alignedStart, events: history.events });
   ring.setIdentity(IDENTITY);
   const journals = await scan(ring);
@@ -190,7 +190,7 @@ async function recover(history: History, disk: MemoryDisk, what: string): Promis
 
 async function live(seed: number): Promise<History> {
   const history = new History(seed);
-  let disk = new MemoryDisk({ seed, aligned: true });
+  let disk = new TestDisk({ seed, aligned: true });
   await create(disk);
   for (let life = 0; life < 5; life += 1) {
     const what = `seed ${seed}, life ${life}`;
@@ -198,9 +198,9 @@ async function live(seed: number): Promise<History> {
     const steps = history.int(250);
     for (let step = 0; step < steps; step += 1) {
       act(history, ring, retiredSlots);
-      if (history.random() < 0.25) await new Promise((resolve) => setImmediate(resolve));
+      if (history.random.next() < 0.25) await new Promise((resolve) => setImmediate(resolve));
     }
-    disk = disk.crash({ keepPageCache: history.random() < 0.4 });
+    disk = disk.crash(history.random.next() < 0.4 ? 'page cache' : 'what is durable');
   }
   return history;
 }

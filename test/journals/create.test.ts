@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { scanJournal } from '../../journals/scan.ts';
 import { geometryOf } from '../../journals/geometry.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { create, DIRECTORY, listen, open, scan, SMALL } from './support.ts';
 
 const codeOf = (thrown: unknown): string => (thrown as { code: string }).code;
@@ -17,7 +17,7 @@ async function rejected(work: Promise<unknown>): Promise<Error & { code: string;
 }
 
 test('a new ring is durable: free headers, a watermark that says nothing, files of the right size', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   const after = disk.crash();
   assert.equal(after.list(DIRECTORY), ['slot-0000.journal', 'slot-0001.journal', 'slot-0002.journal', 'slot-0003.journal', 'watermark']);
@@ -34,7 +34,7 @@ test('a new ring is durable: free headers, a watermark that says nothing, files 
 
 test('slots are written through with real zeroes, not only allocated', async () => {
   let writtenBytes = 0;
-  const disk = new MemoryDisk({
+  const disk = new TestDisk({
     onAsked: (asked) => {
       if (asked.operation === 'write') writtenBytes += asked.lengthBytes;
     },
@@ -44,7 +44,7 @@ test('slots are written through with real zeroes, not only allocated', async () 
 });
 
 test('a ring is never created over another', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   const error = await rejected(create(disk));
   assert.is(error.code, 'ERR_JOURNALS_EXIST');
@@ -54,7 +54,7 @@ test('a ring is never created over another', async () => {
 for (const operation of ['allocate', 'write', 'flush', 'open', 'syncDirectory'] as const) {
   for (const path of [`${DIRECTORY}/slot-0002.journal`, `${DIRECTORY}/watermark`]) {
     test(`ENOSPC in ${operation} of ${path} removes everything that was made`, async () => {
-      const disk = new MemoryDisk();
+      const disk = new TestDisk();
       disk.failNext(operation, 'ENOSPC', operation === 'syncDirectory' ? DIRECTORY : path);
       const error = await rejected(create(disk));
       assert.is(error.code, 'ERR_JOURNAL_CREATE');
@@ -71,7 +71,7 @@ test('open refuses a missing journal or watermark by name, and makes nothing', a
     ['slot-0001.journal', 'ERR_JOURNAL_MISSING'],
     ['watermark', 'ERR_WATERMARK_MISSING'],
   ]) {
-    const disk = new MemoryDisk();
+    const disk = new TestDisk();
     await create(disk);
     disk.unlink(`${DIRECTORY}/${name}`);
     assert.throws(
@@ -83,7 +83,7 @@ test('open refuses a missing journal or watermark by name, and makes nothing', a
 });
 
 test('open refuses another number or size of slots, with found and expected', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   const larger = geometryOf({ slots: 4, slotBytes: 128 * 1024 });
   assert.throws(
@@ -104,7 +104,7 @@ test('open refuses another number or size of slots, with found and expected', as
 });
 
 test('open of a ring that is in use is refused; after close it opens', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   const ring = open(disk);
   assert.throws(
@@ -116,7 +116,7 @@ test('open of a ring that is in use is refused; after close it opens', async () 
 });
 
 test('a read error in the scan is told with the file', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   const ring = open(disk);
   disk.failNext('read', 'EIO', `${DIRECTORY}/slot-0002.journal`);

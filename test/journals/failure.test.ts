@@ -3,8 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { JournalRing } from '../../journals/contract.ts';
 import { scanJournal } from '../../journals/scan.ts';
-import type { Asked } from '../support/memory-disk.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import type { Asked } from '../../src/simulation/disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { call, chainOf, DIRECTORY, encodeRecord, fresh, listen, open, scan, sequencesOf, until } from './support.ts';
 
 const PATH = `${DIRECTORY}/slot-0001.journal`;
@@ -20,7 +20,7 @@ function append(ring: JournalRing, dataSet: number, index: number): void {
 }
 
 async function openFive(options: { onAsked?: (asked: Asked) => void } = {}) {
-  const disk = new MemoryDisk(options);
+  const disk = new TestDisk(options);
   const told = listen();
   const ring = await fresh(disk, told);
   ring.openDataSet({ slot: 1, dataSet: 5, firstSequence: 500 });
@@ -30,7 +30,7 @@ async function openFive(options: { onAsked?: (asked: Asked) => void } = {}) {
   return { disk, told, ring };
 }
 
-const durable = (disk: MemoryDisk) => scanJournal(disk.durableBytes(PATH) ?? new Uint8Array(), { slot: 1, path: PATH });
+const durable = (disk: TestDisk) => scanJournal(disk.durableBytes(PATH) ?? new Uint8Array(), { slot: 1, path: PATH });
 
 test('a failed commit: whole memory buffer into a spare, flushed, renamed, directory flushed; then acks resume', async () => {
   const asked: Asked[] = [];

@@ -4,8 +4,8 @@ import * as assert from 'uvu/assert';
 import type { Disk, DiskFile, Done } from '../../src/disk/disk.ts';
 import { BLOCK_BYTES, RECORDS_OFFSET } from '../../journals/format.ts';
 import { scanJournal } from '../../journals/scan.ts';
-import type { Asked } from '../support/memory-disk.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import type { Asked } from '../../src/simulation/disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import {
   call,
   chainOf,
@@ -36,12 +36,12 @@ function append(ring: JournalRing, dataSet: number, index: number, blocks = 1): 
 }
 
 /** Scan what a power cut leaves of a slot for sure. */
-function durableScan(disk: MemoryDisk, slot: number) {
+function durableScan(disk: TestDisk, slot: number) {
   return scanJournal(disk.durableBytes(pathOf(slot)) ?? new Uint8Array(), { slot, path: pathOf(slot) });
 }
 
 test('I2: what is told durable is on disk, header, records and terminator', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   const told = listen();
   const ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -59,7 +59,7 @@ test('I2: what is told durable is on disk, header, records and terminator', asyn
 });
 
 test('records stand in the memory buffer where the offsets say', async () => {
-  const ring = await fresh(new MemoryDisk());
+  const ring = await fresh(new TestDisk());
   openDataSet(ring, 5);
   append(ring, 5, 3);
   append(ring, 5, 0, 4);
@@ -75,7 +75,7 @@ test('at most two commits in flight, never two on one journal, the lowest data s
   const inFlight = new Set<string>();
   let most = 0;
   const order: string[] = [];
-  const memory = new MemoryDisk();
+  const memory = new TestDisk();
   const disk = wrapWrites(memory, (path, write, done) => {
     assert.not.ok(inFlight.has(path), 'two writes of one journal');
     inFlight.add(path);
@@ -107,7 +107,7 @@ test('at most two commits in flight, never two on one journal, the lowest data s
 
 test("the first commit of a data set is one write from 0; later ones begin in the tail's block", async () => {
   const asked: Asked[] = [];
-  const disk = new MemoryDisk({
+  const disk = new TestDisk({
     onAsked: (operation) => {
       if (operation.operation === 'write') asked.push(operation);
     },
@@ -132,7 +132,7 @@ test("the tail's block is private: appends during a commit change nothing of wha
   // A disk that reads the buffers late, as a device does.
   const landed: Buffer[] = [];
   let release: (() => void) | null = null;
-  const memory = new MemoryDisk();
+  const memory = new TestDisk();
   const disk = wrapWrites(memory, (path, write, done, buffers) => {
     if (path !== pathOf(1) || release === null) return write(done);
     release = () => {
@@ -161,7 +161,7 @@ test("the tail's block is private: appends during a commit change nothing of wha
 
 test('I3: the complete flag is written behind its records, in a block of its own', async () => {
   const asked: Asked[] = [];
-  const disk = new MemoryDisk({
+  const disk = new TestDisk({
     onAsked: (operation) => {
       if (operation.operation === 'write') asked.push(operation);
     },
@@ -186,7 +186,7 @@ test('I3: the complete flag is written behind its records, in a block of its own
 });
 
 test('I5: a slot takes a new data set only when it is retired; old bytes and the old mark never count', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   const told = listen();
   const ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -206,7 +206,7 @@ test('I5: a slot takes a new data set only when it is retired; old bytes and the
 });
 
 test('a full slot: the last record ends at capacity, the next one is a broken invariant', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   const told = listen();
   const ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -228,7 +228,7 @@ test('a full slot: the last record ends at capacity, the next one is a broken in
 });
 
 test('restart: scan, make durable, go on behind the tail; complete marks stay', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   let told = listen();
   let ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -269,7 +269,7 @@ test('restart: scan, make durable, go on behind the tail; complete marks stay', 
 
 /** Live on a disk whose writes reach only the page cache, be killed, restart, recover (or not), and only then lose power. */
 async function killThenPowerCut(seed: number, recovers: boolean) {
-  const disk = new MemoryDisk({ seed });
+  const disk = new TestDisk({ seed });
   await create(disk);
   const told = listen();
   const ring = open(inPageCacheOnly(disk), told);
@@ -279,7 +279,7 @@ async function killThenPowerCut(seed: number, recovers: boolean) {
   ring.setCompleteFlag({ slot: 1, point: pointOf(5, 519) });
   ring.writeWatermark(pointOf(4, 499));
   await until(() => told.flags.length === 1 && told.watermarks.length === 1, 'flag and watermark');
-  const killed = disk.crash({ keepPageCache: true });
+  const killed = disk.crash('page cache');
   const again = open(killed);
   const [, found] = await scan(again);
   assert.equal([sequencesOf(found).length, found?.completeMark.verdict], [20, 'set']);
@@ -304,7 +304,7 @@ test('killed, restarted from the page cache, then the power cut: what recovery m
 });
 
 test('records that win over an older header get a header of their own', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   const told = listen();
   const ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -335,7 +335,7 @@ test('records that win over an older header get a header of their own', async ()
 });
 
 test('discard makes a slot free for good, also one with records and a flag', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   const told = listen();
   const ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -352,7 +352,7 @@ test('discard makes a slot free for good, also one with records and a flag', asy
 
 test('a crash in a discard never leaves a flag without its records', async () => {
   for (let seed = 1; seed <= 60; seed += 1) {
-    const disk = new MemoryDisk({ seed });
+    const disk = new TestDisk({ seed });
     const told = listen();
     const ring = await fresh(disk, told);
     openDataSet(ring, 5);
@@ -372,7 +372,7 @@ test('a crash in a discard never leaves a flag without its records', async () =>
 });
 
 test('a discard waits for the commit in flight', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   const told = listen();
   const ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -386,7 +386,7 @@ test('a discard waits for the commit in flight', async () => {
 });
 
 test('close waits for what is in flight and starts nothing more', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   const told = listen();
   const ring = await fresh(disk, told);
   openDataSet(ring, 5);
@@ -400,7 +400,7 @@ test('close waits for what is in flight and starts nothing more', async () => {
 });
 
 /** The same disk, whose durable writes are not: they stay in the page cache. */
-function inPageCacheOnly(disk: MemoryDisk): Disk {
+function inPageCacheOnly(disk: TestDisk): Disk {
   return new Proxy(disk, {
     get: (target, name) => {
       if (name === 'open') return (path: string) => target.open(path, {});
@@ -412,9 +412,9 @@ function inPageCacheOnly(disk: MemoryDisk): Disk {
 
 /** Put something between the ring and a file's writes. */
 function wrapWrites(
-  disk: MemoryDisk,
+  disk: TestDisk,
   around: (path: string, write: (done: Done) => void, done: Done, buffers: readonly Uint8Array[]) => void,
-): MemoryDisk {
+): TestDisk {
   const wrapFile = (file: DiskFile): DiskFile =>
     new Proxy(file, {
       get: (target, name) => {

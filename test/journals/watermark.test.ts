@@ -2,14 +2,15 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BLOCK_BYTES, encodeWatermark } from '../../journals/format.ts';
 import { encodeFreshWatermark, judgeWatermark, WatermarkFile } from '../../journals/watermark.ts';
-import type { Asked } from '../support/memory-disk.ts';
-import { MemoryDisk, seededRandom } from '../support/memory-disk.ts';
+import type { Asked } from '../../src/simulation/disk.ts';
+import { Random } from '../../src/simulation/random.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { alignedStart, call, chainOf, create, DIRECTORY, IDENTITY, until } from './support.ts';
 
 const PATH = `${DIRECTORY}/watermark`;
 const pointOf = (dataSet: number) => ({ dataSet, finalSequence: dataSet * 10, chain: chainOf(dataSet) });
 
-function openWatermark(disk: MemoryDisk) {
+function openWatermark(disk: TestDisk) {
   const durable: number[] = [];
   const failures: Error[] = [];
   const events = {
@@ -66,14 +67,14 @@ test('fresh: null is read, and it is not an error', async () => {
   const bytes = new Uint8Array(2 * BLOCK_BYTES);
   encodeFreshWatermark(bytes);
   assert.is(judgeWatermark(bytes, PATH).newest.point, null);
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   assert.is(openWatermark(disk).file.read(), null);
 });
 
 test('writes alternate, coalesce while one is in flight, and keep the host epoch', async () => {
   const asked: Asked[] = [];
-  const disk = new MemoryDisk({ onAsked: (operation) => void asked.push(operation) });
+  const disk = new TestDisk({ onAsked: (operation) => void asked.push(operation) });
   await create(disk);
   const handle = disk.open(PATH, { durableWrites: true });
   handle.writeSync(twoBlocks(4, 5), 0);
@@ -94,7 +95,7 @@ test('writes alternate, coalesce while one is in flight, and keep the host epoch
 });
 
 test('a watermark that goes back is a broken invariant', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   const { file, durable } = openWatermark(disk);
   file.write(IDENTITY, pointOf(6));
@@ -103,7 +104,7 @@ test('a watermark that goes back is a broken invariant', async () => {
 });
 
 test('a failed write is told, and nothing more is written', async () => {
-  const disk = new MemoryDisk();
+  const disk = new TestDisk();
   await create(disk);
   const { file, durable, failures } = openWatermark(disk);
   file.write(IDENTITY, pointOf(1));
@@ -121,21 +122,21 @@ test('a failed write is told, and nothing more is written', async () => {
 
 test('whatever a power cut or a kill leaves, the newest point that was told durable is read, or a later one', async () => {
   for (let seed = 1; seed <= 150; seed += 1) {
-    const random = seededRandom(seed);
-    let disk = new MemoryDisk({ seed });
+    const random = new Random(seed);
+    let disk = new TestDisk({ seed });
     await create(disk);
     let told = 0;
     for (let life = 0; life < 4; life += 1) {
       const { file, durable } = openWatermark(disk);
       const read = file.read()?.point?.dataSet ?? 0;
       assert.ok(read >= told, `seed ${seed}: read ${read} after ${told} was durable`);
-      const steps = Math.floor(random() * 6);
+      const steps = Math.floor(random.next() * 6);
       for (let step = 1; step <= steps; step += 1) {
         file.write(IDENTITY, pointOf(read + step));
-        if (random() < 0.7) await new Promise((resolve) => setImmediate(resolve));
+        if (random.next() < 0.7) await new Promise((resolve) => setImmediate(resolve));
       }
       told = Math.max(told, ...durable);
-      disk = disk.crash({ keepPageCache: random() < 0.5 });
+      disk = disk.crash(random.next() < 0.5 ? 'page cache' : 'what is durable');
     }
   }
 });

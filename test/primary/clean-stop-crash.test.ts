@@ -11,7 +11,8 @@ import type { ReplicatedOrder } from '../../src/primary/replicated-order.ts';
 import type { StreamState } from '../../src/primary/stream-state.ts';
 import { decodeRecords, encodeMessage } from '../../src/record/wire.ts';
 import type { VolumeConfig } from '../../src/volume/contract.ts';
-import { MemoryDisk, type CrashOptions } from '../support/memory-disk.ts';
+import type { Kept } from '../../src/simulation/disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { NotedRequest } from '../support/primary-volume.ts';
 import { DyingDisk } from '../support/secondary-host-dying-disk.ts';
 
@@ -32,7 +33,7 @@ function positionOf(order: ReplicatedOrder, primary: Primary): Position {
   return { stream: order.streamState(primary.state), backlog: Buffer.concat(order.backlog()).toString('hex') };
 }
 
-function start(disk: MemoryDisk): Promise<Primary> {
+function start(disk: TestDisk): Promise<Primary> {
   return Primary.start({
     disk,
     group: 'g',
@@ -50,7 +51,7 @@ function start(disk: MemoryDisk): Promise<Primary> {
 }
 
 /** Submit and wait for the answers; a dead disk gives none. */
-async function answered(disk: MemoryDisk, primary: Primary, requests: readonly NotedRequest[]): Promise<void> {
+async function answered(disk: TestDisk, primary: Primary, requests: readonly NotedRequest[]): Promise<void> {
   primary.application?.submit(requests);
   while (!disk.dead && requests.some((request) => request.answer === null)) await new Promise((resolve) => setImmediate(resolve));
   if (disk.dead) await new Promise(() => {});
@@ -89,7 +90,7 @@ interface Life {
   primary: Primary | null;
 }
 
-async function live(disk: MemoryDisk, life: number, told: Life): Promise<void> {
+async function live(disk: TestDisk, life: number, told: Life): Promise<void> {
   const primary = await start(disk);
   // A dead process runs on until it waits for its disk: what it does then never happened.
   if (disk.dead) return;
@@ -107,8 +108,8 @@ async function live(disk: MemoryDisk, life: number, told: Life): Promise<void> {
 
 const newLife = (): Life => ({ written: false, order: null, primary: null });
 
-async function prepare(): Promise<{ disk: MemoryDisk; position: Position }> {
-  const disk = new MemoryDisk({ seed: 1 });
+async function prepare(): Promise<{ disk: TestDisk; position: Position }> {
+  const disk = new TestDisk({ seed: 1 });
   disk.makeDirectory('/volumes');
   await initPrimary({ disk, group: 'g', stateDirectory: DIRECTORY, volumes: VOLUMES, zeroExisting: false, onProgress: () => {} });
   const told = newLife();
@@ -117,7 +118,7 @@ async function prepare(): Promise<{ disk: MemoryDisk; position: Position }> {
 }
 
 /** What the next start does: goes on from a position, or the code with which it refuses. */
-async function nextStart(disk: MemoryDisk): Promise<Position | string> {
+async function nextStart(disk: TestDisk): Promise<Position | string> {
   let primary: Primary;
   try {
     primary = await start(disk);
@@ -130,14 +131,14 @@ async function nextStart(disk: MemoryDisk): Promise<Position | string> {
   return position;
 }
 
-function sameVolumes(disk: MemoryDisk, life: number, what: string): void {
+function sameVolumes(disk: TestDisk, life: number, what: string): void {
   for (const [index, image] of imagesThrough(life).entries()) {
     const found = disk.readFile(VOLUMES[index]?.path ?? '') ?? new Uint8Array(0);
     assert.ok(Buffer.compare(found, image) === 0, `${what}: volume ${VOLUMES[index]?.name} is as after life ${life}`);
   }
 }
 
-async function judge(disk: MemoryDisk, before: Position, told: Life, what: string): Promise<'before' | 'after' | 'refused'> {
+async function judge(disk: TestDisk, before: Position, told: Life, what: string): Promise<'before' | 'after' | 'refused'> {
   // The next start may itself be the last thing that happens before a power cut: look at both.
   const found = await nextStart(disk);
   if (found === 'ERR_UNCLEAN_STOP') return 'refused';
@@ -153,17 +154,17 @@ async function judge(disk: MemoryDisk, before: Position, told: Life, what: strin
   return 'after';
 }
 
-async function everyOperation(how: CrashOptions, thenPowerCut: boolean): Promise<void> {
+async function everyOperation(how: Kept, thenPowerCut: boolean): Promise<void> {
   const prepared = await prepare();
   const seen = { before: 0, after: 0, refused: 0 };
   for (let k = 1; ; k += 1) {
-    const disk = new DyingDisk({ seed: k, reorder: k % 2 === 0 }, prepared.disk);
+    const disk = new DyingDisk({ seed: k, reorders: k % 2 === 0 }, prepared.disk);
     disk.crashAfter(k, how);
     const told = newLife();
     await disk.unlessDead(() => live(disk.current, 2, told));
     const crashed = disk.crashes > 0;
     if (!crashed) disk.crash(how);
-    if (thenPowerCut) disk.crash({});
+    if (thenPowerCut) disk.crash('what is durable');
     const outcome = await judge(disk.current, prepared.position, told, `before operation ${k}`);
     seen[outcome] += 1;
     if (crashed) continue;
@@ -192,22 +193,22 @@ test('what a start reads is what the stop wrote, record for record', async () =>
 });
 
 test('a power cut before every operation', async () => {
-  await everyOperation({}, false);
+  await everyOperation('what is durable', false);
 });
 
 test('a kill before every operation', async () => {
-  await everyOperation({ keepPageCache: true }, false);
+  await everyOperation('page cache', false);
 });
 
 test('a kill before every operation, and then a power cut', async () => {
-  await everyOperation({ keepPageCache: true }, true);
+  await everyOperation('page cache', true);
 });
 
 test('a start that was cut off before it served anything does not make the stop unclean, or says so; it never loses a record', async () => {
   const { disk: prepared, position } = await prepare();
   for (let k = 1; k < 200; k += 1) {
     const disk = new DyingDisk({ seed: k }, prepared);
-    disk.crashAfter(k, {});
+    disk.crashAfter(k, 'what is durable');
     const primary = await disk.unlessDead(() => start(disk.current));
     primary?.order?.end();
     if (disk.crashes === 0) return;

@@ -13,7 +13,7 @@ import { newStreamState } from '../../src/primary/stream-state.ts';
 import type { WireRecord } from '../../src/record/contract.ts';
 import { hashChain } from '../../src/record/record.ts';
 import { decodeRecords, encodeMessage } from '../../src/record/wire.ts';
-import { seededRandom } from '../support/memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
 import { HeldVolume, NotedRequest } from '../support/primary-volume.ts';
 
 const STREAM = { generation: 1, stream: '00000000000000aa' };
@@ -121,22 +121,22 @@ function replay(records: readonly WireRecord[], volumes: readonly HeldVolume[]):
 
 test('what is sent, carried out by its numbers, is what the volumes hold; no number is missing or given twice', () => {
   for (let seed = 1; seed <= 25; seed += 1) {
-    const random = seededRandom(seed);
-    const int = (below: number): number => Math.floor(random() * below);
+    const random = new Random(seed);
+    const int = (below: number): number => Math.floor(random.next() * below);
     const it = bench({ maxSizeBytes: 256 * 1024 });
-    for (const volume of it.volumes) volume.storesNow = () => random() < 0.5;
+    for (const volume of it.volumes) volume.storesNow = () => random.next() < 0.5;
     if (seed % 2 === 0) connect(it);
     const requests: NotedRequest[] = [];
     for (let step = 0; step < 150; step += 1) {
       const volume = it.volumes[int(2)] as HeldVolume;
-      if (random() < 0.4) {
+      if (random.next() < 0.4) {
         volume.end(int(Math.max(1, volume.underWay.length)));
         continue;
       }
       const blocks = 1 + int(12);
-      const command = random() < 0.15 ? 'flush' : random() < 0.15 ? 'trim' : random() < 0.1 ? 'writeZeroes' : 'write';
+      const command = random.next() < 0.15 ? 'flush' : random.next() < 0.15 ? 'trim' : random.next() < 0.1 ? 'writeZeroes' : 'write';
       const place = command === 'flush' ? {} : { offset: int(60) * 512, lengthBytes: blocks * 512 };
-      requests.push(new NotedRequest({ command, exportIndex: int(2), ...place, value: 1 + (step % 200), fua: random() < 0.1 }));
+      requests.push(new NotedRequest({ command, exportIndex: int(2), ...place, value: 1 + (step % 200), fua: random.next() < 0.1 }));
       it.application.submit([requests.at(-1) as NotedRequest]);
     }
     for (const volume of it.volumes) volume.endAll();

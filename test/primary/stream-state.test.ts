@@ -10,7 +10,8 @@ import {
   writeStreamState,
   type LoadedStream,
 } from '../../src/primary/stream-state.ts';
-import { MemoryDisk, type CrashOptions } from '../support/memory-disk.ts';
+import type { Kept } from '../../src/simulation/disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { DyingDisk } from '../support/secondary-host-dying-disk.ts';
 
 const DIRECTORY = '/state';
@@ -40,8 +41,8 @@ const SECOND: Written = {
 };
 const BACKLOGS = { first: [new Uint8Array(900).fill(4)], second: [new Uint8Array(700).fill(8), new Uint8Array(5000).fill(9)] };
 
-async function diskWith(state: Written, backlog: readonly Uint8Array[]): Promise<MemoryDisk> {
-  const disk = new MemoryDisk({ seed: 3 });
+async function diskWith(state: Written, backlog: readonly Uint8Array[]): Promise<TestDisk> {
+  const disk = new TestDisk({ seed: 3 });
   disk.makeDirectory(DIRECTORY);
   await writeStreamState(disk, DIRECTORY, state, backlog);
   writeCleanMarker(disk, DIRECTORY);
@@ -49,7 +50,7 @@ async function diskWith(state: Written, backlog: readonly Uint8Array[]): Promise
 }
 
 /** What a start would go on with: the next number, or that it must not. */
-function verdict(disk: MemoryDisk): number | 'unclean' | 'corrupt' {
+function verdict(disk: TestDisk): number | 'unclean' | 'corrupt' {
   let loaded: LoadedStream | null;
   try {
     loaded = readStreamState(disk, DIRECTORY);
@@ -121,10 +122,10 @@ test('no flipped bit in any of the files is believed', async () => {
 
 /** Run on a disk that dies before operation k, for k = 1, 2, ... until it lives; `judge` sees what the next process finds. */
 async function dyingAt(
-  from: () => Promise<MemoryDisk>,
-  how: CrashOptions,
-  work: (disk: MemoryDisk) => Promise<void> | void,
-  judge: (disk: MemoryDisk, finished: boolean) => void,
+  from: () => Promise<TestDisk>,
+  how: Kept,
+  work: (disk: TestDisk) => Promise<void> | void,
+  judge: (disk: TestDisk, finished: boolean) => void,
 ): Promise<number> {
   for (let k = 1; ; k += 1) {
     for (let seed = 1; seed <= 12; seed += 1) {
@@ -141,16 +142,16 @@ async function dyingAt(
 }
 
 test('a power cut or a kill at any operation of a stop: unclean until the marker is there, then exactly that stop', async () => {
-  const running = async (): Promise<MemoryDisk> => {
+  const running = async (): Promise<TestDisk> => {
     const disk = await diskWith(FIRST, BACKLOGS.first);
     removeCleanMarker(disk, DIRECTORY);
     return disk;
   };
-  const stop = async (disk: MemoryDisk): Promise<void> => {
+  const stop = async (disk: TestDisk): Promise<void> => {
     await writeStreamState(disk, DIRECTORY, SECOND, BACKLOGS.second);
     writeCleanMarker(disk, DIRECTORY);
   };
-  for (const how of [{}, { keepPageCache: true }]) {
+  for (const how of ['what is durable', 'page cache'] as const) {
     const operations = await dyingAt(running, how, stop, (disk, finished) => {
       const found = verdict(disk);
       assert.ok(finished ? found === 90 : found === 90 || found === 'unclean', `${found}`);
@@ -160,7 +161,7 @@ test('a power cut or a kill at any operation of a stop: unclean until the marker
 });
 
 test('a power cut at any operation of the removal of the marker: clean as before, or unclean; durably unclean when it is done', async () => {
-  for (const how of [{}, { keepPageCache: true }]) {
+  for (const how of ['what is durable', 'page cache'] as const) {
     await dyingAt(
       () => diskWith(FIRST, BACKLOGS.first),
       how,

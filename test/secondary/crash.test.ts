@@ -7,7 +7,8 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { seededRandom, type CrashOptions } from '../support/memory-disk.ts';
+import type { Kept } from '../../src/simulation/disk.ts';
+import { Random } from '../../src/simulation/random.ts';
 import { initialiseSecondary, sameVolumes, SecondaryHost, smallGeometry, STREAM, VOLUMES, Witness } from '../support/secondary-host.ts';
 import { DyingDisk } from '../support/secondary-host-dying-disk.ts';
 import { ModelPrimary, type ModelRecord } from '../support/secondary-host-primary.ts';
@@ -24,9 +25,9 @@ class Story {
   readonly slots: number;
 
   constructor(seed: number) {
-    const random = seededRandom(seed);
+    const random = new Random(seed);
     this.slots = 3 + (seed % 2);
-    this.disk = new DyingDisk({ seed, aligned: seed % 3 !== 0, reorder: seed % 2 === 0 });
+    this.disk = new DyingDisk({ seed, aligned: seed % 3 !== 0, reorders: seed % 2 === 0 });
     this.model = new ModelPrimary({ random, stream: STREAM, volumes: VOLUMES, capacityBytes: smallGeometry(this.slots).capacityBytes });
     this.witness = new Witness(this.model);
   }
@@ -41,7 +42,7 @@ class Story {
   /** One life: recover, sometimes come to rest, take records, die. */
   async #live(): Promise<void> {
     const { model, disk } = this;
-    const how: CrashOptions = { keepPageCache: model.chance(0.5) };
+    const how: Kept = model.chance(0.5) ? 'page cache' : 'what is durable';
     const fate = model.int(4);
     if (fate === 0) disk.crashAfter(1 + model.int(40), how);
     if (fate === 1) disk.crashAfter(40 + model.int(150), how);

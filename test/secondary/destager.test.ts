@@ -4,7 +4,9 @@ import * as assert from 'uvu/assert';
 import { journalPath } from '../../journals/files.ts';
 import type { DestageOrder, DestageReport, DestageSet } from '../../src/secondary/destage-order.ts';
 import { Destager } from '../../src/secondary/destager.ts';
-import { MemoryDisk, seededRandom, type Operation } from '../support/memory-disk.ts';
+import type { FailingOperation } from '../../src/simulation/disk.ts';
+import { Random } from '../../src/simulation/random.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import {
   initialiseSecondary,
   JOURNALS_DIRECTORY,
@@ -129,10 +131,10 @@ test('a data set that is being stored again keeps its slot, although its waterma
 });
 
 /** Run a whole secondary through a failure of the volumes at the n-th operation of this kind. */
-async function failOnce(operation: Operation, path: string, skip: number, seed: number): Promise<{ mended: boolean }> {
+async function failOnce(operation: FailingOperation, path: string, skip: number, seed: number): Promise<{ mended: boolean }> {
   let seen = -Infinity;
-  let disk: MemoryDisk | null = null;
-  disk = new MemoryDisk({
+  let disk: TestDisk | null = null;
+  disk = new TestDisk({
     seed,
     onAsked: (asked) => {
       if (asked.operation !== operation || asked.path !== path) return;
@@ -142,7 +144,7 @@ async function failOnce(operation: Operation, path: string, skip: number, seed: 
   });
   await initialiseSecondary(disk, SLOTS);
   seen = 0;
-  const random = seededRandom(seed);
+  const random = new Random(seed);
   const model = new ModelPrimary({ random, stream: STREAM, volumes: VOLUMES, capacityBytes: smallGeometry(SLOTS).capacityBytes });
   model.writeThrough(14);
   const host = await SecondaryHost.start(disk, new Witness(model), SLOTS);

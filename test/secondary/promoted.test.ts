@@ -19,7 +19,7 @@ import { hostStatePath, readHostState, type HostState } from '../../src/state/ho
 import { openVolumes } from '../../src/volume/open-volumes.ts';
 import { journalPath } from '../../journals/files.ts';
 import { RECORDS_OFFSET } from '../../journals/format.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { NotedSocket } from '../support/noted-socket.ts';
 import { NotedRequest } from '../support/primary-volume.ts';
 import { allRecords, writeJournal } from '../support/secondary-host-journals.ts';
@@ -49,20 +49,20 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 
 /** A secondary in this process, the far ends of its links, and what it logged. */
 class Bench {
-  readonly disk: MemoryDisk;
+  readonly disk: TestDisk;
   readonly sockets: NotedSocket[] = [];
   readonly log: string[] = [];
   readonly model: ModelPrimary;
   #secondary: Secondary | null = null;
 
-  constructor(disk: MemoryDisk, model: ModelPrimary) {
+  constructor(disk: TestDisk, model: ModelPrimary) {
     this.disk = disk;
     this.model = model;
   }
 
   /** Initialised and bound, with data set 0 complete and 1 partial in its journals. */
   static async prepare(): Promise<Bench> {
-    const disk = new MemoryDisk({ seed: 1 });
+    const disk = new TestDisk({ seed: 1 });
     await initialiseSecondary(disk, SLOTS);
     const bench = new Bench(disk, modelOf({ slots: SLOTS, recordsMin: 4, dataSets: 3 }));
     const [first, second] = bench.model.dataSets as [ModelDataSet, ModelDataSet];

@@ -12,7 +12,8 @@ import { inlineCarrier } from '../../src/secondary/destager.ts';
 import { Secondary } from '../../src/secondary/secondary.ts';
 import { readHostState, type HostState } from '../../src/state/host-state.ts';
 import { openVolumes } from '../../src/volume/open-volumes.ts';
-import { MemoryDisk, type CrashOptions } from '../support/memory-disk.ts';
+import type { Kept } from '../../src/simulation/disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { DyingDisk } from '../support/secondary-host-dying-disk.ts';
 import { allRecords, writeJournal } from '../support/secondary-host-journals.ts';
 import type { ModelDataSet, ModelPrimary } from '../support/secondary-host-primary.ts';
@@ -41,12 +42,12 @@ globalThis.setTimeout = ((work: () => void, delayMs = 0) => {
 }) as typeof setTimer;
 
 interface Prepared {
-  readonly disk: MemoryDisk;
+  readonly disk: TestDisk;
   readonly model: ModelPrimary;
 }
 
 async function prepare(): Promise<Prepared> {
-  const disk = new MemoryDisk({ seed: 1 });
+  const disk = new TestDisk({ seed: 1 });
   await initialiseSecondary(disk, SLOTS);
   const model = modelOf({ slots: SLOTS, recordsMin: 3, dataSets: 6 });
   const sets = model.dataSets;
@@ -61,7 +62,7 @@ async function prepare(): Promise<Prepared> {
   return { disk, model };
 }
 
-function start(disk: MemoryDisk): Promise<Secondary> {
+function start(disk: TestDisk): Promise<Secondary> {
   return Secondary.start({
     disk,
     group: 'g',
@@ -79,24 +80,24 @@ function start(disk: MemoryDisk): Promise<Secondary> {
 }
 
 /** Start and, unless the start has finished it, promote. */
-async function startAndPromote(disk: MemoryDisk): Promise<PromotionReport | null> {
+async function startAndPromote(disk: TestDisk): Promise<PromotionReport | null> {
   const secondary = await start(disk);
   const report = secondary.state.condition === 'promoted' ? null : await promote(secondary, { force: false, dryRun: false });
   await secondary.stop();
   return report;
 }
 
-function stateOf(disk: MemoryDisk): HostState {
+function stateOf(disk: TestDisk): HostState {
   return readHostState(disk, STATE_DIRECTORY);
 }
 
 /** A slot's data set, as its header says. */
-function heldBy(disk: MemoryDisk, slot: number): number | null {
+function heldBy(disk: TestDisk, slot: number): number | null {
   const header = decodeHeader((disk.durableBytes(journalPath(JOURNALS_DIRECTORY, slot)) ?? new Uint8Array(0)).subarray(0, BLOCK_BYTES));
   return header.verdict === 'readable' ? header.dataSet : -1;
 }
 
-function judge(disk: MemoryDisk, { model }: Prepared, begun: HostState | null): void {
+function judge(disk: TestDisk, { model }: Prepared, begun: HostState | null): void {
   const state = stateOf(disk);
   const kept = (model.dataSets[KEPT] as ModelDataSet).point;
   const generation = state.generations.at(-1);
@@ -128,9 +129,9 @@ function judge(disk: MemoryDisk, { model }: Prepared, begun: HostState | null): 
 /** Die before operation k, once more during what finishes it, then let it finish. */
 async function story(
   prepared: Prepared,
-  options: { k: number; how: CrashOptions; again: { k: number; how: CrashOptions } | null; seed: number },
+  options: { k: number; how: Kept; again: { k: number; how: Kept } | null; seed: number },
 ): Promise<{ crashed: boolean; begun: boolean }> {
-  const disk = new DyingDisk({ seed: options.seed, reorder: options.seed % 2 === 0 }, prepared.disk);
+  const disk = new DyingDisk({ seed: options.seed, reorders: options.seed % 2 === 0 }, prepared.disk);
   disk.crashAfter(options.k, options.how);
   const first = await disk.unlessDead(() => startAndPromote(disk.current));
   const crashed = disk.crashes > 0;
@@ -138,7 +139,7 @@ async function story(
   if (crashed && options.again !== null) {
     disk.crashAfter(options.again.k, options.again.how);
     await disk.unlessDead(() => startAndPromote(disk.current));
-    disk.crashAfter(Infinity, {});
+    disk.crashAfter(Infinity, 'what is durable');
   }
   if (crashed) await startAndPromote(disk.current);
   else
@@ -157,11 +158,7 @@ async function story(
   return { crashed, begun: begun !== null };
 }
 
-async function everyOperation(
-  prepared: Prepared,
-  how: CrashOptions,
-  again: (k: number) => { k: number; how: CrashOptions } | null,
-): Promise<void> {
+async function everyOperation(prepared: Prepared, how: Kept, again: (k: number) => { k: number; how: Kept } | null): Promise<void> {
   let begun = 0;
   for (let k = 1; ; k += 1) {
     let outcome;
@@ -169,7 +166,7 @@ async function everyOperation(
       outcome = await story(prepared, { k, how, again: again(k), seed: k });
     } catch (error) {
       throw new Error(
-        `before operation ${k} (${how.keepPageCache === true ? 'kill' : 'power cut'}, then ${JSON.stringify(again(k))}): ${error instanceof Error ? error.message : String(error)}`,
+        `before operation ${k} (${how === 'page cache' ? 'kill' : 'power cut'}, then ${JSON.stringify(again(k))}): ${error instanceof Error ? error.message : String(error)}`,
         { cause: error },
       );
     }
@@ -181,24 +178,34 @@ async function everyOperation(
 }
 
 test('without a crash, and once promoted, a start changes nothing', async () => {
-  const { crashed } = await story(await prepare(), { k: Infinity, how: {}, again: null, seed: 1 });
+  const { crashed } = await story(await prepare(), { k: Infinity, how: 'what is durable', again: null, seed: 1 });
   assert.not(crashed);
 });
 
 test('a power cut before every operation of a promotion', async () => {
-  await everyOperation(await prepare(), {}, () => null);
+  await everyOperation(await prepare(), 'what is durable', () => null);
 });
 
 test('a kill before every operation of a promotion', async () => {
-  await everyOperation(await prepare(), { keepPageCache: true }, () => null);
+  await everyOperation(await prepare(), 'page cache', () => null);
+});
+
+test('a discard that a kill left in the page cache only is made again: what was given up does not come back', async () => {
+  const prepared = await prepare();
+  let begun = 0;
+  for (let k = 55; k <= 75; k += 1) {
+    for (let seed = 1; seed <= 8; seed += 1)
+      if ((await story(prepared, { k, how: 'page cache', again: null, seed: 100 * k + seed })).begun) begun += 1;
+  }
+  assert.ok(begun > 50, `${begun} kills after the promotion had begun`);
 });
 
 test('a kill before every operation, and a power cut while the next start works on what the page cache held', async () => {
-  await everyOperation(await prepare(), { keepPageCache: true }, (k) => ({ k: 1 + ((k * 37) % 90), how: {} }));
+  await everyOperation(await prepare(), 'page cache', (k) => ({ k: 1 + ((k * 37) % 90), how: 'what is durable' }));
 });
 
 test('a power cut before every operation, and another during what finishes it', async () => {
-  await everyOperation(await prepare(), {}, (k) => ({ k: 1 + ((k * 53) % 90), how: {} }));
+  await everyOperation(await prepare(), 'what is durable', (k) => ({ k: 1 + ((k * 53) % 90), how: 'what is durable' }));
 });
 
 test('a dry run writes nothing', async () => {

@@ -6,7 +6,8 @@ import { awaitDone } from '../../src/disk/await-done.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { recover, type Recovered } from '../../src/secondary/recover.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
-import { MemoryDisk, seededRandom } from '../support/memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import {
   GROUP_ID,
   initialiseSecondary,
@@ -26,20 +27,20 @@ const SLOTS = 3;
 const NO_EVENTS = { durable: () => {}, completeFlagDurable: () => {}, watermarkDurable: () => {}, failed: () => {} };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-async function bound(): Promise<MemoryDisk> {
-  const disk = new MemoryDisk({ seed: 1 });
+async function bound(): Promise<TestDisk> {
+  const disk = new TestDisk({ seed: 1 });
   await initialiseSecondary(disk, SLOTS);
   return disk;
 }
 
 const modelWith = (recordsMin: number): ModelPrimary => modelOf({ slots: SLOTS, recordsMin, dataSets: 6 });
 
-function recoverDisk(disk: MemoryDisk, mode: 'start' | 'promote' = 'start'): Promise<Recovered> {
+function recoverDisk(disk: TestDisk, mode: 'start' | 'promote' = 'start'): Promise<Recovered> {
   const state = readHostState(disk, STATE_DIRECTORY);
   return recover({ disk, directory: JOURNALS_DIRECTORY, geometry: smallGeometry(SLOTS), state, mode, events: NO_EVENTS });
 }
 
-async function codeOfRecovery(disk: MemoryDisk): Promise<string> {
+async function codeOfRecovery(disk: TestDisk): Promise<string> {
   try {
     const { ring } = await recoverDisk(disk);
     await awaitDone((done) => ring.close(done));
@@ -83,10 +84,10 @@ test('a journal that was moved into a new file keeps its name: killed before the
     spare.flushSync();
     spare.closeSync();
     disk.rename(`${path}.spare`, path);
-    const killed = disk.crash({ random: seededRandom(seed), keepPageCache: true });
+    const killed = disk.crash('page cache', { random: new Random(seed) });
     const { ring } = await recoverDisk(killed);
     await awaitDone((done) => ring.close(done));
-    const cut = killed.crash({ random: seededRandom(seed + 100) });
+    const cut = killed.crash('what is durable', { random: new Random(seed + 100) });
     const again = await recoverDisk(cut);
     await awaitDone((done) => again.ring.close(done));
     assert.is(again.plan?.restored[0]?.records.length, set.records.length, `seed ${seed}: what recovery had told is still there`);
@@ -136,7 +137,7 @@ test('a promotion keeps only what is complete with all before it', async () => {
 test('what recovery cannot understand it refuses, and changes nothing', async () => {
   const model = modelWith(4);
   const [first, second] = model.dataSets as [ModelDataSet, ModelDataSet];
-  const cases: readonly [string, (disk: MemoryDisk) => void][] = [
+  const cases: readonly [string, (disk: TestDisk) => void][] = [
     [
       'ERR_RECOVERY_FLAGGED_DAMAGED',
       (disk) => writeJournal(disk, first, { slots: SLOTS, records: allRecords(first).slice(1), flagged: true }),

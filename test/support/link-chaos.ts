@@ -28,7 +28,7 @@ export class ChaosDriver {
         this.#breakSomething();
         this.start();
       },
-      this.#options.everyMs * 2 * random(),
+      this.#options.everyMs * 2 * random.next(),
     );
     // A test that failed does not stop it.
     this.#timer.unref();
@@ -41,13 +41,13 @@ export class ChaosDriver {
   #breakSomething(): void {
     const { random } = this.#proxy;
     const link = this.#proxy.anyLink();
-    const which = random();
+    const which = random.next();
     if (which < 0.02) return this.#proxy.cutAll();
     if (link === null) return;
     if (which < 0.3) this.#proxy.cut(link);
-    else if (which < 0.45) this.#proxy.cutOneSide(link, 'primary', this.#options.lagMs * random());
-    else if (which < 0.6) this.#proxy.cutOneSide(link, 'secondary', this.#options.lagMs * random());
-    else this.#proxy.hold(link, this.#options.holdMs * random());
+    else if (which < 0.45) this.#proxy.cutOneSide(link, 'primary', this.#options.lagMs * random.next());
+    else if (which < 0.6) this.#proxy.cutOneSide(link, 'secondary', this.#options.lagMs * random.next());
+    else this.#proxy.hold(link, this.#options.holdMs * random.next());
   }
 }
 

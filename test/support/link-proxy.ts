@@ -11,7 +11,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { LIMITS } from '../../src/model/limits.ts';
 import { RECORD_TYPE } from '../../src/model/commands.ts';
 import { MESSAGE_KIND, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, RECORDS_HEADER_BYTES } from '../../src/record/layout.ts';
-import { seededRandom } from './memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
 import { ProxiedLink, type Direction, type LinkOwner } from './proxied-link.ts';
 
 export type { Direction, ProxiedLink } from './proxied-link.ts';
@@ -62,7 +62,7 @@ export class LinkProxy implements LinkOwner {
     messages: 0,
     records: 0,
   };
-  readonly random: () => number;
+  readonly random: Random;
   readonly links = new Set<ProxiedLink>();
   readonly url: string;
   readonly #server: WebSocketServer;
@@ -87,7 +87,7 @@ export class LinkProxy implements LinkOwner {
     this.#server = server;
     this.#target = options.target;
     this.#watch = options.watch ?? null;
-    this.random = seededRandom(options.seed ?? 1);
+    this.random = new Random(options.seed ?? 1);
     this.faults = { ...NO_FAULTS, ...options.faults };
     this.url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
     server.on('connection', (front) => this.#accept(front));
@@ -131,7 +131,7 @@ export class LinkProxy implements LinkOwner {
   /** A random open link, or null. */
   anyLink(): ProxiedLink | null {
     const links = [...this.links];
-    return links[Math.floor(this.random() * links.length)] ?? null;
+    return links[Math.floor(this.random.next() * links.length)] ?? null;
   }
 
   async close(): Promise<void> {
@@ -144,7 +144,7 @@ export class LinkProxy implements LinkOwner {
   // --- What links ask and tell.
 
   delayMs(): number {
-    return this.faults.delayMs + this.random() * this.faults.jitterMs;
+    return this.faults.delayMs + this.random.next() * this.faults.jitterMs;
   }
 
   arrived(link: ProxiedLink, direction: Direction, message: Buffer): Buffer {
@@ -192,24 +192,24 @@ export class LinkProxy implements LinkOwner {
   }
 
   #hit(share: number): boolean {
-    return share > 0 && this.random() < share;
+    return share > 0 && this.random.next() < share;
   }
 
   #part(count: number): number {
-    return Math.floor(this.random() * (count + 1));
+    return Math.floor(this.random.next() * (count + 1));
   }
 
   #duplicate(link: ProxiedLink, message: Buffer): void {
     this.counters.duplicated += 1;
     const copy = Buffer.from(message);
-    if (this.random() < 0.5) {
+    if (this.random.next() < 0.5) {
       // Behind the original, which is queued when this turn is over.
       queueMicrotask(() => link.toSecondary.enqueue(copy));
       return;
     }
-    this.#later(this.random() * ELSEWHERE_MS, () => {
+    this.#later(this.random.next() * ELSEWHERE_MS, () => {
       const others = [...this.links].filter((other) => other !== link && other.carriesRecords);
-      others[Math.floor(this.random() * others.length)]?.toSecondary.enqueue(copy);
+      others[Math.floor(this.random.next() * others.length)]?.toSecondary.enqueue(copy);
     });
   }
 
@@ -220,7 +220,7 @@ export class LinkProxy implements LinkOwner {
 
   #flipRecord(message: Buffer, part: 'payload' | 'header'): Buffer {
     const records = recordPlaces(message).filter((place) => part === 'header' || place.payloadBytes > 0);
-    const place = records[Math.floor(this.random() * records.length)];
+    const place = records[Math.floor(this.random.next() * records.length)];
     if (place === undefined) return message;
     if (part === 'header') {
       this.counters.flippedHeader += 1;
@@ -232,8 +232,8 @@ export class LinkProxy implements LinkOwner {
 
   #flip(message: Buffer, offset: number, length: number): Buffer {
     const damaged = Buffer.from(message);
-    const at = offset + Math.floor(this.random() * length);
-    damaged[at] = (damaged[at] ?? 0) ^ (1 << Math.floor(this.random() * 8));
+    const at = offset + Math.floor(this.random.next() * length);
+    damaged[at] = (damaged[at] ?? 0) ^ (1 << Math.floor(this.random.next() * 8));
     return damaged;
   }
 

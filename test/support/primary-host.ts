@@ -9,7 +9,7 @@ import type { PrimaryOptions } from '../../src/primary/primary-options.ts';
 import { readHostState, type HostState } from '../../src/state/host-state.ts';
 import type { VolumeConfig } from '../../src/volume/contract.ts';
 import { blankSecondaryFacts } from './handshake-facts.ts';
-import { MemoryDisk } from './memory-disk.ts';
+import { TestDisk } from './test-disk.ts';
 import { NotedSocket } from './noted-socket.ts';
 import { NotedRequest } from './primary-volume.ts';
 
@@ -18,8 +18,8 @@ export const PRIMARY_DIRECTORY = '/state';
 export const PRIMARY_VOLUME: VolumeConfig = { vlun: 1, name: 'a', sizeBytes: 512 * KiB, path: '/volumes/a', store: 'pwrite' };
 
 /** A disk with a primary that was never started. */
-export async function primaryDisk(): Promise<MemoryDisk> {
-  const disk = new MemoryDisk({ seed: 1 });
+export async function primaryDisk(): Promise<TestDisk> {
+  const disk = new TestDisk({ seed: 1 });
   disk.makeDirectory('/volumes');
   await initPrimary({
     disk,
@@ -33,18 +33,18 @@ export async function primaryDisk(): Promise<MemoryDisk> {
 }
 
 export class PrimaryHost {
-  readonly disk: MemoryDisk;
+  readonly disk: TestDisk;
   readonly log: string[] = [];
   #primary: Primary | null = null;
   #handlers: LinkServerOptions['handlers'] | null = null;
   readonly #sockets: NotedSocket[] = [];
 
-  private constructor(disk: MemoryDisk) {
+  private constructor(disk: TestDisk) {
     this.disk = disk;
   }
 
   static async start(
-    disk: MemoryDisk,
+    disk: TestDisk,
     options: Partial<Pick<PrimaryOptions, 'standalone' | 'backlogLimitBytes' | 'cutPolicy'>> = {},
   ): Promise<PrimaryHost> {
     const host = new PrimaryHost(disk);

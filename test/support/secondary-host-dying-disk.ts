@@ -1,32 +1,36 @@
 /** A disk that dies at a planned operation, and the lives before and after. */
-import { MemoryDisk, type CrashOptions, type MemoryDiskOptions } from './memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
+import type { Kept } from '../../src/simulation/disk.ts';
+import { TestDisk, type TestDiskOptions } from './test-disk.ts';
 
 export class DyingDisk {
-  current: MemoryDisk;
+  current: TestDisk;
   /** Operations asked since the last crash. */
   operations = 0;
   crashes = 0;
   #crashAt = Infinity;
-  #how: CrashOptions = {};
+  #how: Kept = 'what is durable';
   #whenDead: () => void = () => {};
 
   /** @param from a disk whose content this one begins with, as a killed process leaves it */
-  constructor(options: MemoryDiskOptions, from?: MemoryDisk) {
+  constructor({ seed, ...others }: TestDiskOptions & { readonly seed: number }, from?: TestDisk) {
     const onAsked = (): void => {
       this.operations += 1;
       if (this.operations >= this.#crashAt) this.crash(this.#how);
     };
     this.current =
-      from === undefined ? new MemoryDisk({ ...options, onAsked }) : from.crash({ keepPageCache: true, options: { ...options, onAsked } });
+      from === undefined
+        ? new TestDisk({ ...others, random: new Random(seed), onAsked })
+        : from.crash('page cache', { ...others, random: new Random(seed), onAsked });
   }
 
   /** Die before the n-th operation from now, counted from 1. */
-  crashAfter(operations: number, how: CrashOptions): void {
+  crashAfter(operations: number, how: Kept): void {
     this.#crashAt = this.operations + operations;
     this.#how = how;
   }
 
-  crash(how: CrashOptions): void {
+  crash(how: Kept): void {
     this.#crashAt = Infinity;
     this.operations = 0;
     this.crashes += 1;

@@ -1,7 +1,7 @@
 /** Journals put onto the disk as a crash would leave them, without a process that wrote them. */
 import { encodeHeader, encodeMark, MARK_OFFSET, RECORDS_OFFSET } from '../../journals/format.ts';
 import { journalPath } from '../../journals/files.ts';
-import type { MemoryDisk } from './memory-disk.ts';
+import type { TestDisk } from './test-disk.ts';
 import { GROUP_ID, JOURNALS_DIRECTORY, smallGeometry, STREAM } from './secondary-host.ts';
 import type { ModelDataSet, ModelRecord } from './secondary-host-primary.ts';
 
@@ -16,7 +16,7 @@ export interface JournalOptions {
 }
 
 /** Write the journal of a data set, durably. */
-export function writeJournal(disk: MemoryDisk, set: ModelDataSet, options: JournalOptions): void {
+export function writeJournal(disk: TestDisk, set: ModelDataSet, options: JournalOptions): void {
   const { slots } = options;
   const { slotBytes } = smallGeometry(slots);
   const slot = options.slot ?? set.dataSet % slots;

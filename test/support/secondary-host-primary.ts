@@ -7,7 +7,7 @@ import { encodedWriteBytes, hashChain, RecordWriter, SYNC_RECORD_BYTES, type Rec
 import { decodeRecords, encodeMessage } from '../../src/record/wire.ts';
 import type { WireRecord } from '../../src/record/contract.ts';
 import type { VolumeConfig } from '../../src/volume/contract.ts';
-import type { Random } from './memory-disk.ts';
+import type { Random } from '../../src/simulation/random.ts';
 
 export interface ModelRecord {
   readonly dataSet: number;
@@ -55,11 +55,11 @@ export class ModelPrimary {
   }
 
   int(below: number): number {
-    return Math.floor(this.#options.random() * below);
+    return Math.floor(this.#options.random.next() * below);
   }
 
   chance(share: number): boolean {
-    return this.#options.random() < share;
+    return this.#options.random.next() < share;
   }
 
   /** The volumes at the end of a data set; -1: before the first. */

@@ -20,7 +20,8 @@ import { Replica } from '../../src/secondary/replica.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
 import type { VolumeConfig } from '../../src/volume/contract.ts';
 import { openVolumes } from '../../src/volume/open-volumes.ts';
-import { seededRandom, type MemoryDisk } from './memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
+import type { TestDisk } from './test-disk.ts';
 import { ModelPrimary, type ModelDataSet } from './secondary-host-primary.ts';
 
 const KiB = 1024;
@@ -39,7 +40,7 @@ export function smallGeometry(slots: number): ReturnType<typeof geometryOf> {
 }
 
 /** Init a secondary and bind it to a group, as its first contact does. */
-export async function initialiseSecondary(disk: MemoryDisk, slots: number): Promise<void> {
+export async function initialiseSecondary(disk: TestDisk, slots: number): Promise<void> {
   disk.makeDirectory('/volumes');
   const journals = { directory: JOURNALS_DIRECTORY, geometry: smallGeometry(slots) };
   const state = await initSecondary({
@@ -66,19 +67,19 @@ export function modelOf(options: { slots: number; recordsMin: number; dataSets: 
   const { slots, recordsMin, dataSets } = options;
   for (let seed = 1; ; seed += 1) {
     const { capacityBytes } = smallGeometry(slots);
-    const model = new ModelPrimary({ random: seededRandom(seed), stream: STREAM, volumes: VOLUMES, capacityBytes });
+    const model = new ModelPrimary({ random: new Random(seed), stream: STREAM, volumes: VOLUMES, capacityBytes });
     model.writeThrough(dataSets - 1);
     if (model.dataSets.every((set) => set.records.length >= recordsMin && set.records.length < 40)) return model;
   }
 }
 
 /** The volumes as a reader finds them, or as a power cut leaves them. */
-export function volumeImages(disk: MemoryDisk, what: 'cached' | 'durable'): Uint8Array[] {
+export function volumeImages(disk: TestDisk, what: 'cached' | 'durable'): Uint8Array[] {
   return VOLUMES.map(({ path }) => (what === 'cached' ? disk.readFile(path) : disk.durableBytes(path)) ?? new Uint8Array(0));
 }
 
 /** Compare all volumes with the model's at the end of one data set. */
-export function sameVolumes(disk: MemoryDisk, model: ModelPrimary, dataSet: number, what: 'cached' | 'durable'): void {
+export function sameVolumes(disk: TestDisk, model: ModelPrimary, dataSet: number, what: 'cached' | 'durable'): void {
   const images = model.imagesAt(dataSet);
   for (const [index, found] of volumeImages(disk, what).entries()) {
     if (Buffer.compare(found, images[index] as Uint8Array) === 0) continue;
@@ -135,7 +136,7 @@ function recordPlace(buffer: MemoryBuffer | undefined, index: number): { image: 
 
 /** One life of the secondary's process. */
 export class SecondaryHost {
-  readonly disk: MemoryDisk;
+  readonly disk: TestDisk;
   readonly witness: Witness;
   readonly replica: Replica;
   /** What went wrong outside of a call of the test. */
@@ -144,7 +145,7 @@ export class SecondaryHost {
   #destaged: number;
 
   /** Recover and go on; resolves never when the disk dies meanwhile. */
-  static async start(disk: MemoryDisk, witness: Witness, slots: number): Promise<SecondaryHost> {
+  static async start(disk: TestDisk, witness: Witness, slots: number): Promise<SecondaryHost> {
     let host: SecondaryHost | null = null;
     const inner = Replica.journalEvents(() => host?.replica ?? null);
     const events: typeof inner = {
@@ -169,7 +170,7 @@ export class SecondaryHost {
     return host;
   }
 
-  private constructor(disk: MemoryDisk, witness: Witness, recovered: Recovered) {
+  private constructor(disk: TestDisk, witness: Witness, recovered: Recovered) {
     this.disk = disk;
     this.witness = witness;
     this.#destaged = witness.watermark;

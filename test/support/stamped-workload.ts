@@ -6,7 +6,7 @@ import { openSync, readSync, closeSync } from 'node:fs';
 import type { NbdClient } from '../../src/nbd/client.ts';
 import type { Host } from './host-process.ts';
 import { sleep } from './host-process.ts';
-import { seededRandom } from './memory-disk.ts';
+import { Random } from '../../src/simulation/random.ts';
 
 export const WORKLOAD_BLOCK_BYTES = 4096;
 const READ_BYTES = 1024 * 1024;
@@ -34,7 +34,7 @@ export class StampedWorkload {
   flushes = 0;
   bytes = 0;
   readonly #options: StampedWorkloadOptions;
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #clients: NbdClient[] = [];
   #stamps = new Uint32Array(0);
   #nextStamp = 1;
@@ -43,7 +43,7 @@ export class StampedWorkload {
 
   constructor(options: StampedWorkloadOptions) {
     this.#options = options;
-    this.#random = seededRandom(options.seed ?? 1);
+    this.#random = new Random(options.seed ?? 1);
   }
 
   /** Connect, and begin to write. */
@@ -109,11 +109,11 @@ export class StampedWorkload {
     const { blocksMax = 8, flushEvery = 0, fuaShare = 0, zeroShare = 0, pauseMs = 0 } = this.#options;
     const bytes = Buffer.alloc(blocksMax * WORKLOAD_BLOCK_BYTES);
     for (let written = 1; !this.#stopping; written += 1) {
-      const blocks = 1 + Math.floor(this.#random() * blocksMax);
-      const begin = first + Math.floor(this.#random() * (count - blocks));
+      const blocks = 1 + Math.floor(this.#random.next() * blocksMax);
+      const begin = first + Math.floor(this.#random.next() * (count - blocks));
       const lengthBytes = blocks * WORKLOAD_BLOCK_BYTES;
-      const fua = this.#random() < fuaShare;
-      const zero = this.#random() < zeroShare;
+      const fua = this.#random.next() < fuaShare;
+      const zero = this.#random.next() < zeroShare;
       const stamp = zero ? 0 : this.#nextStamp++;
       if (zero) await client.writeZeroes(begin * WORKLOAD_BLOCK_BYTES, lengthBytes, { fua });
       else await client.write(begin * WORKLOAD_BLOCK_BYTES, stampBlocks(bytes, { begin, blocks, stamp }), { fua });

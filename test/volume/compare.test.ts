@@ -2,18 +2,18 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compareVolumes } from '../../src/volume/compare.ts';
 import type { VolumeDifference } from '../../src/volume/compare.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import { TestDisk } from '../support/test-disk.ts';
 
 const MIB = 1024 * 1024;
 
-function compare(disk: MemoryDisk): Promise<VolumeDifference | null> {
+function compare(disk: TestDisk): Promise<VolumeDifference | null> {
   return new Promise((resolve, reject) => {
     compareVolumes({ disk, a: '/a', b: '/b' }, (error, difference) => (error === null ? resolve(difference) : reject(error)));
   });
 }
 
-function diskWith(a: Uint8Array, b: Uint8Array): MemoryDisk {
-  const disk = new MemoryDisk();
+function diskWith(a: Uint8Array, b: Uint8Array): TestDisk {
+  const disk = new TestDisk();
   disk.replaceFile('/a', a);
   disk.replaceFile('/b', b);
   return disk;
@@ -23,7 +23,7 @@ test('identical volumes have no difference', async () => {
   const bytes = new Uint8Array(2 * MIB + 512).fill(3);
   const disk = diskWith(bytes, bytes);
   assert.is(await compare(disk), null);
-  assert.is(disk.counts.close, 2);
+  assert.is(disk.count('close'), 2);
 });
 
 test('the first differing block is found, also past the first piece', async () => {
@@ -42,7 +42,7 @@ test('another size is a difference, and a read error an error', async () => {
   let code: string | undefined;
   await compare(disk).catch((error: NodeJS.ErrnoException) => (code = error.code));
   assert.is(code, 'EIO');
-  assert.is(disk.counts.close, 2);
+  assert.is(disk.count('close'), 2);
 });
 
 test.run();

@@ -6,7 +6,7 @@ import { NodeDisk } from '../../src/disk/node-disk.ts';
 import type { VolumeConfig } from '../../src/volume/contract.ts';
 import { createVolume } from '../../src/volume/create-volume.ts';
 import { openVolume } from '../../src/volume/source-volume.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import { AlwaysRandom, TestDisk } from '../support/test-disk.ts';
 import { codeOf, needsTried, withFolder, withLoopDevice, withSmallDisk } from '../support/scratch.ts';
 
 const disk = new NodeDisk();
@@ -95,12 +95,12 @@ loopTest('a device is zeroed only on demand, whole, and only in its own size', a
 
 test('a created volume survives a power cut, and a failed creation leaves no file', async () => {
   for (const operation of ['allocate', 'flush', 'syncDirectory'] as const) {
-    const memory = new MemoryDisk();
+    const memory = new TestDisk();
     memory.failNext(operation, 'EIO');
     assert.is(await codeOf(() => createVolume({ disk: memory, config: configOf('/db1.img') })), 'ERR_VOLUME_OPEN');
     assert.is(memory.exists('/db1.img'), false);
     await createVolume({ disk: memory, config: configOf('/db1.img') });
-    assert.is(memory.crash({ random: () => 0 }).readFile('/db1.img')?.length, MIB);
+    assert.is(memory.crash('what is durable', { random: new AlwaysRandom(0) }).readFile('/db1.img')?.length, MIB);
   }
 });
 

@@ -9,8 +9,9 @@ import type { StoreMethod, Volume, VolumeConfig } from '../../src/volume/contrac
 import { createVolume } from '../../src/volume/create-volume.ts';
 import { openVolume } from '../../src/volume/source-volume.ts';
 import type { SourceVolume } from '../../src/volume/source-volume.ts';
-import { MemoryDisk, seededRandom } from '../support/memory-disk.ts';
-import type { Operation } from '../support/memory-disk.ts';
+import type { FailingOperation } from '../../src/simulation/disk.ts';
+import { Random } from '../../src/simulation/random.ts';
+import { TestDisk } from '../support/test-disk.ts';
 import { codeOf, finished, messageOfFailure, needsTried, withFolder, withLoopDevice, withSmallDisk } from '../support/scratch.ts';
 
 const disk = new NodeDisk();
@@ -93,12 +94,12 @@ mountTest('a sparse file that does not fit its disk is refused before it is mapp
 
 /** Any mixture of operations against a plain array. */
 async function mixed(volume: Volume, seed: number): Promise<void> {
-  const random = seededRandom(seed);
-  const upTo = (max: number): number => Math.floor(random() * max);
+  const random = new Random(seed);
+  const upTo = (max: number): number => Math.floor(random.next() * max);
   const model = filled(volume.entry.sizeBytes, 0);
   for (let step = 0; step < 300; step += 1) {
-    const unit = random() < 0.5 ? 4096 : 512;
-    const lengthBytes = (1 + upTo(random() < 0.2 ? 300 : 16)) * unit;
+    const unit = random.next() < 0.5 ? 4096 : 512;
+    const lengthBytes = (1 + upTo(random.next() < 0.2 ? 300 : 16)) * unit;
     const offset = upTo((volume.entry.sizeBytes - Math.min(lengthBytes, MIB)) / unit) * unit;
     const length = Math.min(lengthBytes, volume.entry.sizeBytes - offset);
     const bytes = filled(length, 1 + upTo(255));
@@ -133,7 +134,7 @@ for (const store of ['pwrite', 'mmap'] as const) {
 }
 
 test('a memory disk and a file system without zeroing work the same', async () => {
-  const memory = new MemoryDisk();
+  const memory = new TestDisk();
   const config = configOf('/db1.img');
   await createVolume({ disk: memory, config });
   await mixed(openVolume({ disk: memory, config }), 7);
@@ -210,15 +211,15 @@ test('close waits for what is under way before the lock is free', async () => {
   });
 });
 
-async function memoryVolume(): Promise<{ memory: MemoryDisk; volume: SourceVolume }> {
-  const memory = new MemoryDisk();
+async function memoryVolume(): Promise<{ memory: TestDisk; volume: SourceVolume }> {
+  const memory = new TestDisk();
   await createVolume({ disk: memory, config: configOf('/db1.img') });
   return { memory, volume: openVolume({ disk: memory, config: configOf('/db1.img') }) };
 }
 
 test('a flush covers every store completed before it was asked, and flushes are shared', async () => {
   const { memory, volume } = await memoryVolume();
-  const before = memory.counts.flush;
+  const before = memory.count('flush');
   assert.is(volume.storeNow(filled(4096, 1), 0), true);
   const first = finished((done) => volume.flush(done));
   assert.is(volume.storeNow(filled(4096, 2), 4096), true);
@@ -226,7 +227,7 @@ test('a flush covers every store completed before it was asked, and flushes are 
   await first;
   assert.equal(memory.durableBytes('/db1.img')?.[4096], 0);
   await Promise.all(later);
-  assert.is(memory.counts.flush - before, 2);
+  assert.is(memory.count('flush') - before, 2);
   assert.equal(
     [0, 4096].map((at) => memory.durableBytes('/db1.img')?.[at]),
     [1, 2],
@@ -245,7 +246,7 @@ test('after a failed flush no flush is reported as good, ever', async () => {
 });
 
 test('a failed store or zero of any kind is remembered by flush', async () => {
-  const ways: [Operation, (volume: SourceVolume) => unknown][] = [
+  const ways: [FailingOperation, (volume: SourceVolume) => unknown][] = [
     ['write', (volume) => volume.storeNow(filled(4096, 1), 0)],
     ['write', (volume) => volume.storeSync(filled(4096, 1), 0)],
     ['write', (volume) => finished((done) => volume.store(filled(4096, 1), 0, done))],

@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { DiskFile } from '../../src/disk/disk.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import type { Kept } from '../../src/simulation/disk.ts';
+import { AlwaysRandom, TestDisk } from '../support/test-disk.ts';
 import { codeOf, finished } from '../support/scratch.ts';
 
 const filled = (lengthBytes: number, value: number): Uint8Array => new Uint8Array(lengthBytes).fill(value);
@@ -11,8 +12,8 @@ const flush = (file: DiskFile): Promise<void> => finished((done) => file.flush(d
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A disk with one durable file of `sizeBytes` zeroes at /a. */
-async function diskWithFile(sizeBytes: number, seed = 1): Promise<{ disk: MemoryDisk; file: DiskFile }> {
-  const disk = new MemoryDisk({ seed });
+async function diskWithFile(sizeBytes: number, seed = 1): Promise<{ disk: TestDisk; file: DiskFile }> {
+  const disk = new TestDisk({ seed });
   const file = disk.open('/a', { create: true });
   await finished((done) => file.allocate(sizeBytes, done));
   await flush(file);
@@ -21,12 +22,15 @@ async function diskWithFile(sizeBytes: number, seed = 1): Promise<{ disk: Memory
 }
 
 /** How a file looks after a power cut, over many seeds: which values its sectors have. */
-async function outcomes(prepare: (disk: MemoryDisk, file: DiskFile) => void | Promise<void>, keepPageCache = false): Promise<Set<string>> {
+async function outcomes(
+  prepare: (disk: TestDisk, file: DiskFile) => void | Promise<void>,
+  kept: Kept = 'what is durable',
+): Promise<Set<string>> {
   const seen = new Set<string>();
   for (let seed = 1; seed <= 60; seed += 1) {
     const { disk, file } = await diskWithFile(1024, seed);
     await prepare(disk, file);
-    const after = disk.crash({ keepPageCache });
+    const after = disk.crash(kept);
     const bytes = after.readFile('/a') ?? new Uint8Array(0);
     seen.add(`${bytes[0]}${bytes[512]}`);
   }
@@ -58,12 +62,12 @@ test('a flush does not cover what was written after it was asked', async () => {
 });
 
 test('a killed process keeps what it wrote readable, and a later power cut may still lose it', async () => {
-  assert.equal([...(await outcomes((_disk, file) => write(file, filled(1024, 1), 0), true))], ['11']);
+  assert.equal([...(await outcomes((_disk, file) => write(file, filled(1024, 1), 0), 'page cache'))], ['11']);
   const later = new Set<string>();
   for (let seed = 1; seed <= 60; seed += 1) {
     const { disk, file } = await diskWithFile(1024, seed);
     await write(file, filled(1024, 1), 0);
-    const bytes = disk.crash({ keepPageCache: true }).crash().readFile('/a');
+    const bytes = disk.crash('page cache').crash().readFile('/a');
     later.add(`${bytes?.[0]}${bytes?.[512]}`);
   }
   assert.equal([...later].toSorted(), all);
@@ -72,13 +76,13 @@ test('a killed process keeps what it wrote readable, and a later power cut may s
 test('a killed process that reads and flushes makes durable what the page cache held', async () => {
   const { disk, file } = await diskWithFile(1024);
   await write(file, filled(1024, 1), 0);
-  const killed = disk.crash({ keepPageCache: true });
+  const killed = disk.crash('page cache');
   const again = killed.open('/a', {});
   await flush(again);
   assert.equal(killed.crash().readFile('/a'), filled(1024, 1));
 });
 
-function durableWrite(disk: MemoryDisk, wait: boolean): Promise<void> {
+function durableWrite(disk: TestDisk, wait: boolean): Promise<void> {
   const file = disk.open('/a', { durableWrites: true });
   const written = write(file, filled(4096, 1), 0);
   return wait ? written : Promise.resolve();
@@ -87,7 +91,7 @@ function durableWrite(disk: MemoryDisk, wait: boolean): Promise<void> {
 test('durable writes survive when they were reported, and may be lost or torn when they were not', async () => {
   assert.equal([...(await outcomes((disk) => durableWrite(disk, true)))], ['11']);
   assert.equal([...(await outcomes((disk) => durableWrite(disk, false)))].toSorted(), all);
-  assert.equal([...(await outcomes((disk) => durableWrite(disk, false), true))].toSorted(), all);
+  assert.equal([...(await outcomes((disk) => durableWrite(disk, false), 'page cache'))].toSorted(), all);
 });
 
 test('a durable write is not undone by the flush of an older one', async () => {
@@ -138,7 +142,7 @@ test('names that no directory flush covered may be undone, in their order', asyn
     disk.rename('/a', '/b');
     disk.open('/c', { create: true });
     seen.add(disk.crash().list('/').join());
-    const synced = new MemoryDisk({ seed });
+    const synced = new TestDisk({ seed });
     synced.open('/a', { create: true });
     synced.rename('/a', '/b');
     synced.syncDirectory('/');
@@ -150,7 +154,7 @@ test('names that no directory flush covered may be undone, in their order', asyn
 test('a new file has a durable name only with its folder, and durable bytes only with its own flush', async () => {
   const contents = new Set<number | undefined>();
   for (let seed = 1; seed <= 60; seed += 1) {
-    const disk = new MemoryDisk({ seed });
+    const disk = new TestDisk({ seed });
     const file = disk.open('/n', { create: true });
     file.writeSync(filled(512, 1), 0);
     disk.syncDirectory('/');
@@ -168,8 +172,8 @@ test('a kill keeps renamed names pending, and a replaced file is durable', async
   for (let seed = 1; seed <= 30; seed += 1)
     names.add(
       disk
-        .crash({ keepPageCache: true })
-        .crash({ random: () => seed / 31 })
+        .crash('page cache')
+        .crash('what is durable', { random: new AlwaysRandom(seed / 31) })
         .list('/')
         .join(),
     );
@@ -190,7 +194,7 @@ test('locks end with the process', async () => {
   const { disk } = await diskWithFile(512);
   assert.ok(disk.lock('/lock'));
   assert.is(disk.lock('/lock'), null);
-  assert.ok(disk.crash({ keepPageCache: true }).lock('/lock'));
+  assert.ok(disk.crash('page cache').lock('/lock'));
 });
 
 async function crashAfterManyWrites(): Promise<Uint8Array | null> {
@@ -204,7 +208,7 @@ test('the same seed gives the same crash', async () => {
 });
 
 test('with reordering, operations complete out of order and all complete', async () => {
-  const disk = new MemoryDisk({ seed: 3, reorder: true });
+  const disk = new TestDisk({ seed: 3, reorders: true });
   const file = disk.open('/a', { create: true });
   const order: number[] = [];
   await Promise.all(Array.from({ length: 20 }, (_, index) => write(file, filled(10, 1), index * 10).then(() => order.push(index))));
