@@ -5,6 +5,7 @@
 import type {
   Chain,
   DataSetId,
+  Digest,
   Generation,
   Geometry,
   GroupId,
@@ -30,6 +31,12 @@ export interface HeldDataSet {
   readonly durable: Uint8Array;
 }
 
+/** What a secondary says of it when two hosts meet: also which commands these are. */
+export interface HeldFacts extends HeldDataSet {
+  /** Hash over the header checksums of the received records in sequence order: equal numbers alone do not prove equal commands. */
+  readonly digest: Digest;
+}
+
 export interface SecondaryFacts {
   readonly protocolVersion: number;
   readonly role: 'secondary';
@@ -49,7 +56,7 @@ export interface SecondaryFacts {
   /** Complete data sets above the watermark, ascending, without holes from the watermark on. */
   readonly complete: readonly HistoryPoint[];
   /** Every data set above the watermark of which anything is held, ascending; complete ones included. */
-  readonly held: readonly HeldDataSet[];
+  readonly held: readonly HeldFacts[];
 }
 
 /** What a primary still keeps of a data set that is not acknowledged complete. */

@@ -24,6 +24,9 @@ export type SessionId = string;
 /** 128 bits as 32 hex digits: proves a common history up to one data set. */
 export type Chain = string;
 
+/** 128 bits as 32 hex digits: proves which commands a host holds of a data set that is not complete. */
+export type Digest = string;
+
 /** Largest identifier: every integer up to here is exact in a double. */
 export const ID_MAX = Number.MAX_SAFE_INTEGER;
 

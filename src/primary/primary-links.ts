@@ -204,6 +204,7 @@ export class PrimaryLinks implements RecordCarrier {
       judge: 'primary',
       liveOtherSession,
       agreedBefore: this.session === secondary.session,
+      digestOf: (held) => this.#order?.digestOf(held) ?? null,
       largestKeptBytes: this.#order?.machine.capacityNeeded().bytes ?? 0,
     });
     const { label, sentence, outcome } = decision;

@@ -11,14 +11,17 @@ import {
   BLOCK_BYTES,
   type Chain,
   type DataSetId,
+  type Digest,
   type HistoryPoint,
   type SequenceNumber,
   type SequenceRange,
   type SessionId,
 } from '../model/ids.ts';
 import { assert } from '../model/assert.ts';
+import type { HeldDataSet } from '../model/handshake.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { AgreedCapacity, PrimaryCore, PrimaryEffect, PrimaryEvent } from '../protocol/primary-contract.ts';
+import { digestHeld } from '../protocol/held-digest.ts';
 import type { LinkId } from '../protocol/secondary-contract.ts';
 import type { RecordStream } from '../record/contract.ts';
 import { hashChain } from '../record/record.ts';
@@ -192,6 +195,12 @@ export class ReplicatedOrder implements WriteOrder {
       );
       return;
     }
+  }
+
+  /** The digest of this primary's own records of the numbers that the secondary received; null: they are no longer kept. */
+  digestOf({ dataSet, received }: HeldDataSet): Digest | null {
+    const buffer = this.buffers.get(dataSet);
+    return buffer === undefined ? null : digestHeld(received, buffer.headerChecksums(), hashChain);
   }
 
   /** Stop stepping: the shell ends, or replication is given up. */

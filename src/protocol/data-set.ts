@@ -177,6 +177,11 @@ export class DataSet {
     return this.#headerChecksums.subarray(0, this.writes);
   }
 
+  /** Header checksums by index, also of numbers that are missing: only those of received ones mean something. */
+  get headerChecksums(): Uint32Array {
+    return this.#headerChecksums;
+  }
+
   /** The point in the history that this whole data set leads to. */
   get point(): HistoryPoint {
     assert(this.#sync !== null, 'a point in the history needs the sync');

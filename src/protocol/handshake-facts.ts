@@ -1,7 +1,7 @@
 /** The inputs of the handshake's decision table, and the functions that reduce two hosts' facts to them. */
 import type { HeldDataSet, PrimaryFacts, SecondaryFacts, UnacknowledgedDataSet } from '../model/handshake.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
-import type { HistoryPoint, VolumeEntry } from '../model/ids.ts';
+import type { Digest, HistoryPoint, VolumeEntry } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import { formatBytes } from '../model/units.ts';
 import type { Tuple } from './decision-table.ts';
@@ -46,6 +46,8 @@ export interface HandshakeQuestion {
   readonly agreedBefore?: boolean;
   /** Encoded bytes of the largest data set that the primary keeps; only the primary knows, and it judges first. */
   readonly largestKeptBytes?: number;
+  /** The digest that the primary's own records of these numbers have; null: it no longer keeps them. Only the primary knows. */
+  readonly digestOf?: (held: HeldDataSet) => Digest | null;
 }
 
 /** What the comparisons found, for the sentences; null when all is well. */
@@ -73,7 +75,7 @@ export function findAll(question: HandshakeQuestion): HandshakeFindings {
     otherRun: findOtherRun(primary, secondary),
     chains: compareChains(primary, secondary),
     missing: findMissing(primary, secondary),
-    contradiction: findContradiction(primary, secondary),
+    contradiction: findContradiction(primary, secondary) ?? findOtherCommands(question),
   };
 }
 
@@ -107,6 +109,17 @@ function reduceGenerations(primary: PrimaryFacts, secondary: SecondaryFacts): Ha
 function reduceHistory(findings: HandshakeFindings): HandshakeTuple['history'] {
   if (findings.ahead !== null) return 'ahead';
   return findings.otherRun === null ? findings.chains.verdict : 'other-run';
+}
+
+/** Find a held data set whose commands are others than those that the primary gave under the same numbers. */
+function findOtherCommands({ secondary, digestOf, agreedBefore }: HandshakeQuestion): string | null {
+  if (agreedBefore === true) return null;
+  for (const held of secondary.held) {
+    const own = digestOf?.(held) ?? null;
+    if (own !== null && own !== held.digest)
+      return `the commands of data set ${held.dataSet} in the copy are others than those that the primary gave under the same numbers`;
+  }
+  return null;
 }
 
 /** Find a contradiction inside one host's own facts: such a host is damaged or not one of ours. */

@@ -9,7 +9,7 @@
  * - `retireJournal`, and with it a moved window, exist only after `watermarkDurable` (I5, I6).
  */
 import type { CutReason } from '../model/commands.ts';
-import type { HeldDataSet, HistoryOrigin } from '../model/handshake.ts';
+import type { HeldDataSet, HeldFacts, HistoryOrigin } from '../model/handshake.ts';
 import type { Chain, DataSetId, Geometry, HistoryPoint, SequenceNumber, SequenceRange, SessionId } from '../model/ids.ts';
 
 /** A link's number inside one host process; never used again after the link closed. */
@@ -139,6 +139,8 @@ export interface SecondaryCore {
   /** Complete data sets above the watermark, ascending. */
   complete(): HistoryPoint[];
   held(): HeldDataSet[];
+  /** The same for a handshake. */
+  heldFacts(): HeldFacts[];
   positions(): SecondaryPositions;
   /** Data sets that are active (have a slot) and, of these, those that are incomplete. */
   activity(): { active: number; partial: number };

@@ -12,7 +12,7 @@
  * comes here), and bound how many records wait for their journal (a slot's capacity does).
  */
 import { assert, unreachable } from '../model/assert.ts';
-import type { HeldDataSet, HistoryOrigin } from '../model/handshake.ts';
+import type { HeldDataSet, HeldFacts, HistoryOrigin } from '../model/handshake.ts';
 import type { Chain, DataSetId, HistoryPoint, SequenceNumber } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import { DataSetRing } from './data-set-ring.ts';
@@ -29,7 +29,7 @@ import type {
   SecondaryMachineOptions,
   SecondaryPositions,
 } from './secondary-contract.ts';
-import { activityOf, completePoints, heldDataSets, positionsOf } from './secondary-report.ts';
+import { activityOf, completePoints, heldDataSets, heldFacts, positionsOf } from './secondary-report.ts';
 import { restoreDataSets } from './secondary-restore.ts';
 
 export class SecondaryMachine implements SecondaryCore {
@@ -77,6 +77,10 @@ export class SecondaryMachine implements SecondaryCore {
 
   held(): HeldDataSet[] {
     return heldDataSets(this.#ring);
+  }
+
+  heldFacts(): HeldFacts[] {
+    return heldFacts(this.#ring, this.#hashChain);
   }
 
   positions(): SecondaryPositions {

@@ -1,8 +1,10 @@
 /** What the secondary machine tells about itself: for the handshake, for progress, for status. Nothing here changes it. */
-import type { HeldDataSet } from '../model/handshake.ts';
+import { assert } from '../model/assert.ts';
+import type { HeldDataSet, HeldFacts } from '../model/handshake.ts';
 import type { DataSetId, HistoryPoint, SequenceNumber } from '../model/ids.ts';
 import type { DataSetRing } from './data-set-ring.ts';
-import type { SecondaryPositions } from './secondary-contract.ts';
+import { digestHeld } from './held-digest.ts';
+import type { HashChain, SecondaryPositions } from './secondary-contract.ts';
 
 /** Export what is held of every active data set, ascending. */
 export function heldDataSets(ring: DataSetRing): HeldDataSet[] {
@@ -17,6 +19,15 @@ export function heldDataSets(ring: DataSetRing): HeldDataSet[] {
     });
   }
   return held;
+}
+
+/** The same for a handshake, with the proof of which commands they are. */
+export function heldFacts(ring: DataSetRing, hashChain: HashChain): HeldFacts[] {
+  return heldDataSets(ring).map((held) => {
+    const digest = digestHeld(held.received, ring.find(held.dataSet)?.headerChecksums ?? new Uint32Array(0), hashChain);
+    assert(digest !== null, 'what was received has a header checksum');
+    return { ...held, digest };
+  });
 }
 
 /** List the complete data sets above the watermark, ascending. */

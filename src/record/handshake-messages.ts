@@ -1,5 +1,5 @@
 /** The messages with which two hosts meet: JSON bodies, strictly checked. What they mean is judged by `protocol/handshake.ts`. */
-import type { Head, HeldDataSet, PrimaryFacts, SecondaryFacts, UnacknowledgedDataSet } from '../model/handshake.ts';
+import type { Head, HeldFacts, PrimaryFacts, SecondaryFacts, UnacknowledgedDataSet } from '../model/handshake.ts';
 import { ID_MAX } from '../model/ids.ts';
 import type { Generation, Geometry, HistoryPoint, VolumeEntry } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
@@ -44,13 +44,14 @@ const GEOMETRY: Shape<Geometry> = object<Geometry>({
   recordsMax: integer(1, LIMITS.dataSetRecordsMax),
 });
 
-const HELD: Shape<HeldDataSet> = object<HeldDataSet>(
+const HELD: Shape<HeldFacts> = object<HeldFacts>(
   {
     dataSet: id,
     firstSequence: id,
     finalSequence: nullable(id),
     received: bitmap(BITMAP_BYTES_MAX),
     durable: bitmap(BITMAP_BYTES_MAX),
+    digest: hex(32),
   },
   heldDataSetFault,
 );

@@ -139,7 +139,7 @@ export class Secondary {
       geometry: options.journals.geometry,
       watermark: replica?.watermarkPoint ?? null,
       complete: replica?.machine.complete() ?? [],
-      held: replica?.machine.held() ?? [],
+      held: replica?.machine.heldFacts() ?? [],
     };
   }
 

@@ -11,6 +11,7 @@ import {
   bits,
   blankAt,
   db1,
+  digestAt,
   held,
   kept,
   point,
@@ -228,6 +229,24 @@ test('held data sets that contradict the primary are refused', () => {
     'number 213',
     '212',
   );
+});
+
+test('a partial data set with the same numbers and other commands is refused by the primary, which alone can tell', () => {
+  const digestOf = ({ dataSet }: { dataSet: number }): string | null => (dataSet < 20 ? null : digestAt(dataSet));
+  const decide = (secondary: SecondaryFacts, more: Partial<HandshakeQuestion> = {}): HandshakeDecision =>
+    decideHandshake({ primary: primaryAt(), secondary, judge: 'primary', liveOtherSession: false, digestOf, ...more });
+  continues(decide(secondaryAt()));
+  const [first, second] = [held(20, bits(0, 1, 4), false), held(21, bits(0), false)];
+  for (const other of [
+    [{ ...first, digest: digestAt(20, 'x') }, second],
+    [first, { ...second, digest: digestAt(21, 'x') }],
+  ]) {
+    const secondary = secondaryAt({ held: [...secondaryAt().held.slice(0, 3), ...other] });
+    refused(decide(secondary), 'ERR_HANDSHAKE_CONTRADICTION', 'others than those that the primary gave');
+    continues(decide(secondary, { agreedBefore: true }), 'further link');
+  }
+  // What is complete is proven by its chain, and the primary may have released it.
+  continues(decide(secondaryAt({ held: [held(17, ALL), { ...held(18, ALL), digest: '-' }, ...secondaryAt().held.slice(2)] })));
 });
 
 test('swapped VLUN numbers, another size, a missing volume', () => {

@@ -136,7 +136,10 @@ export const MESSAGES = {
       geometry: GEOMETRY,
       watermark: POINT,
       complete: [],
-      held: [HELD, HELD_OPEN],
+      held: [
+        { ...HELD, digest: 'dddddddddddddddd0000000000000007' },
+        { ...HELD_OPEN, digest: 'dddddddddddddddd0000000000000008' },
+      ],
     },
   },
   'hello-blank': {

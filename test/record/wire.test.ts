@@ -22,6 +22,7 @@ const held = fc
     { maxLength: 4, selector: (set) => set.dataSet },
   )
   .map((sets) => sets.toSorted((a, b) => a.dataSet - b.dataSet));
+const heldFacts = held.chain((sets) => fc.tuple(...sets.map((set) => hexDigits(32).map((digest) => ({ ...set, digest })))));
 const point = plain({ dataSet: id, finalSequence: id, chain: hexDigits(32) });
 const points = fc
   .uniqueArray(point, { maxLength: 4, selector: ({ dataSet }) => dataSet })
@@ -63,7 +64,7 @@ const secondaryFacts: fc.Arbitrary<SecondaryFacts> = plain({
   }),
   watermark: fc.option(point),
   complete: points,
-  held,
+  held: heldFacts,
 });
 const primaryFacts: fc.Arbitrary<PrimaryFacts> = plain({
   protocolVersion: fc.constant(1),
@@ -233,6 +234,7 @@ test('the largest geometry fits into one message', () => {
     finalSequence: null,
     received: full,
     durable: full,
+    digest: 'd'.repeat(32),
   }));
   const sample = MESSAGES.hello;
   const complete = Array.from({ length: LIMITS.slotsMax }, (_, dataSet) => ({ dataSet, finalSequence: 2 ** 50, chain: 'a'.repeat(32) }));
@@ -243,7 +245,7 @@ test('the largest geometry fits into one message', () => {
     closedLinks: Array.from({ length: LIMITS.closedLinksMax }, () => 1),
     destaged: null,
     windowHigh: 0,
-    held: sets,
+    held: sets.map(({ digest: _, ...set }) => set),
   };
   assert.is(decodeMessage(encodeMessage(progress)).kind, 'progress');
   const welcome = MESSAGES.welcome;

@@ -1,5 +1,5 @@
 /** Facts of two hosts in mid-stream, and of a first contact: building blocks for tests of the handshake. */
-import type { HeldDataSet, PrimaryFacts, SecondaryFacts, UnacknowledgedDataSet } from '../../src/model/handshake.ts';
+import type { HeldFacts, PrimaryFacts, SecondaryFacts, UnacknowledgedDataSet } from '../../src/model/handshake.ts';
 import { PROTOCOL_VERSION } from '../../src/model/handshake.ts';
 import type { HistoryPoint, VolumeEntry } from '../../src/model/ids.ts';
 import { appendGeneration, firstGenerations } from '../../src/protocol/generations.ts';
@@ -18,12 +18,15 @@ export const bits = (...indexes: number[]): Uint8Array => {
   return bytes;
 };
 export const ALL = bits(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
-export const held = (dataSet: number, durable: Uint8Array, closed = true): HeldDataSet => ({
+/** What the records of a data set are, in another history if `run` says so. */
+export const digestAt = (dataSet: number, run = 'r'): string => `${run}${dataSet}`;
+export const held = (dataSet: number, durable: Uint8Array, closed = true): HeldFacts => ({
   dataSet,
   firstSequence: dataSet * 10,
   finalSequence: closed ? dataSet * 10 + 9 : null,
   received: durable,
   durable,
+  digest: digestAt(dataSet),
 });
 export const kept = (dataSet: number, acknowledged: Uint8Array = bits(), closed = true): UnacknowledgedDataSet => ({
   dataSet,
