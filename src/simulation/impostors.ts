@@ -91,6 +91,7 @@ function restorePrimary(story: Story, copy: Copy): boolean {
   primary.stoppedCleanly = true;
   primary.groupFailed = false;
   primary.phase = 'down';
+  story.forgetWrites(primary);
   secondary.isImpostor = true;
   writeUnseen(story, given);
   return true;

@@ -178,7 +178,8 @@ export class SecondaryHost extends SimulatedHost {
   }
 
   protected flushed(path: string): void {
-    if (path.startsWith('/volumes/')) judgeVolumeFlush(this, path);
+    // A flag that was damaged is set again later: until then a volume may hold parts of its data set from before the damage.
+    if (path.startsWith('/volumes/') && this.damage === null) judgeVolumeFlush(this, path);
   }
 
   /** Ask what would be found if the power were cut now. */

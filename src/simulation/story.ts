@@ -86,6 +86,11 @@ export class Story {
     workload.start();
   }
 
+  /** @see Workload.forget */
+  forgetWrites(host: PrimaryHost): void {
+    this.#workloads.find((workload) => workload.host === host)?.forget();
+  }
+
   get #isWritten(): boolean {
     return this.#workloads.every((workload) => workload.left <= 0) || !this.primary.serves;
   }

@@ -53,6 +53,13 @@ export class Workload {
     if (hadEnded) this.start();
   }
 
+  /** The host was restored from an older copy: what was replied to since is gone, and nobody is promised it. */
+  forget(): void {
+    for (const newest of this.#newest) newest.fill(-1);
+    this.#replied = [];
+    this.#underWay = [];
+  }
+
   /** Begin: a burst now and then, until all is written. */
   start(): void {
     const { world } = this.#host.around.universe;
