@@ -56,6 +56,10 @@ export async function initialiseHost(options: InitialiseOptions): Promise<HostSt
       divergedFrom: null,
       ...options.state,
     };
+    // A state that was renamed into place and then not flushed is not one either.
+    undo.push(() => {
+      if (disk.exists(path)) disk.unlink(path);
+    });
     writeHostState(disk, stateDirectory, state);
     disk.syncDirectory(stateDirectory);
     return state;

@@ -45,6 +45,18 @@ export function describeFailure(thrown: unknown): Failure {
     return { code, message, hint, exitCode, details: facts, causes: causesOf(thrown), stack: undefined };
   }
   if (thrown instanceof Errors.CLIError) return describeUsage(thrown);
+  if (isSystemError(thrown)) {
+    const { code, syscall, path } = thrown;
+    return {
+      code: 'ERR_SYSTEM_CALL',
+      message: messageOf(thrown),
+      hint: 'check the disk, its space, and the permissions of what is named; nothing was taken for done, so it can be run again',
+      exitCode: EXIT.failed,
+      details: { errno: code, syscall, path },
+      causes: causesOf(thrown),
+      stack: undefined,
+    };
+  }
   return {
     code: 'ERR_UNEXPECTED',
     message: messageOf(thrown),
@@ -100,6 +112,13 @@ export function bigintAsText(_key: string, value: unknown): unknown {
 /** A worker's error arrives as a copy without its class. */
 function isBrokenInvariant(thrown: unknown): thrown is Error {
   return thrown instanceof BrokenInvariant || (thrown instanceof Error && (thrown as { code?: unknown }).code === 'ERR_BROKEN_INVARIANT');
+}
+
+/** What Node throws for a system call that failed. */
+function isSystemError(thrown: unknown): thrown is NodeJS.ErrnoException {
+  if (!(thrown instanceof Error)) return false;
+  const { code, errno, syscall } = thrown as NodeJS.ErrnoException;
+  return typeof code === 'string' && typeof errno === 'number' && typeof syscall === 'string';
 }
 
 function causesOf(thrown: unknown): string[] {

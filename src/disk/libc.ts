@@ -83,6 +83,15 @@ export function systemError(options: { errno: number; syscall: string; path: str
   return Object.assign(error, { code, errno: -options.errno, syscall: options.syscall, path: options.path });
 }
 
+/** Put the path into an error of a call on a descriptor, of which Node says only which call it was: an operator needs the file. */
+export function namePath<Thrown>(thrown: Thrown, path: string): Thrown {
+  const error = thrown as NodeJS.ErrnoException;
+  if (!(thrown instanceof Error) || error.syscall === undefined || error.path !== undefined) return thrown;
+  error.path = path;
+  error.message = `${error.message} '${path}'`;
+  return thrown;
+}
+
 function failure(syscall: string, path: string): NodeJS.ErrnoException {
   return systemError({ errno: libc().errno(), syscall, path });
 }

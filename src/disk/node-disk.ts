@@ -18,7 +18,7 @@ import { dirname, resolve } from 'node:path';
 import { errnoOf } from '../model/errors.ts';
 import type { Disk, DiskFile, DiskLock, OpenOptions } from './disk.ts';
 import { fileSystemOf } from './file-system.ts';
-import { lockExclusive, pwriteSync, systemError } from './libc.ts';
+import { lockExclusive, namePath, pwriteSync, systemError } from './libc.ts';
 import { NodeFile } from './node-file.ts';
 
 const EIO = 5;
@@ -32,6 +32,8 @@ export class NodeDisk implements Disk {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       fsyncSync(fd);
+    } catch (error) {
+      throw namePath(error, path);
     } finally {
       closeSync(fd);
     }
@@ -69,7 +71,7 @@ export class NodeDisk implements Disk {
       return readFileSync(path);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return null;
-      throw error;
+      throw namePath(error, path);
     }
   }
 
@@ -87,7 +89,7 @@ export class NodeDisk implements Disk {
       renameSync(next, path);
     } catch (error) {
       rmSync(next, { force: true });
-      throw error;
+      throw namePath(error, next);
     }
     this.syncDirectory(dirname(path));
   }

@@ -18,7 +18,7 @@ import { isAligned } from './alignment.ts';
 import type { DiskFile, Done, FileMapping, OpenOptions } from './disk.ts';
 import { DISK_ALIGNMENT_BYTES } from './disk.ts';
 import { freeBytes } from './file-system.ts';
-import { adviseFileRandom, deviceSizeBytes, fallocate, fallocateSync, pwriteSync, setStatusFlag, systemError } from './libc.ts';
+import { adviseFileRandom, deviceSizeBytes, fallocate, fallocateSync, namePath, pwriteSync, setStatusFlag, systemError } from './libc.ts';
 import { MappedFile } from './mapped-file.ts';
 import { writeZeroes, writeZeroesSync } from './zeroes.ts';
 
@@ -82,7 +82,7 @@ export class NodeFile implements DiskFile {
     const finish = (error: Error | null, bytesWritten: number): void => {
       this.#end();
       if (error !== null && this.#fallBack(error)) return this.write(buffers, position, done);
-      done(error ?? this.#shortWrite(bytesWritten, lengthBytes, position));
+      done(this.#named(error) ?? this.#shortWrite(bytesWritten, lengthBytes, position));
     };
     const [only] = buffers;
     if (buffers.length === 1 && only !== undefined) write(this.#fd, only, 0, lengthBytes, position, finish);
@@ -112,7 +112,7 @@ export class NodeFile implements DiskFile {
         return;
       }
       this.#end();
-      done(error, total);
+      done(this.#named(error), total);
     };
     read(this.#readFd, target, 0, target.length, position, next);
   }
@@ -120,7 +120,7 @@ export class NodeFile implements DiskFile {
   readSync(target: Uint8Array, position: number): number {
     let total = 0;
     while (total < target.length) {
-      const bytesRead = readSync(this.#readFd, target, total, target.length - total, position + total);
+      const bytesRead = this.#naming(() => readSync(this.#readFd, target, total, target.length - total, position + total));
       if (bytesRead === 0) break;
       total += bytesRead;
     }
@@ -131,12 +131,12 @@ export class NodeFile implements DiskFile {
     this.#begin();
     fdatasync(this.#fd, (error) => {
       this.#end();
-      done(error);
+      done(this.#named(error));
     });
   }
 
   flushSync(): void {
-    fdatasyncSync(this.#fd);
+    this.#naming(() => fdatasyncSync(this.#fd));
   }
 
   allocate(sizeBytes: number, done: Done): void {
@@ -214,6 +214,18 @@ export class NodeFile implements DiskFile {
     this.#close();
     if (this.#readFd !== this.#fd) closeSync(this.#readFd);
     closeSync(this.#fd);
+  }
+
+  #named(error: Error | null): Error | null {
+    return error === null ? null : namePath(error, this.path);
+  }
+
+  #naming<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (error) {
+      throw namePath(error, this.path);
+    }
   }
 
   #close(): void {

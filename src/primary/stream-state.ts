@@ -113,8 +113,10 @@ export async function writeStreamState(
 /** Step 4: from here on the stop was clean. */
 export function writeCleanMarker(disk: Disk, stateDirectory: string): void {
   const path = paths(stateDirectory);
-  const state = disk.readFile(path.state);
-  disk.replaceFile(path.marker, encodeChecked({ streamStateSha256: sha256(state ?? new Uint8Array(0)) }));
+  const state = disk.readFile(path.state) ?? new Uint8Array(0);
+  // A marker over something else than what was written would make the next start call this stop unclean.
+  decodeChecked(state, path.state);
+  disk.replaceFile(path.marker, encodeChecked({ streamStateSha256: sha256(state) }));
 }
 
 /** Remove the marker, durably: from here on a stop is unclean until `writeCleanMarker`. */

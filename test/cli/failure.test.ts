@@ -2,7 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describeFailure, failureJson, failureText } from '../../src/cli/failure.ts';
 import { BrokenInvariant } from '../../src/model/assert.ts';
+import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { CorruptionError, EXIT, FarshoreError, RefusedError, UsageError } from '../../src/model/errors.ts';
+import { thrownBy, withFolder } from '../support/scratch.ts';
 
 test('an operating error: what happened, because, meaning, what to try', () => {
   const error = new RefusedError('ERR_STATE_LOCKED', 'another process uses ./primary', {
@@ -36,6 +38,17 @@ test('a broken invariant is exit 70 with its stack, also as the copy that a work
     assert.match(failureText(failure, false), /\n\n.*Error|BrokenInvariant/);
     assert.match(failure.stack ?? '', /failure\.test/);
   }
+});
+
+test('a system call that failed has a code, says which file it was, and is no stack', async () => {
+  const thrown = await withFolder((folder) => thrownBy(() => new NodeDisk().readFile(folder)));
+  const failure = describeFailure(thrown);
+  assert.is(failure.code, 'ERR_SYSTEM_CALL');
+  assert.is(failure.exitCode, 1);
+  assert.match(failure.message, /^EISDIR: .*, read '\/.*farshore-test-/);
+  assert.is(failure.details['errno'], 'EISDIR');
+  assert.is(failure.stack, undefined);
+  assert.not.match(failureText(failure, false), /\n +at /);
 });
 
 test('a list of mistakes keeps its own lines', () => {

@@ -70,6 +70,16 @@ test('what was written is read back, backlog and all', async () => {
   assert.is(verdict(await diskWith(SECOND, BACKLOGS.second)), 90);
 });
 
+test('no marker is written over a state that is read back as something else', async () => {
+  const disk = await diskWith(FIRST, BACKLOGS.first);
+  removeCleanMarker(disk, DIRECTORY);
+  const readFile = disk.readFile.bind(disk);
+  disk.readFile = (path) => readFile(path)?.subarray(0, 20) ?? null;
+  assert.throws(() => writeCleanMarker(disk, DIRECTORY), /stream-state\.json is damaged/);
+  disk.readFile = readFile;
+  assert.is(verdict(disk), 'unclean');
+});
+
 test('without its marker, or with the marker of another stop, the stop was unclean', async () => {
   const disk = await diskWith(FIRST, BACKLOGS.first);
   const marker = disk.readFile(`${DIRECTORY}/clean-stop`) ?? new Uint8Array(0);

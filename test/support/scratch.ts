@@ -107,3 +107,13 @@ export async function codeOf(work: () => unknown): Promise<string> {
     return errnoOf(error) ?? String(error);
   }
 }
+
+/** What some work throws; undefined if it does not. */
+export async function thrownBy(work: () => unknown): Promise<unknown> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
