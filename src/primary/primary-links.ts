@@ -25,7 +25,8 @@ export interface PrimaryLinksOptions {
   readonly facts: () => PrimaryFacts;
   readonly onEvent: (event: LinkEvent) => void;
   /** The secondary was promoted and says so; durable when it returns. False: it could not prove it. */
-  readonly onSuperseded: (message: Extract<WireMessage, { kind: 'superseded' }>) => boolean;
+  /** What became of the news: only what is recorded durably is acknowledged, so that the promoted host goes on telling it. */
+  readonly onSuperseded: (message: Extract<WireMessage, { kind: 'superseded' }>) => 'recorded' | 'not recorded' | 'not newer';
 }
 
 export type LinkEvent =
@@ -295,9 +296,12 @@ export class PrimaryLinks implements RecordCarrier {
   }
 
   #superseded(link: Link, message: Extract<WireMessage, { kind: 'superseded' }>): void {
-    if (this.#options.onSuperseded(message)) {
+    const outcome = this.#options.onSuperseded(message);
+    if (outcome === 'recorded') {
       link.send(encodeMessage({ kind: 'supersededAcknowledged', groupId: message.groupId }));
       link.close(CLOSE_CODE.superseded, 'superseded');
+    } else if (outcome === 'not recorded') {
+      link.close(CLOSE_CODE.shutdown, 'superseded, and it could not be recorded');
     } else {
       link.close(CLOSE_CODE.refused, 'this does not supersede the generation here');
     }

@@ -315,12 +315,19 @@ export class Primary {
     this.linkServer = null;
   }
 
-  #superseded(message: Extract<WireMessage, { kind: 'superseded' }>): boolean {
+  #superseded(message: Extract<WireMessage, { kind: 'superseded' }>): 'recorded' | 'not recorded' | 'not newer' {
     const relation = compareGenerations(this.state.generations, message.generations);
-    if (message.groupId !== this.state.groupId || relation !== 'prefix') return false;
+    if (message.groupId !== this.state.groupId || relation !== 'prefix') return 'not newer';
     const newest = message.generations.at(-1);
     const text = `generation ${newest?.number ?? '?'} was promoted at ${new Date(message.promotedAtMs).toISOString()}`;
-    this.#writeState({ condition: 'superseded', reason: text });
+    let outcome: 'recorded' | 'not recorded' = 'recorded';
+    try {
+      this.#writeState({ condition: 'superseded', reason: text });
+    } catch (error) {
+      // It must not serve a write more all the same; the next start refuses for want of a marker, or is told again.
+      outcome = 'not recorded';
+      this.options.log('error', `that this primary is superseded could not be recorded: ${messageOf(error)}`);
+    }
     this.phase = 'superseded';
     this.options.log('error', `superseded: ${text}; NBD service ends`);
     this.application?.fail();
@@ -336,7 +343,7 @@ export class Primary {
         }),
       200,
     );
-    return true;
+    return outcome;
   }
 
   #fail(code: string, error: Error): void {

@@ -35,7 +35,7 @@ const FAULTS: readonly Fault[] = [
   { weight: 6, happen: clogPath },
   { weight: 4, happen: duplicate },
   { weight: 2, happen: corrupt },
-  { weight: 3, happen: stray },
+  { weight: 5, happen: stray },
   { weight: 8, happen: crashSecondary },
   { weight: 10, happen: crashSecondarySoon },
   { weight: 5, happen: slowDisk },
@@ -97,7 +97,7 @@ function corrupt(scope: FaultScope): void {
 
 /** A record that does not belong where it arrives: of another stream, or a contradiction of one that came before it. */
 function stray({ network }: FaultScope): void {
-  network.straysDue += 1;
+  network.straysDue += 2;
 }
 
 const KEPT = ['page cache', 'what is durable'] as const;
@@ -132,6 +132,7 @@ function failDisk(scope: FaultScope): void {
   const { random, primary, secondary, counters, mayFailDisk } = scope;
   if (scope.mayFailPrimary && random.chance(0.3)) {
     counters.diskFailures += 1;
+    if (random.chance(0.3)) return primary.disk.failNext('replaceFile', random.pick(['EIO', 'ENOSPC'] as const), () => true);
     return primary.disk.failNext(random.pick(['write', 'flush'] as const), 'EIO', (path) => path.startsWith('/volumes/'));
   }
   if (!mayFailDisk || secondary.phase !== 'up') return;
@@ -139,7 +140,8 @@ function failDisk(scope: FaultScope): void {
   const { disk } = secondary;
   const isJournal = (path: string): boolean => path.endsWith('.journal');
   const isVolume = (path: string): boolean => path.startsWith('/volumes/');
-  switch (random.int(7)) {
+  const any = (): boolean => true;
+  switch (random.int(11)) {
     case 0:
     case 1:
       return disk.failNext('write', 'EIO', isJournal);
@@ -150,6 +152,14 @@ function failDisk(scope: FaultScope): void {
       return disk.failNext('write', 'EIO', isVolume);
     case 5:
       return disk.failNext('write', 'EIO', (path) => path.endsWith('/watermark'));
+    case 6:
+      return disk.failNext('replaceFile', random.pick(['EIO', 'ENOSPC'] as const), any);
+    case 7:
+      return disk.failNext('read', 'EIO', any);
+    case 8:
+    case 9:
+      disk.failNext('write', 'EIO', isJournal);
+      return disk.failNext(random.pick(['rename', 'syncDirectory', 'open'] as const), 'EIO', any);
     default:
       disk.failNext('write', 'EIO', isJournal);
       return disk.failNext('allocate', 'ENOSPC', (path) => path.endsWith('.spare'));

@@ -8,6 +8,7 @@ import { digestHeld } from '../../src/protocol/held-digest.ts';
 import { hashChain } from '../../src/record/hash-chain.ts';
 import { CLOSE_CODE } from '../../src/record/close-codes.ts';
 import { acknowledge, primaryDisk, PrimaryHost, PRIMARY_VOLUME } from '../support/primary-host.ts';
+import type { NotedSocket } from '../support/noted-socket.ts';
 import { NotedRequest } from '../support/primary-volume.ts';
 
 const KiB = 1024;
@@ -45,10 +46,12 @@ function damage(host: PrimaryHost): void {
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 0xff;
 }
 
-function supersede(host: PrimaryHost): void {
+function supersede(host: PrimaryHost): NotedSocket {
   const { groupId, generations } = host.primary.state;
   const next = appendGeneration(generations, { id: '00000000000000ee', kept: null, seen: { dataSet: 5, sequence: 50 } });
-  host.link().receive({ kind: 'superseded', groupId: groupId ?? '', generations: next, promotedAtMs: 0 });
+  const socket = host.link();
+  socket.receive({ kind: 'superseded', groupId: groupId ?? '', generations: next, promotedAtMs: 0 });
+  return socket;
 }
 
 function codeOfDetach(host: PrimaryHost): string {
@@ -96,6 +99,19 @@ test('detach is refused by a superseded primary, and a later failure does not hi
   damage(host);
   socket.end(CLOSE_CODE.protocolViolation, 'record-header: damaged');
   assert.equal([host.primary.phase, host.stored.condition], ['superseded', 'superseded']);
+});
+
+test('a primary that cannot record that it is superseded serves nothing more, and does not say that it has recorded it', async () => {
+  const host = await open();
+  await host.write(4 * KiB);
+  host.disk.failNext('replaceFile', 'ENOSPC', '/state/host-state.json');
+  const socket = supersede(host);
+  assert.equal([host.primary.phase, host.stored.condition], ['superseded', 'active']);
+  assert.equal([socket.sent('supersededAcknowledged').length, socket.closedWith?.code], [0, CLOSE_CODE.shutdown]);
+  assert.match(host.log.join('\n'), /error that this primary is superseded could not be recorded: .*ENOSPC/);
+  assert.ok((await host.write(4 * KiB)) !== 0, 'no write is taken any more');
+  assert.is(supersede(host).sent('supersededAcknowledged').length, 1, 'told again, it can');
+  assert.is(host.stored.condition, 'superseded');
 });
 
 test('detach --dry-run says from where, and changes nothing', async () => {
