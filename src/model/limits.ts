@@ -64,6 +64,9 @@ export const LIMITS = {
   nbdOptionsMax: 64,
   /** A clean stop waits so long for acknowledgements before it writes what is unacknowledged to disk. */
   cleanStopMs: 5_000,
+  /** A config file, and how deep its maps and lists may be nested: a deeper one could end the process inside the YAML parser. */
+  configBytesMax: 128 * 1024,
+  configNestingMax: 32,
   /** Generations kept on a host; a promotion beyond it is refused. */
   generationsMax: 1024,
 } as const;

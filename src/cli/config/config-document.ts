@@ -1,6 +1,8 @@
 /** A config file as text, values and places: finds line and column of every key and value. Imports yaml, so import this file lazily. */
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
 import type { ErrorCode } from '../../model/errors.ts';
+import { LIMITS } from '../../model/limits.ts';
+import { findTooDeep } from './nesting.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -21,14 +23,19 @@ export class ConfigDocument {
   readonly file: string;
   readonly #lines = new LineCounter();
   readonly #document: Document.Parsed;
+  /** What is wrong with the text before it is looked at as YAML, which is then not done. */
+  readonly #excess: { readonly offset: number; readonly message: string } | null;
 
-  constructor(file: string, text: string) {
+  constructor(file: string, whole: string) {
     this.file = file;
+    this.#excess = findExcess(whole);
+    const text = this.#excess === null ? whole : '';
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: true });
   }
 
   /** What is wrong with the text as YAML. */
   syntaxMistakes(): Mistake[] {
+    if (this.#excess !== null) return [this.#mistake(this.#excess.offset, this.#excess.message, 'ERR_CONFIG_INVALID')];
     return this.#document.errors.map((error) => this.#mistake(error.pos[0], error.message, 'ERR_CONFIG_INVALID'));
   }
 
@@ -73,6 +80,14 @@ export class ConfigDocument {
     }
     return offset;
   }
+}
+
+function findExcess(text: string): { offset: number; message: string } | null {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > LIMITS.configBytesMax)
+    return { offset: 0, message: `the file has ${bytes} bytes: the largest is ${LIMITS.configBytesMax} bytes` };
+  const offset = findTooDeep(text, LIMITS.configNestingMax);
+  return offset === null ? null : { offset, message: `maps and lists are nested deeper than ${LIMITS.configNestingMax} levels` };
 }
 
 function startOf(node: unknown): number | undefined {

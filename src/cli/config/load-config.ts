@@ -12,6 +12,7 @@ import { nearestWord } from '../nearest-word.ts';
 import type { ConfigDocument, Mistake } from './config-document.ts';
 import type { CommonConfig, HostConfig } from './host-config.ts';
 import type { PrimaryFile, SecondaryFile } from './schema.ts';
+import { shown } from './shape-mistakes.ts';
 
 export interface LoadConfigOptions {
   /** Beats FARSHORE_LOG_LEVEL, which beats the file. */
@@ -21,14 +22,20 @@ export interface LoadConfigOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
+/** A file that is no config at all could have one at every byte. */
+const MISTAKES_SHOWN_MAX = 100;
+
 /** Some mistakes in a config file; `details.mistakes` has them one by one. */
 export class ConfigError extends UsageError {
   readonly mistakes: readonly Mistake[];
 
-  constructor(mistakes: readonly Mistake[]) {
+  constructor(all: readonly Mistake[]) {
+    const mistakes = all.slice(0, MISTAKES_SHOWN_MAX);
+    const lines = mistakes.map((mistake) => `${mistake.file}:${mistake.line}:${mistake.column}: ${mistake.message}`);
+    if (all.length > mistakes.length) lines.push(`and ${all.length - mistakes.length} more`);
     const codes = new Set(mistakes.map((mistake) => mistake.code));
     const code: ErrorCode = codes.size === 1 ? (mistakes[0]?.code ?? 'ERR_CONFIG_INVALID') : 'ERR_CONFIG_INVALID';
-    super(code, mistakes.map((mistake) => `${mistake.file}:${mistake.line}:${mistake.column}: ${mistake.message}`).join('\n'), {
+    super(code, lines.join('\n'), {
       hint: 'correct the file and try "farshore config check -c FILE"; "farshore config sample primary|secondary" prints a right one',
       details: { mistakes },
     });
@@ -108,10 +115,9 @@ function roleOf(document: ConfigDocument, values: unknown): 'primary' | 'seconda
       document.mistakeAt(['role'], 'a peer serves write-back, which is not available in this version', 'ERR_NOT_AVAILABLE'),
     ]);
   }
-  const wrong = typeof role === 'string' ? role : JSON.stringify(role);
-  const nearest = nearestWord(wrong, ['primary', 'secondary']);
+  const nearest = typeof role === 'string' ? nearestWord(role, ['primary', 'secondary']) : undefined;
   const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
-  throw new ConfigError([document.mistakeAt(['role'], `"role" is "${wrong}": expected primary or secondary${hint}`)]);
+  throw new ConfigError([document.mistakeAt(['role'], `"role" is ${shown(role)}: expected primary or secondary${hint}`)]);
 }
 
 function logLevelOf(environment: Readonly<Record<string, string | undefined>>): LogLevel | undefined {

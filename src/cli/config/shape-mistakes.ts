@@ -77,7 +77,8 @@ function expectedName(type: string): string {
   return names[type] ?? type;
 }
 
-function shown(value: unknown): string {
+/** A value of the file in a sentence; a list or a map may be endless, because an alias may stand inside its own anchor. */
+export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a map';
   return JSON.stringify(value) ?? 'nothing';
