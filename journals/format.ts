@@ -172,6 +172,14 @@ function checkCommon(block: Uint8Array, magic: string, flagsKnown: number): Late
   return null;
 }
 
+/** Bytes that no writer sets: behind the fields, and in fields that mean nothing without the flag; null if they are zeroes. */
+function findStray(block: Uint8Array, fields: FieldTable, meaningless: readonly Field[]): Unreadable | null {
+  const offset = Math.max(...Object.values(fields).map((field) => field.offset + field.lengthBytes));
+  const unused = [...meaningless, { offset, lengthBytes: BLOCK_BYTES - offset }];
+  const stray = unused.find((field) => !isZero(block, field.offset, field.offset + field.lengthBytes));
+  return stray === undefined ? null : { verdict: 'unreadable', offset: stray.offset, expected: 'zeroes', found: 'other bytes' };
+}
+
 /** First field of the list whose value is above 2^53 - 1, which no writer produces. */
 function findTooLarge(view: DataView, fields: readonly Field[]): Unreadable | null {
   const field = fields.find(({ offset }) => readId(view, offset) === NOT_AN_ID);
@@ -199,9 +207,11 @@ export function decodeHeader(block: Uint8Array): ScannedHeader {
   if (bad !== null) return bad;
   const view = viewOf(block);
   const { slotBytes, generation, dataSet, firstSequence } = HEADER_FIELDS;
-  const large = findTooLarge(view, [slotBytes, generation, dataSet, firstSequence]);
-  if (large !== null) return large;
   const has = (view.getUint32(COMMON_FIELDS.flags.offset, true) & FLAG_HAS_DATA_SET) !== 0;
+  const wrong =
+    findTooLarge(view, [slotBytes, generation, dataSet, firstSequence]) ??
+    findStray(block, HEADER_FIELDS, has ? [] : [dataSet, firstSequence]);
+  if (wrong !== null) return wrong;
   return {
     verdict: 'readable',
     groupId: getHex(block, HEADER_FIELDS.groupId),
@@ -231,8 +241,8 @@ export function decodeMark(block: Uint8Array): ScannedCompleteMark {
   const bad = checkCommon(block, MAGIC.mark, 0);
   if (bad !== null) return { verdict: 'unreadable', offset: MARK_OFFSET + (bad.verdict === 'unreadable' ? bad.offset : 4) };
   const view = viewOf(block);
-  const large = findTooLarge(view, [MARK_FIELDS.dataSet, MARK_FIELDS.finalSequence]);
-  if (large !== null) return { verdict: 'unreadable', offset: MARK_OFFSET + large.offset };
+  const wrong = findTooLarge(view, [MARK_FIELDS.dataSet, MARK_FIELDS.finalSequence]) ?? findStray(block, MARK_FIELDS, []);
+  if (wrong !== null) return { verdict: 'unreadable', offset: MARK_OFFSET + wrong.offset };
   const point = {
     dataSet: getId(view, MARK_FIELDS.dataSet),
     finalSequence: getId(view, MARK_FIELDS.finalSequence),
@@ -264,9 +274,11 @@ export function decodeWatermark(block: Uint8Array): BlockVerdict<WatermarkConten
   if (bad !== null) return bad;
   const view = viewOf(block);
   const { counter, generation, dataSet, finalSequence, hostEpoch } = WATERMARK_FIELDS;
-  const large = findTooLarge(view, [counter, generation, dataSet, finalSequence, hostEpoch]);
-  if (large !== null) return large;
   const has = (view.getUint32(COMMON_FIELDS.flags.offset, true) & FLAG_HAS_DATA_SET) !== 0;
+  const wrong =
+    findTooLarge(view, [counter, generation, dataSet, finalSequence, hostEpoch]) ??
+    findStray(block, WATERMARK_FIELDS, has ? [] : [dataSet, finalSequence, WATERMARK_FIELDS.chain]);
+  if (wrong !== null) return wrong;
   const point = {
     dataSet: getId(view, dataSet),
     finalSequence: getId(view, finalSequence),

@@ -199,6 +199,7 @@ export class RecordReader {
     if (changesVolume ? header.lba > LBA_MAX : header.lba !== 0) {
       return this.#refuse('identifier', changesVolume ? `LBA at most ${LBA_MAX}` : 'LBA 0', `LBA ${header.lba} in a ${header.type}`);
     }
+    if (header.type === 'pad' && !belongsToNothing(header)) return this.#refuse('identifier', 'no numbers and no stream', 'some in a pad');
     const wrong = wrongLength(header);
     if (wrong !== null) return this.#refuse('length', wrong, `${header.lengthBytes} bytes in a ${header.type}`);
     header.payloadBytes = header.type === 'zero' || header.type === 'trim' ? 0 : header.lengthBytes;
@@ -285,6 +286,11 @@ export class RecordReader {
     const intactHeader = this.fault.reason === 'payload-checksum' ? { encodedBytes, dataSet, sequence } : null;
     return { kind: 'bad', offset, ...this.fault, intactHeader };
   }
+}
+
+/** A pad is of no data set and no stream: nobody writes one that says otherwise. */
+function belongsToNothing({ generation, streamHigh, streamLow, dataSet, firstSequence, sequence, timeUs }: ExaminedHeader): boolean {
+  return generation + streamHigh + streamLow + dataSet + firstSequence + sequence + timeUs === 0;
 }
 
 /** What the length should be, if it is wrong; null if it is right. */

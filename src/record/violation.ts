@@ -1,5 +1,7 @@
 /** What a peer can do wrong on a link: a value, never an exception. The receiver closes the link with it and acknowledges nothing. */
 
+import { UNPRINTABLE } from './shape.ts';
+
 /** Every violation by its stable label, with what it means; PROTOCOL.md shows the same list. */
 export const VIOLATIONS = {
   'message-length': 'the message is shorter or longer than it says, or longer than LIMITS.messageBytesMax',
@@ -29,6 +31,7 @@ export interface Violation {
   readonly violation: string;
 }
 
+/** The details may quote what the peer has sent: they go into logs, and are made one line of text. */
 export function violate(label: ViolationLabel, details: string): Violation {
-  return { kind: 'violation', label, violation: `${label}: ${details}` };
+  return { kind: 'violation', label, violation: `${label}: ${details.replace(UNPRINTABLE, ' ')}` };
 }
