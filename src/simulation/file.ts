@@ -169,9 +169,9 @@ export class SimulatedFile implements DiskFile {
 
   #begin(flight: Flight, operation: ChangingOperation): NodeJS.ErrnoException | null {
     const { change } = flight;
-    // Neither a crash nor a failure leaves anything of an allocation that was there already.
-    if (operation !== 'allocate' || change.position > this.sizeBytes()) this.#inode.begin(flight);
     const grows = change.position + change.lengthBytes > this.sizeBytes();
+    // Nothing is under way of an allocation that was there already, nor of what a full disk refuses.
+    if (grows ? !this.#disk.isFull : operation !== 'allocate') this.#inode.begin(flight);
     const asked =
       operation === 'allocate' ? this.#asked(operation, 0, change.position) : this.#asked(operation, change.position, change.lengthBytes);
     const error = this.#disk.askedLater(asked, grows);
