@@ -1,5 +1,6 @@
 /** The disk of this machine: node:fs, and libc for what node:fs lacks. */
 import {
+  accessSync,
   closeSync,
   constants,
   existsSync,
@@ -22,6 +23,8 @@ import { lockExclusive, namePath, pwriteSync, systemError } from './libc.ts';
 import { NodeFile } from './node-file.ts';
 
 const EIO = 5;
+/** What access(2) says of a path that is not there. */
+const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
 
 export class NodeDisk implements Disk {
   open(path: string, options: OpenOptions): DiskFile {
@@ -48,7 +51,14 @@ export class NodeDisk implements Disk {
   }
 
   exists(path: string): boolean {
-    return existsSync(path);
+    try {
+      accessSync(path);
+      return true;
+    } catch (error) {
+      if (ABSENT.has(errnoOf(error))) return false;
+      // A disk that cannot say is not a file that is not there.
+      throw error;
+    }
   }
 
   list(directory: string): string[] {

@@ -1,6 +1,7 @@
 /**
  * The primary's last head, kept on disk so that a promotion of a host that does not run can say what is lost at least. Written about
- * once a second and never flushed: it is a hint for people, and a torn one is ignored.
+ * once a second and never flushed: it is a hint for people: one that is torn is ignored, and so is a disk that
+ * does not give or take it.
  */
 import { join } from 'node:path';
 import type { Disk, DiskFile } from '../disk/disk.ts';
@@ -22,9 +23,9 @@ export class LastHeadFile {
   }
 
   read(): KnownHead | null {
-    const bytes = this.#disk.readFile(this.#path);
-    if (bytes === null) return null;
     try {
+      const bytes = this.#disk.readFile(this.#path);
+      if (bytes === null) return null;
       return decodeChecked(Buffer.from(Buffer.from(bytes).toString('utf8').trimEnd() + '\n'), this.#path) as KnownHead;
     } catch {
       return null;
@@ -35,7 +36,12 @@ export class LastHeadFile {
     if (known === null || this.#busy || this.#closed) return;
     const bytes = Buffer.alloc(FILE_BYTES, ' ');
     bytes.set(encodeChecked(known));
-    this.#file ??= this.#disk.open(this.#path, { create: !this.#disk.exists(this.#path) });
+    try {
+      this.#file ??= this.#disk.open(this.#path, { create: !this.#disk.exists(this.#path) });
+    } catch {
+      // The copy does not depend on a hint; the next head tries again.
+      return;
+    }
     this.#busy = true;
     this.#file.write([bytes], 0, () => {
       this.#busy = false;

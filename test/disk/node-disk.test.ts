@@ -46,6 +46,16 @@ test('several buffers are written one after another, and read back, up to the en
   });
 });
 
+test('a file that is not there is told from one of which nothing can be said', async () => {
+  await withFolder(async (folder) => {
+    writeFileSync(join(folder, 'file'), '');
+    assert.ok(disk.exists(join(folder, 'file')));
+    assert.not.ok(disk.exists(join(folder, 'other')));
+    assert.not.ok(disk.exists(join(folder, 'file', 'below')));
+    assert.is(await codeOf(() => disk.exists(join(folder, 'x'.repeat(300)))), 'ENAMETOOLONG');
+  });
+});
+
 test('what cannot be opened is refused with its errno', async () => {
   await withFolder(async (folder) => {
     disk.open(join(folder, 'a'), { create: true }).closeSync();
