@@ -4,14 +4,16 @@
  *
  * A message that carries records may be delivered again, later, on any open link of the same two hosts (I7).
  */
+import type { DecodedRecord } from '../record/contract.ts';
 import { isRecordsMessage } from '../record/wire.ts';
 import type { Random } from './random.ts';
 import { SimulatedSocket } from './socket.ts';
 import { withStray } from './stray.ts';
 import type { Life, World } from './virtual-time.ts';
 
-/** In one story. */
-const STRAYS_MAX = 2;
+/** In one story. Two syncs that contradict a data set may come; the third would tell of another history, and rightly fail the copy. */
+const STRAYS_MAX = 6;
+const STRAY_SYNCS_MAX = 2;
 
 export type Side = 'primary' | 'secondary';
 
@@ -31,6 +33,12 @@ export interface Listener {
 /** Looks at every message that a host hands to the network. */
 export type Tap = (from: SimulatedSocket, bytes: Uint8Array) => void;
 
+/** Looks at every message that arrives, and hands it over. */
+export type Arrival = (to: SimulatedSocket, stray: DecodedRecord | null, handOver: () => void) => void;
+
+/** Hears of every link that a host closes, with its reason. */
+export type Closing = (socket: SimulatedSocket, code: number, reason: string) => void;
+
 export class Network {
   readonly paths: readonly Path[];
   duplicateChance = 0;
@@ -39,7 +47,10 @@ export class Network {
   /** Messages that shall soon carry a stray record behind their own. */
   straysDue = 0;
   tap: Tap = () => {};
+  arrival: Arrival = (_to, _stray, handOver) => handOver();
+  onClosing: Closing = () => {};
   readonly counters = { messages: 0, duplicates: 0, corrupted: 0, strays: 0, linksOpened: 0, linksBroken: 0 };
+  #straySyncs = 0;
   readonly #world: World;
   readonly #random: Random;
   readonly #listeners = new Map<string, Listener>();
@@ -101,13 +112,15 @@ export class Network {
     this.tap(from, bytes);
     this.counters.messages += 1;
     const corrupt = this.corruptChance > 0 && this.#random.chance(this.corruptChance) && isRecordsMessage(bytes);
-    this.#deliver(from, corrupt ? this.#corrupted(bytes) : this.#strayed(bytes));
+    if (corrupt) this.#deliver(from, this.#corrupted(bytes), null, true);
+    else this.#deliverSound(from, bytes);
     if (this.#random.next() < this.duplicateChance && isRecordsMessage(bytes)) this.#repeatLater(from, bytes);
   }
 
   /** A close handshake: what was sent before still arrives. */
   closing(socket: SimulatedSocket, code: number, reason: string, wasOpen: boolean): void {
     const { peer } = socket;
+    if (wasOpen && !socket.life.dead) this.onClosing(socket, code, reason);
     this.#open.delete(socket);
     if (!wasOpen || peer === null) {
       this.later(socket, 'closed', () => socket.ended(1006, ''));
@@ -190,25 +203,30 @@ export class Network {
     }
   }
 
-  /** Two syncs that contradict a data set may come; the third would tell of another history, and rightly fail the copy. */
-  #strayed(bytes: Uint8Array): Uint8Array {
-    if (this.straysDue === 0 || this.counters.strays >= STRAYS_MAX || !isRecordsMessage(bytes) || this.#random.chance(0.5)) return bytes;
-    const strayed = withStray(bytes, this.#random);
-    if (strayed === null) return bytes;
+  /** A good message; now and then a record stands behind its own that may not be taken. */
+  #deliverSound(from: SimulatedSocket, bytes: Uint8Array): void {
+    const mayStray = this.straysDue > 0 && this.counters.strays < STRAYS_MAX && isRecordsMessage(bytes) && this.#random.chance(0.5);
+    const strayed = mayStray ? withStray(bytes, this.#random) : null;
+    const isSync = strayed?.stray.type === 'sync';
+    if (strayed === null || (isSync && this.#straySyncs >= STRAY_SYNCS_MAX)) return this.#deliver(from, bytes, null, false);
     this.straysDue -= 1;
     this.counters.strays += 1;
-    this.#world.note('a stray record');
-    return strayed;
+    if (isSync) this.#straySyncs += 1;
+    this.#deliver(from, strayed.message, strayed.stray, true);
   }
 
   get openLinks(): number {
     return this.#open.size / 2;
   }
 
-  #deliver(from: SimulatedSocket, bytes: Uint8Array): void {
+  #deliver(from: SimulatedSocket, bytes: Uint8Array, stray: DecodedRecord | null, provokes: boolean): void {
     this.#arrive(from, 'message', () => {
       const { peer } = from;
-      if (peer !== null && peer.state !== 'closed') peer.emit('message', Buffer.from(bytes), true);
+      if (peer === null || peer.state === 'closed') return;
+      if (provokes) peer.provoked = true;
+      if (isRecordsMessage(bytes)) peer.carriesRecords = true;
+      if (stray !== null) this.#world.note(`a stray record ${stray.sequence} of data set ${stray.dataSet}`);
+      this.arrival(peer, stray, () => peer.emit('message', Buffer.from(bytes), true));
     });
   }
 
@@ -251,6 +269,8 @@ export class Network {
       if (open.length === 0) return;
       const socket = this.#random.pick(open);
       this.counters.duplicates += 1;
+      // Nobody takes records before its handshake.
+      if (!socket.carriesRecords) socket.provoked = true;
       this.#world.as(socket.life, () => socket.emit('message', Buffer.from(bytes), true));
     };
     this.#world.schedule(delayUs, 'duplicate', repeat, null);

@@ -8,6 +8,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { SimulatedDisk } from './disk.ts';
 import { History } from './history.ts';
 import { noCounters, type Counters, type Surroundings } from './host.ts';
+import { judgeArrival, judgeClosing } from './link-oracle.ts';
 import { Arena, SharedMemoryPool } from './memory.ts';
 import { judgeMessage } from './message-oracle.ts';
 import { Network } from './network.ts';
@@ -15,6 +16,7 @@ import type { PrimaryHost } from './primary-host.ts';
 import { Random } from './random.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import { chooseSetting, type Setting } from './setting.ts';
+import type { SimulatedSocket } from './socket.ts';
 import { Story } from './story.ts';
 import { Templates } from './templates.ts';
 import { Violation } from './violation.ts';
@@ -130,6 +132,8 @@ export class Simulation implements Surroundings {
     this.setting = chooseSetting(random);
     this.network = new Network({ world: this.universe.world, random: random.fork(), addresses: this.setting.addresses });
     this.network.tap = (from, bytes) => judgeMessage(this.#oracle, from, bytes);
+    this.network.arrival = (to, stray, handOver) => judgeArrival(this.#oracle.secondaryOf(to.life), { to, stray, handOver });
+    this.network.onClosing = (socket, code, reason) => this.#judgeClosing(socket, code, reason);
     this.story = new Story(this, random.fork());
   }
 
@@ -137,6 +141,16 @@ export class Simulation implements Surroundings {
     primaryOf: (life: { name: string }) => this.primaries.find((host) => host.life === life) ?? null,
     secondaryOf: (life: { name: string }) => this.secondaries.find((host) => host.life === life) ?? null,
   };
+
+  /** Hosts of two histories accuse each other rightly. */
+  #judgeClosing(socket: SimulatedSocket, code: number, reason: string): void {
+    if (this.secondaries.some((host) => host.isImpostor)) return;
+    try {
+      judgeClosing(socket, code, reason);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
 
   /** Note the first failure; the loop ends with it. */
   failed(error: unknown): void {

@@ -27,6 +27,9 @@ export class SimulatedSocket {
   tookLastUs = 0;
   /** Messages that wait for a clogged direction to clear. */
   readonly held: (() => void)[] = [];
+  /** Something arrived that breaks the protocol: it may be closed for that. */
+  provoked = false;
+  carriesRecords = false;
   readonly #network: Network;
   readonly #listeners = new Map<string, { listener: Listener; once: boolean }[]>();
   #fragments: Uint8Array[] = [];
