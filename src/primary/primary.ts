@@ -168,12 +168,12 @@ export class Primary {
     await this.#listenForLinks();
     const nbd = { backend: application, listen: options.nbdListen };
     this.nbd = options.openNbd?.(nbd) ?? new NbdServer(nbd);
-    // From here on a stop is unclean until the marker is written again; no NBD byte was served before.
-    if (loaded !== null) removeCleanMarker(options.disk, options.stateDirectory);
     try {
+      // From here on a stop is unclean until the marker is written again; no NBD byte was served before.
+      if (loaded !== null) removeCleanMarker(options.disk, options.stateDirectory);
       await this.nbd.start();
     } catch (error) {
-      // An address that is taken must not make the next start an unclean one; nothing was written in this run.
+      // An address that is taken, or one failed flush, must not make the next start an unclean one; nothing was written in this run.
       if (loaded !== null && this.phase === 'serving' && this.#nothingWritten(loaded))
         writeCleanMarker(options.disk, options.stateDirectory);
       throw error;

@@ -10,6 +10,7 @@ import { CLOSE_CODE } from '../../src/record/close-codes.ts';
 import { acknowledge, primaryDisk, PrimaryHost, PRIMARY_VOLUME } from '../support/primary-host.ts';
 import type { NotedSocket } from '../support/noted-socket.ts';
 import { NotedRequest } from '../support/primary-volume.ts';
+import { messageOfFailure } from '../support/scratch.ts';
 
 const KiB = 1024;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -129,6 +130,26 @@ test('detach --dry-run says from where, and changes nothing', async () => {
   assert.ok(socket.sent('records').length > sent, 'it still replicates');
   assert.equal(host.primary.detach({ dryRun: false }), { divergedFrom: 0 });
   assert.is(host.stored.condition, 'standalone');
+});
+
+test('a start whose removal of the marker is not made durable serves nobody, and is no unclean stop for the next one', async () => {
+  const disk = await primaryDisk();
+  const { unlink, syncDirectory } = disk;
+  let removed = false;
+  disk.unlink = (path) => {
+    unlink.call(disk, path);
+    removed ||= path.endsWith('/clean-stop');
+  };
+  disk.syncDirectory = (path) => {
+    if (removed) {
+      disk.syncDirectory = syncDirectory;
+      throw new Error('EIO: i/o error, fsync');
+    }
+    syncDirectory.call(disk, path);
+  };
+  assert.match(await messageOfFailure(() => PrimaryHost.start(disk)), /EIO: i\/o error, fsync/);
+  assert.ok(removed);
+  assert.is((await open(disk)).primary.status().state, 'connecting');
 });
 
 test('--standalone after an unclean stop records the data set of the last clean stop, or later', async () => {
