@@ -27,6 +27,9 @@ export type Operation =
   | 'readFile'
   | 'replaceFile';
 
+/** What leaves nothing that a crash could meet: it can fail, and nobody is told that it is asked. */
+type Look = 'exists' | 'list' | 'lock' | 'makeDirectory';
+
 /** One operation as it is asked; whoever watches can crash the disk at exactly this point. */
 export interface Asked {
   readonly operation: Operation;
@@ -48,7 +51,7 @@ export interface DiskWatcher {
 const SLOW_FILE_FACTOR = 50;
 
 /** A store through a mapping of an allocated file cannot fail. */
-export type FailingOperation = Exclude<Operation, 'store'>;
+export type FailingOperation = Exclude<Operation, 'store'> | Look;
 
 /** What a crash leaves: of a killed process the page cache too, of a power cut nothing else. */
 export type Kept = 'page cache' | 'what is durable';
@@ -166,11 +169,13 @@ export class SimulatedDisk implements Disk {
 
   exists(path: string): boolean {
     const name = posix.normalize(path);
+    this.#look('exists', name);
     return this.#content.entries.has(name) || this.#content.directories.has(name);
   }
 
   list(directory: string): string[] {
     const name = posix.normalize(directory);
+    this.#look('list', name);
     const { entries, directories } = this.#content;
     if (!directories.has(name)) throw diskError('ENOENT', 'scandir', name);
     const paths = [...entries.keys(), ...directories].filter((path) => path !== name && posix.dirname(path) === name);
@@ -179,6 +184,7 @@ export class SimulatedDisk implements Disk {
 
   makeDirectory(path: string): void {
     const { directories } = this.#content;
+    this.#look('makeDirectory', posix.normalize(path));
     for (let name = posix.normalize(path); !directories.has(name); name = posix.dirname(name)) directories.add(name);
   }
 
@@ -200,8 +206,10 @@ export class SimulatedDisk implements Disk {
 
   lock(path: string): DiskLock | null {
     const name = posix.normalize(path);
+    this.#look('lock', name);
     if (this.#locks.has(name)) return null;
-    if (!this.exists(name)) this.open(name, { create: true });
+    const { entries, directories } = this.#content;
+    if (!entries.has(name) && !directories.has(name)) this.open(name, { create: true });
     this.#locks.add(name);
     return { release: () => void this.#locks.delete(name) };
   }
@@ -283,15 +291,23 @@ export class SimulatedDisk implements Disk {
   askedLater(asked: Asked, needsSpace = false): NodeJS.ErrnoException | null {
     if (this.dead) return null;
     this.watcher?.asked(asked);
-    const { operation, path } = asked;
     if (needsSpace && this.isFull) return this.#failed('ENOSPC', asked);
-    if (this.#failures.length === 0) return null;
-    const index = this.#failures.findIndex((plan) => plan.operation === operation && plan.matches(path));
+    return this.#planned(asked);
+  }
+
+  #look(operation: Look, path: string): void {
+    const error = this.#planned({ operation, path });
+    if (error !== null) throw error;
+  }
+
+  #planned(asked: { readonly operation: Operation | Look; readonly path: string }): NodeJS.ErrnoException | null {
+    if (this.#failures.length === 0 || this.dead) return null;
+    const index = this.#failures.findIndex((plan) => plan.operation === asked.operation && plan.matches(asked.path));
     const [plan] = index < 0 ? [] : this.#failures.splice(index, 1);
     return plan === undefined ? null : this.#failed(plan.errno, asked);
   }
 
-  #failed(errno: string, { operation, path }: Asked): NodeJS.ErrnoException {
+  #failed(errno: string, { operation, path }: { readonly operation: string; readonly path: string }): NodeJS.ErrnoException {
     this.failuresMet += 1;
     this.options.world.note(`${operation} of ${path} fails: ${errno}`);
     return diskError(errno, operation, path);

@@ -38,6 +38,10 @@ const WAYS: readonly (readonly [FailingOperation, (disk: TestDisk, file: DiskFil
   ['rename', (disk) => disk.rename(PATH, '/b')],
   ['unlink', (disk) => disk.unlink(PATH)],
   ['readFile', (disk) => disk.readFile(PATH)],
+  ['exists', (disk) => disk.exists(PATH)],
+  ['list', (disk) => disk.list('/')],
+  ['lock', (disk) => disk.lock(PATH)],
+  ['makeDirectory', (disk) => disk.makeDirectory('/d')],
   ['replaceFile', (disk) => disk.replaceFile(PATH, filled(3, 3))],
 ];
 
