@@ -26,7 +26,7 @@ export function judgeAcknowledgement(host: SecondaryHost, ranges: readonly Seque
 }
 
 /** One record is in the durable part of its journal, behind a header of its data set and nothing that is not durable. */
-function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
+export function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
   const ring = host.secondary?.ring ?? violated('I2 ack', 'a host acknowledges without journals');
   const { slots } = ring.geometry;
   const slot = record.dataSet % slots;

@@ -8,6 +8,7 @@ import type { DecodedRecord } from '../record/contract.ts';
 import { RecordReader } from '../record/record.ts';
 import { Image } from './image.ts';
 import type { Arena } from './memory.ts';
+import { judgeChain, judgeEncoding } from './record-oracle.ts';
 import { VOLUMES } from './setting.ts';
 import { violated } from './violation.ts';
 
@@ -104,6 +105,13 @@ export class History {
     if (header.sequence !== sequence || header.dataSet !== set.dataSet)
       violated('I7 numbers', `number ${header.sequence} of data set ${header.dataSet} came after number ${sequence - 1}`);
     const record = { sequence, dataSet: set.dataSet, header, bytes: this.#arena.copyOf(bytes) };
+    judgeEncoding(record.bytes, { dataSet: set.dataSet, firstSequence: set.firstSequence, sequence });
+    if (header.sync !== null)
+      judgeChain(
+        this.sets[set.dataSet - 1]?.chain ?? null,
+        set.records.map((write) => write.bytes),
+        record.bytes,
+      );
     set.records.push(record);
     this.records.push(record);
     if (header.sync !== null) {

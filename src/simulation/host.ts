@@ -1,6 +1,8 @@
 /** What every simulated host has: a disk, lives one after another, and what it was seen to do. */
 import { RefusedError } from '../model/errors.ts';
+import type { DataSetId } from '../model/ids.ts';
 import type { SimulatedDisk } from './disk.ts';
+import type { History } from './history.ts';
 import type { Universe } from './virtual-globals.ts';
 import type { Network } from './network.ts';
 import type { Setting } from './setting.ts';
@@ -15,6 +17,10 @@ export interface Surroundings {
   readonly counters: Counters;
   /** The first failure ends the simulation. */
   readonly failed: (error: unknown) => void;
+  /** The newest data set that a secondary has told complete with all before it; -1: none. */
+  readonly promisedThrough: (history: History) => DataSetId;
+  /** Some host is not what another one believes. */
+  readonly hasImpostors: boolean;
 }
 
 export type Counters = Record<

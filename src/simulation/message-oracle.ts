@@ -1,7 +1,7 @@
 /** Looks at every message as it leaves a host, and judges what it promises at that moment. */
 import { MESSAGE_HEADER, MESSAGE_KIND, offsetsOf } from '../record/layout.ts';
-import { decodeMessage } from '../record/wire.ts';
-import { judgeAcknowledgement, judgeAgreement, judgeHeld } from './held-oracle.ts';
+import { decodeMessage, type WireMessage } from '../record/wire.ts';
+import { judgeAcknowledgement, judgeAgreement, judgeDurable, judgeHeld } from './held-oracle.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import { durableWatermark } from './storage-oracle.ts';
@@ -10,7 +10,15 @@ import type { Life } from './virtual-time.ts';
 import { violated } from './violation.ts';
 
 const MESSAGE_KIND_AT = offsetsOf(MESSAGE_HEADER).kind;
-const JUDGED: ReadonlySet<number> = new Set([MESSAGE_KIND.acknowledge, MESSAGE_KIND.reject, MESSAGE_KIND.progress, MESSAGE_KIND.head]);
+const JUDGED: ReadonlySet<number> = new Set([
+  MESSAGE_KIND.acknowledge,
+  MESSAGE_KIND.reject,
+  MESSAGE_KIND.progress,
+  MESSAGE_KIND.head,
+  MESSAGE_KIND.ready,
+]);
+
+type Positions = Extract<WireMessage, { kind: 'acknowledge' }>['positions'];
 
 export interface MessageOracleOptions {
   readonly primaryOf: (life: Life) => PrimaryHost | null;
@@ -28,7 +36,8 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
   if ('windowHigh' in message) judgeWindow(secondary, message.windowHigh);
   switch (message.kind) {
     case 'acknowledge':
-      return judgeAcknowledgement(secondary, message.ranges);
+      judgeAcknowledgement(secondary, message.ranges);
+      return judgePositions(secondary, message.positions);
     case 'reject': {
       secondary.around.counters.rejects += 1;
       const origin = secondary.secondary?.replica?.machine.origin.dataSet ?? 0;
@@ -38,11 +47,19 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
         violated('I6 window', `data set ${message.dataSet} is rejected; the window begins at ${origin}`);
       if (message.reason === 'window' && message.dataSet <= message.windowHigh - slots)
         violated('I6 window', `data set ${message.dataSet} is rejected below the window that ends at ${message.windowHigh}`);
+      if (message.reason === 'window' && secondary.around.network.counters.strays === 0 && !secondary.isImpostor)
+        violated(
+          'I6 window',
+          `record ${message.sequence} of data set ${message.dataSet} was sent above the window that ends at ${message.windowHigh}`,
+        );
       if (message.reason === 'checksum' && secondary.around.network.counters.corrupted === 0)
         violated('I9 end to end', `record ${message.sequence} was rejected for its checksum, and nothing was damaged`);
       return;
     }
+    case 'ready':
+      return judgeReady(secondary);
     case 'progress':
+      judgeDestaged(secondary, message.destaged);
       return judgeHeld(secondary, message.held);
     default:
   }
@@ -54,6 +71,31 @@ function judgeWindow(host: SecondaryHost, windowHigh: number): void {
   const watermark = durableWatermark(host.disk);
   if (windowHigh - slots > watermark)
     violated('I5 retire', `the window that ends at ${windowHigh} is told, ${slots} slots above watermark ${watermark}`);
+}
+
+/** What a secondary says of itself is never more than what its disk has. @invariant I1 I5 */
+function judgePositions(host: SecondaryHost, { complete, destaged, destagedSequence }: Positions): void {
+  judgeDestaged(host, destaged);
+  const { history, promises } = host;
+  if (destagedSequence !== (destaged === null ? null : history.sets[destaged]?.finalSequence))
+    violated('I5 retire', `data set ${destaged} is told destaged with number ${destagedSequence}`);
+  const from = Math.max(durableWatermark(host.disk), promises.storage.completeTold) + 1;
+  for (const { records } of history.sets.slice(from, (complete ?? -1) + 1)) for (const record of records) judgeDurable(host, record);
+  promises.storage.completeTold = Math.max(promises.storage.completeTold, complete ?? -1);
+}
+
+function judgeDestaged(host: SecondaryHost, destaged: number | null): void {
+  const watermark = durableWatermark(host.disk);
+  if ((destaged ?? -1) > watermark) violated('I5 retire', `data set ${destaged} is told destaged at watermark ${watermark}`);
+}
+
+/** The primary goes by what the hello said, which is still so. */
+function judgeReady(host: SecondaryHost): void {
+  const replica = host.secondary?.replica ?? null;
+  if (replica === null || host.isImpostor) return;
+  judgeDestaged(host, replica.watermarkPoint?.dataSet ?? null);
+  judgeHeld(host, replica.machine.held());
+  host.promises.tellThrough(replica.watermarkPoint);
 }
 
 const agreed = new WeakSet<SimulatedSocket>();

@@ -9,6 +9,8 @@ export class StorageNotes {
   /** Highest data set whose flag the disk kept when the last order of stores into the volumes began, and the event in which that was. */
   flaggedAtStore: DataSetId = -1;
   storeStep = -1;
+  /** Highest data set that the host said is complete. */
+  completeTold: DataSetId = -1;
 
   copy(): StorageNotes {
     const copy = new StorageNotes();

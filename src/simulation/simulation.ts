@@ -5,6 +5,7 @@
  * -> **rest**: everything closed must be destaged within a bounded number of steps, and nothing may leak.
  */
 import { createHash, type Hash } from 'node:crypto';
+import type { DataSetId } from '../model/ids.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { History } from './history.ts';
 import { noCounters, type Counters, type Surroundings } from './host.ts';
@@ -144,12 +145,20 @@ export class Simulation implements Surroundings {
 
   /** Hosts of two histories accuse each other rightly. */
   #judgeClosing(socket: SimulatedSocket, code: number, reason: string): void {
-    if (this.secondaries.some((host) => host.isImpostor)) return;
+    if (this.hasImpostors) return;
     try {
       judgeClosing(socket, code, reason);
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  get hasImpostors(): boolean {
+    return this.secondaries.some((host) => host.isImpostor);
+  }
+
+  promisedThrough(history: History): DataSetId {
+    return Math.max(-1, ...this.secondaries.map(({ promises }) => promises.completeThrough(history)));
   }
 
   /** Note the first failure; the loop ends with it. */

@@ -114,9 +114,12 @@ export class Workload {
     this.#contest(issued);
     this.#newest[volume]?.fill(id, first, first + count);
     const fua = random.chance(0.1);
+    const numbered = this.#host.history.nextSequence;
     return this.#request({ command, exportIndex: volume, offset: issued.offset, lengthBytes: issued.lengthBytes, fua, data }, () => {
       issued.replied = true;
-      if (fua) this.#judgeDurable([issued], 'a write with FUA');
+      this.#judgeHeld([issued], 'cached', 'a write');
+      if (fua) this.#judgeHeld([issued], 'durable', 'a write with FUA');
+      if (fua) this.#judgeFar(this.#numberOf(issued, numbered), 'a write with FUA');
       this.#replied.push(issued);
     });
   }
@@ -161,8 +164,10 @@ export class Workload {
     this.#host.around.counters.flushes += 1;
     const volume = this.#random.int(VOLUMES.length);
     const covered = this.#replied.filter((issued) => issued.volume === volume);
+    const numbered = this.#host.history.nextSequence;
     return this.#request({ command: 'flush', exportIndex: volume, offset: 0, lengthBytes: 0, fua: false, data: null }, () => {
-      this.#judgeDurable(covered, 'a flush');
+      this.#judgeHeld(covered, 'durable', 'a flush');
+      this.#judgeFar(numbered - 1, 'a flush');
       const known = new Set(covered);
       this.#replied = this.#replied.filter((issued) => !known.has(issued));
     });
@@ -183,17 +188,37 @@ export class Workload {
     return { ...request, fastZero: false, noHole: false, complete };
   }
 
-  /** A reply to a flush promises what was replied to before it; blocks that were written again since are not looked at. */
-  #judgeDurable(covered: readonly Issued[], what: string): void {
+  /** A reply promises what was written, to a flush all that was replied to before it; blocks that were written again since are not looked at. */
+  #judgeHeld(covered: readonly Issued[], where: 'cached' | 'durable', what: string): void {
     for (const { id, volume, offset, lengthBytes, data, contested } of covered) {
       if (contested) continue;
-      const image = this.#host.disk.image(VOLUMES[volume]?.path ?? '', 'durable') ?? violated('flush', 'a volume has no durable name');
+      const image = this.#host.disk.image(VOLUMES[volume]?.path ?? '', where) ?? violated('flush', `a volume has no ${where} name`);
       for (let at = 0; at < lengthBytes; at += BLOCK) {
         if (this.#newest[volume]?.[(offset + at) / BLOCK] !== id) continue;
         if (!image.holds(offset + at, data === null ? ZERO_BLOCK : data.subarray(at, at + BLOCK)))
-          violated('flush', `${what} was answered before write ${id} was durable in the primary's volume`);
+          violated('flush', `${what} was answered before write ${id} was ${where} in the primary's volume`);
       }
     }
+  }
+
+  /** The number that a write got, of those from `numbered` on. */
+  #numberOf({ volume, offset }: Issued, numbered: number): number {
+    const { history, primary } = this.#host;
+    // In the middle of an event: the head may be ahead of the buffers.
+    if (primary?.order) history.observe(primary.order);
+    const { records } = history;
+    const vlun = VOLUMES[volume]?.vlun;
+    const record = records.slice(numbered).find(({ header }) => header.vlun === vlun && header.lba === offset / BLOCK);
+    return record?.sequence ?? violated('application', 'a write is answered before it has its number');
+  }
+
+  /** Where the group asks for it, and there is one far side, a reply means that everything through this number is complete on the far side (DESIGN section 9). */
+  #judgeFar(sequence: number, what: string): void {
+    const { history, around } = this.#host;
+    const dataSet = history.records[sequence]?.dataSet;
+    if (around.setting.flushReply === 'local' || dataSet === undefined || dataSet <= around.promisedThrough(history)) return;
+    if (around.hasImpostors) return;
+    violated('flush', `${what} was answered before data set ${dataSet} was complete on the far side`);
   }
 
   #stamped(id: number, blocks: number): Uint8Array {
