@@ -20,6 +20,8 @@ import type { Violation } from './violation.ts';
 
 const U32_MAX = 0xffff_ffff;
 const id = integer(0, ID_MAX);
+/** Milliseconds since 1970, up to the last of which a date can be made. */
+const timeMs = integer(0, 8.64e15);
 const name = text(LIMITS.volumeNameBytesMax);
 
 const GENERATION: Shape<Generation> = object<Generation>({
@@ -63,7 +65,7 @@ const UNACKNOWLEDGED: Shape<UnacknowledgedDataSet> = object<UnacknowledgedDataSe
   acknowledged: bitmap(BITMAP_BYTES_MAX),
 });
 
-const HEAD: Shape<Head> = object<Head>({ dataSet: id, sequence: integer(-1, ID_MAX), bytes: id, timeMs: id });
+const HEAD: Shape<Head> = object<Head>({ dataSet: id, sequence: integer(-1, ID_MAX), bytes: id, timeMs });
 
 const SECONDARY_FACTS: Shape<SecondaryFacts> = object<SecondaryFacts>({
   protocolVersion: integer(1, 255),
@@ -114,7 +116,7 @@ export const HANDSHAKE_SHAPES: { readonly [Kind in HandshakeMessage['kind']]: Sh
     label: text(LIMITS.labelBytesMax),
     sentence: text(LIMITS.sentenceBytesMax),
   }),
-  superseded: object<Body<SupersededMessage>>({ groupId: hex(32), generations: GENERATIONS, promotedAtMs: id }),
+  superseded: object<Body<SupersededMessage>>({ groupId: hex(32), generations: GENERATIONS, promotedAtMs: timeMs }),
   supersededAcknowledged: object<Body<SupersededAcknowledgedMessage>>({ groupId: hex(32) }),
 };
 
