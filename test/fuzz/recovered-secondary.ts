@@ -22,8 +22,12 @@ export interface Rest {
   readonly kept: readonly string[];
 }
 
-/** Recover and destage everything that is complete. @throws what recovery refuses with */
-export async function recoverToRest(disk: FuzzDisk, mode: 'start' | 'promote'): Promise<Rest> {
+/** Recover and destage everything that is complete; `judge` looks before that. @throws what recovery refuses with */
+export async function recoverToRest(
+  disk: FuzzDisk,
+  mode: 'start' | 'promote',
+  judge: (recovered: Recovered) => void = () => {},
+): Promise<Rest> {
   let replica: Replica | null = null;
   const failures: string[] = [];
   const state = readHostState(disk, STATE_DIRECTORY);
@@ -32,7 +36,7 @@ export async function recoverToRest(disk: FuzzDisk, mode: 'start' | 'promote'): 
   const { ring, machine, plan, watermark } = recovered;
   try {
     must(machine !== null, 'a bound host has a machine');
-    judgeHeld(recovered);
+    judge(recovered);
     replica = new Replica({
       machine,
       ring,
@@ -55,7 +59,7 @@ export async function recoverToRest(disk: FuzzDisk, mode: 'start' | 'promote'): 
 }
 
 /** What the primary will be told is held stands in the memory buffers as it was written. */
-function judgeHeld({ machine, ring }: Recovered): void {
+export function judgeHeld({ machine, ring }: Recovered): void {
   for (const { dataSet, firstSequence, durable } of machine?.held() ?? []) {
     const buffer = ring.buffers[dataSet % SLOTS];
     must(buffer !== undefined, `data set ${dataSet} has a slot`);

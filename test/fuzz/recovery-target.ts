@@ -10,7 +10,7 @@ import { hostStatePath } from '../../src/state/host-state.ts';
 import { JOURNALS_DIRECTORY, STATE_DIRECTORY, VOLUMES } from '../support/secondary-host.ts';
 import { diskOf } from './disk.ts';
 import { SLOTS } from './journal-inputs.ts';
-import { judgeRefusal, judgeVolumes, recoverToRest } from './recovered-secondary.ts';
+import { judgeHeld, judgeRefusal, judgeVolumes, recoverToRest } from './recovered-secondary.ts';
 import { TEMPLATES, type Template } from './secondary-template.ts';
 import { must, type Input, type Target } from './target.ts';
 
@@ -87,7 +87,7 @@ export const recoveryTarget: Target = {
     const disk = diskOf(edited(template, edits, older));
     const volumes = VOLUMES.map(({ path }) => Buffer.from(disk.readFile(path) ?? EMPTY));
     try {
-      const { destaged } = await recoverToRest(disk, begin?.[1] === 1 ? 'promote' : 'start');
+      const { destaged } = await recoverToRest(disk, begin?.[1] === 1 ? 'promote' : 'start', judgeHeld);
       judgeVolumes(disk, destaged);
       must(destaged >= template.promised, `the copy is at data set ${destaged}, and ${template.promised} was promised`);
       return destaged === template.promised ? 'at what was promised' : 'newer than promised';

@@ -103,6 +103,12 @@ function templateOf({ watermark, before, journals, mixedWith }: TemplateOptions)
   return { files, promised: Math.max(watermark ?? -1, ...flagged) };
 }
 
+/** A host that was never bound. */
+export const BLANK: ReadonlyMap<string, Uint8Array> = new Map([
+  ...templateOf({ watermark: null, before: null, journals: [] }).files,
+  [hostStatePath(STATE_DIRECTORY), encodeChecked({ ...hostState, groupId: null, generations: [], stream: null, lastPrimarySession: null })],
+]);
+
 function freeSlot(slot: number): Uint8Array {
   const { slotBytes } = smallGeometry(SLOTS);
   const image = new Uint8Array(slotBytes);

@@ -4,8 +4,10 @@ import { configTarget } from './config-target.ts';
 import { journalTarget, sealedJournalTarget } from './journal-target.ts';
 import { messageTarget } from './message-target.ts';
 import { nbdTarget } from './nbd-target.ts';
+import { primaryTarget } from './primary-target.ts';
 import { recordTarget } from './record-target.ts';
 import { recoveryTarget } from './recovery-target.ts';
+import { secondaryTarget } from './secondary-target.ts';
 import type { Target } from './target.ts';
 
 export const TARGETS: readonly Target[] = [
@@ -15,6 +17,8 @@ export const TARGETS: readonly Target[] = [
   journalTarget,
   sealedJournalTarget,
   recoveryTarget,
+  secondaryTarget,
+  primaryTarget,
   nbdTarget,
   configTarget,
 ];
