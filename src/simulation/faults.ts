@@ -140,8 +140,8 @@ function failDisk(scope: FaultScope): void {
   const { disk } = secondary;
   const isJournal = (path: string): boolean => path.endsWith('.journal');
   const isVolume = (path: string): boolean => path.startsWith('/volumes/');
-  const any = (): boolean => true;
-  switch (random.int(11)) {
+  const everything = (): boolean => true;
+  switch (random.int(12)) {
     case 0:
     case 1:
       return disk.failNext('write', 'EIO', isJournal);
@@ -153,13 +153,18 @@ function failDisk(scope: FaultScope): void {
     case 5:
       return disk.failNext('write', 'EIO', (path) => path.endsWith('/watermark'));
     case 6:
-      return disk.failNext('replaceFile', random.pick(['EIO', 'ENOSPC'] as const), any);
+      return disk.failNext('replaceFile', random.pick(['EIO', 'ENOSPC'] as const), everything);
+    case 10:
+      disk.isFull = true;
+      return after(scope, random.int(60_000), 'disk has space', () => {
+        disk.isFull = false;
+      });
     case 7:
-      return disk.failNext('read', 'EIO', any);
+      return disk.failNext('read', 'EIO', everything);
     case 8:
     case 9:
       disk.failNext('write', 'EIO', isJournal);
-      return disk.failNext(random.pick(['rename', 'syncDirectory', 'open'] as const), 'EIO', any);
+      return disk.failNext(random.pick(['rename', 'syncDirectory', 'open'] as const), 'EIO', everything);
     default:
       disk.failNext('write', 'EIO', isJournal);
       return disk.failNext('allocate', 'ENOSPC', (path) => path.endsWith('.spare'));

@@ -161,9 +161,7 @@ export abstract class SimulatedHost {
     counters.crashes += 1;
     if (kept === 'page cache') counters.kills += 1;
     else counters.powerCuts += 1;
-    const next = this.disk.after(kept);
-    this.disk.dead = true;
-    this.disk = next;
+    this.disk = this.disk.crash(kept);
     this.life.dead = true;
     this.phase = 'down';
     this.#crashAfter = null;
@@ -174,9 +172,7 @@ export abstract class SimulatedHost {
   /** The process ended by itself, orderly: its disk stays as it is, and nothing of it goes on. */
   protected ended(phase: 'down' | 'refused', reason: string | null): void {
     this.around.universe.world.note(`${this.name} ends: ${reason ?? 'stopped'}`);
-    const next = this.disk.after('page cache');
-    this.disk.dead = true;
-    this.disk = next;
+    this.disk = this.disk.crash('page cache');
     this.life.dead = true;
     this.phase = phase;
     this.refusal = reason;
