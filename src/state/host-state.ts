@@ -59,13 +59,27 @@ export function decodeChecked(bytes: Uint8Array, path: string): unknown {
       : crc32(match[1] ?? '')
           .toString(16)
           .padStart(8, '0');
-  if (match === null || found !== expected) {
-    throw new CorruptionError('ERR_STATE_CORRUPT', `${path} is damaged: checksum expected ${expected}, found ${found}`, {
-      hint: 'restore the file from where it was changed; Farshore never guesses a role, a group or a generation',
-      details: { path, expected, found },
-    });
+  if (match === null || found !== expected) throw stateCorrupt(path, 'checksum', { expected, found });
+  const value = parseJson(match[1] ?? '');
+  if (typeof value !== 'object' || value === null)
+    throw stateCorrupt(path, 'JSON', { expected: 'an object', found: 'something else under a right checksum' });
+  return value;
+}
+
+/** The value, or undefined where there is none. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
-  return JSON.parse(match[1] ?? '');
+}
+
+function stateCorrupt(path: string, what: string, { expected, found }: { expected: string; found: string }): CorruptionError {
+  return new CorruptionError('ERR_STATE_CORRUPT', `${path} is damaged: ${what} expected ${expected}, found ${found}`, {
+    hint: 'restore the file from where it was changed; Farshore never guesses a role, a group or a generation',
+    details: { path, expected, found },
+  });
 }
 
 /** Read the host state. @throws RefusedError ERR_NOT_INITIALISED when there is none; CorruptionError ERR_STATE_CORRUPT. */
