@@ -18,6 +18,9 @@ export interface DestageOrder {
 
 export type DestageReport = { readonly destaged: DataSetId; readonly error: null } | { readonly destaged: null; readonly error: string };
 
+/** First word of a destage worker: from here on it may be ended at any moment. */
+export const WORKER_READY = 'ready';
+
 /** Store and flush one order with volumes that are open in this thread; what worker and tests have in common. */
 export function carryOutDestage(order: DestageOrder, sources: readonly DestageSource[], volumes: ReadonlyMap<Vlun, Volume>): DestageReport {
   try {

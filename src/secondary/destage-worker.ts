@@ -1,5 +1,6 @@
 /** The destage thread: stores data sets from the shared memory buffers with its own descriptors, because a store may wait for a disk. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { pageSizeBytes } from '../disk/libc.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
 import { BrokenInvariant } from '../model/assert.ts';
 import { messageOf } from '../model/errors.ts';
@@ -7,7 +8,7 @@ import type { Vlun } from '../model/ids.ts';
 import type { MemoryBuffer } from '../../journals/contract.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
-import { carryOutDestage, type DestageOrder, type DestageReport } from './destage-order.ts';
+import { carryOutDestage, WORKER_READY, type DestageOrder, type DestageReport } from './destage-order.ts';
 import { openDestageSource } from './store-data-set.ts';
 
 const { volumes: configs, buffers } = workerData as { volumes: readonly VolumeConfig[]; buffers: readonly MemoryBuffer[] };
@@ -34,3 +35,7 @@ parentPort?.on('message', (order: DestageOrder) => {
   }
   parentPort?.postMessage(report);
 });
+
+// A thread that is ended while koffi loads in it takes the whole process along: so it is loaded now, and whoever closes waits for this word.
+pageSizeBytes();
+parentPort?.postMessage(WORKER_READY);

@@ -11,7 +11,7 @@ import { messageOf } from '../model/errors.ts';
 import type { DataSetId } from '../model/ids.ts';
 import type { MemoryBuffer } from '../../journals/contract.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
-import { carryOutDestage, type DestageOrder, type DestageReport, type DestageSet } from './destage-order.ts';
+import { carryOutDestage, WORKER_READY, type DestageOrder, type DestageReport, type DestageSet } from './destage-order.ts';
 import { openDestageSource } from './store-data-set.ts';
 
 /** Carries one order out at a time and reports it. */
@@ -113,6 +113,8 @@ export class Destager {
   }
 }
 
+/** A worker that has not loaded by then will not. */
+const WORKER_LOAD_MS = 10_000;
 const WORKER_PROGRAM = new URL('./destage-worker.js', import.meta.url);
 
 /** The production carrier: a worker thread with its own descriptors of the volumes. */
@@ -131,6 +133,8 @@ interface WorkerCarrierOptions {
 class WorkerCarrier implements DestageCarrier {
   readonly #options: WorkerCarrierOptions;
   #worker: Worker | null;
+  /** Resolves when the newest worker may be ended, or has ended. */
+  #endable: Promise<void> = Promise.resolve();
   #waiting = false;
 
   constructor(options: WorkerCarrierOptions) {
@@ -147,13 +151,25 @@ class WorkerCarrier implements DestageCarrier {
 
   async close(): Promise<void> {
     this.#waiting = false;
+    await this.#endable;
     await this.#worker?.terminate();
   }
 
   #open(): Worker {
     const { volumes, buffers, program } = this.#options;
     const worker = new Worker(program, { workerData: { volumes, buffers } });
-    worker.on('message', (report: DestageReport) => this.#answer(report));
+    this.#endable = new Promise((resolve) => {
+      const late = setTimeout(resolve, WORKER_LOAD_MS);
+      const endable = (): void => {
+        clearTimeout(late);
+        resolve();
+      };
+      worker.once('message', endable);
+      worker.once('exit', endable);
+    });
+    worker.on('message', (report: DestageReport | typeof WORKER_READY) => {
+      if (report !== WORKER_READY) this.#answer(report);
+    });
     worker.on('error', (error) => {
       // A broken invariant in the worker stops the process, as one in this thread does.
       if ('code' in error && error.code === 'ERR_BROKEN_INVARIANT') throw error;

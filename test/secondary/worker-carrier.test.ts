@@ -1,8 +1,10 @@
 /** The destage worker's end: an order is always answered, a worker that has ended is replaced once, and a second end is final. */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MemoryBuffer } from '../../journals/contract.ts';
-import type { DestageReport } from '../../src/secondary/destage-order.ts';
+import { WORKER_READY, type DestageReport } from '../../src/secondary/destage-order.ts';
 import { Destager, workerCarrier } from '../../src/secondary/destager.ts';
 
 /** What each worker does with its first order, in the order in which the workers are made. */
@@ -20,6 +22,7 @@ function programOf(deeds: readonly Deed[]): URL {
   const code = `
     import { parentPort, workerData } from 'node:worker_threads';
     const deeds = [${deeds.map((deed) => `() => { ${DEEDS[deed]} }`).join(', ')}];
+    parentPort.postMessage('ready');
     deeds[Atomics.add(workerData.buffers[0].count, 0, 1)]();`;
   return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
 }
@@ -98,6 +101,27 @@ test('a closed carrier reports nothing', async () => {
   await carrier.close();
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(reports, []);
+});
+
+test('a worker is not ended before it says that it may be: to end one while koffi loads in it aborts the process', async () => {
+  const count = new Int32Array(new SharedArrayBuffer(4));
+  const slow = new URL(
+    `data:text/javascript,${encodeURIComponent(`
+      import { parentPort, workerData } from 'node:worker_threads';
+      setTimeout(() => { workerData.buffers[0].count[0] = 1; parentPort.postMessage('ready'); }, 200);
+      parentPort.on('message', () => {});`)}`,
+  );
+  const carrier = workerCarrier([], [{ count } as unknown as MemoryBuffer], slow)(() => {});
+  await carrier.close();
+  assert.is(count[0], 1);
+});
+
+test('the destage worker says so, by its first word', async () => {
+  const program = new URL('../../src/secondary/destage-worker.js', import.meta.url);
+  const worker = new Worker(program, { workerData: { volumes: [], buffers: [] } });
+  const [word] = await once(worker, 'message');
+  await worker.terminate();
+  assert.is(word, WORKER_READY);
 });
 
 test.run();
