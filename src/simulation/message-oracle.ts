@@ -1,9 +1,12 @@
 /** Looks at every message as it leaves a host, and judges what it promises at that moment. */
 import { MESSAGE_HEADER, MESSAGE_KIND, offsetsOf } from '../record/layout.ts';
 import { decodeMessage, type WireMessage } from '../record/wire.ts';
+import { hostStatePath } from '../state/host-state.ts';
 import { judgeAcknowledgement, judgeAgreement, judgeDurable, judgeHeld } from './held-oracle.ts';
+import type { SimulatedHost } from './host.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
+import { STATE_DIRECTORY } from './setting.ts';
 import { durableWatermark } from './storage-oracle.ts';
 import type { SimulatedSocket } from './socket.ts';
 import type { Life } from './virtual-time.ts';
@@ -16,6 +19,8 @@ const JUDGED: ReadonlySet<number> = new Set([
   MESSAGE_KIND.progress,
   MESSAGE_KIND.head,
   MESSAGE_KIND.ready,
+  MESSAGE_KIND.superseded,
+  MESSAGE_KIND.supersededAcknowledged,
 ]);
 
 type Positions = Extract<WireMessage, { kind: 'acknowledge' }>['positions'];
@@ -31,6 +36,7 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
   const message = decodeMessage(bytes);
   if (message.kind === 'violation') violated('protocol', `a host sent a message that breaks the protocol: ${message.violation}`);
   if (message.kind === 'head') return judgeFirstHead(options, from);
+  if (message.kind === 'supersededAcknowledged') return judgeNoted(options.primaryOf(from.life), '"superseded"');
   const secondary = options.secondaryOf(from.life);
   if (secondary === null) return;
   if ('windowHigh' in message) judgeWindow(secondary, message.windowHigh);
@@ -56,10 +62,13 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
         violated('I9 end to end', `record ${message.sequence} was rejected for its checksum, and nothing was damaged`);
       return;
     }
+    case 'superseded':
+      return judgeNoted(secondary, '"promot');
     case 'ready':
       return judgeReady(secondary);
     case 'progress':
       judgeDestaged(secondary, message.destaged);
+      secondary.promises.tellThrough(secondary.history.sets[message.destaged ?? -1]?.finalSequence ?? -1);
       return judgeHeld(secondary, message.held);
     default:
   }
@@ -91,11 +100,19 @@ function judgeDestaged(host: SecondaryHost, destaged: number | null): void {
 
 /** The primary goes by what the hello said, which is still so. */
 function judgeReady(host: SecondaryHost): void {
+  judgeNoted(host, host.secondary?.state.groupId ?? 'a group');
   const replica = host.secondary?.replica ?? null;
   if (replica === null || host.isImpostor) return;
   judgeDestaged(host, replica.watermarkPoint?.dataSet ?? null);
   judgeHeld(host, replica.machine.held());
-  host.promises.tellThrough(replica.watermarkPoint);
+  host.promises.tellThrough(replica.watermarkPoint?.finalSequence ?? -1);
+}
+
+/** What a host says that it is, it stays after a power cut. @invariant I8 */
+function judgeNoted(host: SimulatedHost | null, text: string): void {
+  const state = host?.disk.image(hostStatePath(STATE_DIRECTORY), 'durable')?.bytes();
+  if (state !== undefined && !Buffer.from(state).includes(text))
+    violated('I8 generation', `${host?.name} says what its durable state does not: ${text}`);
 }
 
 const agreed = new WeakSet<SimulatedSocket>();

@@ -1,5 +1,5 @@
 /** What a secondary's primary may rely on: every number that this host said it has durably, and what its disk was seen to keep. */
-import type { DataSetId, HistoryPoint, SequenceNumber, SequenceRange } from '../model/ids.ts';
+import type { DataSetId, SequenceNumber, SequenceRange } from '../model/ids.ts';
 import type { History } from './history.ts';
 
 /** What was seen on the way to the disk. */
@@ -34,8 +34,8 @@ export class Promises {
     return count;
   }
 
-  tellThrough(point: HistoryPoint | null): void {
-    for (let sequence = 0; sequence <= (point?.finalSequence ?? -1); sequence += 1) this.#told[sequence] = true;
+  tellThrough(finalSequence: SequenceNumber): void {
+    for (let sequence = 0; sequence <= finalSequence; sequence += 1) this.#told[sequence] = true;
   }
 
   wasTold(sequence: SequenceNumber): boolean {
