@@ -41,6 +41,8 @@ const FAULTS: readonly Fault[] = [
   { weight: 5, happen: slowDisk },
   { weight: 4, happen: failDisk },
   { weight: 3, happen: stopPrimary },
+  { weight: 2, happen: crashPrimarySoon },
+  { weight: 1, happen: swallowLink },
   { weight: 2, happen: jumpClock },
 ];
 const WEIGHTS = FAULTS.reduce((sum, { weight }) => sum + weight, 0);
@@ -173,6 +175,20 @@ function failDisk(scope: FaultScope): void {
 
 function stopPrimary(scope: FaultScope): void {
   if (scope.mayStopPrimary) scope.primary.stop();
+}
+
+/** Where it is lost in the end anyway: between two disk operations of a start, a clean stop, or its work. */
+function crashPrimarySoon({ primary, random, mayFailPrimary }: FaultScope): void {
+  if (!mayFailPrimary) return;
+  const kept = random.pick(KEPT);
+  if (random.chance(0.5)) primary.stop();
+  if (primary.phase === 'down') primary.crashInNextLife(1 + random.int(20), kept);
+  else primary.crashAfterOperations(1 + random.int(20), kept);
+}
+
+function swallowLink({ network, counters }: FaultScope): void {
+  counters.partitions += 1;
+  network.swallow();
 }
 
 function jumpClock({ world, random, counters }: FaultScope): void {

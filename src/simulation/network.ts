@@ -181,6 +181,15 @@ export class Network {
     return count;
   }
 
+  /** A link goes on as if nothing were wrong, and nothing arrives on it any more: only its silence tells. */
+  swallow(): void {
+    const open = [...this.#open];
+    if (open.length === 0) return;
+    const end = this.#random.pick(open);
+    end.swallowed = true;
+    if (end.peer !== null) end.peer.swallowed = true;
+  }
+
   clog(path: Path, side: Side): void {
     path.clogged.add(side);
   }
@@ -242,7 +251,7 @@ export class Network {
         arrivalUs - this.#world.nowUs,
         label,
         () => {
-          if (this.#open.has(peer) || label === 'close') work();
+          if (!from.swallowed && (this.#open.has(peer) || label === 'close')) work();
         },
         peer.life,
       );

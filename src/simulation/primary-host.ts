@@ -3,6 +3,7 @@ import { Link } from '../link/link.ts';
 import type { LinkServerOptions } from '../link/link-server.ts';
 import type { WebSocket } from 'ws';
 import { Primary } from '../primary/primary.ts';
+import { SYNC_RECORD_BYTES } from '../record/layout.ts';
 import type { ReplicatedOrder } from '../primary/replicated-order.ts';
 import type { History } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
@@ -49,10 +50,19 @@ export class PrimaryHost extends SimulatedHost {
     if (order === null || this.life.dead) return;
     const { sequence } = order.machine.head(0);
     if (sequence === this.#observedSequence) return;
+    this.#judgeBacklog(order);
     this.history.observe(order);
     this.#observedSequence = sequence;
     if (this.history.nextSequence !== sequence + 1)
       violated('I7 numbers', `the head says ${sequence}, the buffers end before ${this.history.nextSequence}`);
+  }
+
+  /** The limit holds for writes; one that finds nothing unacknowledged is taken whatever its size, and syncs come on top. @invariant I11 */
+  #judgeBacklog({ machine, buffers }: ReplicatedOrder): void {
+    const { backlogLimitBytes, geometry } = this.around.setting;
+    const limitBytes = Math.max(backlogLimitBytes, geometry.capacityBytes) + buffers.size * SYNC_RECORD_BYTES;
+    if (machine.unacknowledgedBytes > limitBytes)
+      violated('I11 bounded', `${machine.unacknowledgedBytes} bytes are unacknowledged; the limit is ${backlogLimitBytes}`);
   }
 
   stop(): void {

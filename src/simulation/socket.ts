@@ -30,6 +30,8 @@ export class SimulatedSocket {
   /** Something arrived that breaks the protocol: it may be closed for that. */
   provoked = false;
   carriesRecords = false;
+  /** Nothing that is sent on it arrives. */
+  swallowed = false;
   readonly #network: Network;
   readonly #listeners = new Map<string, { listener: Listener; once: boolean }[]>();
   #fragments: Uint8Array[] = [];
