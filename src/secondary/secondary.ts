@@ -323,7 +323,8 @@ export class Secondary {
   /** First contact binds this host to the primary's group, durably; each new session of the primary is noted before its first record. */
   async #bind(primary: PrimaryFacts): Promise<void> {
     const { state } = this;
-    if (state.groupId !== null && state.lastPrimarySession === primary.session) return;
+    // A binding that failed half-way is recorded, and has no replica yet: the next welcome finishes it.
+    if (this.replica !== null && state.lastPrimarySession === primary.session) return;
     const { groupId, generations, stream } = primary;
     this.writeState({ groupId, generations, stream, lastPrimarySession: primary.session });
     if (this.replica !== null || this.ring === null) return;

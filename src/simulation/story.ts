@@ -247,6 +247,12 @@ export class Story {
     if (primary.phase === 'up' && primary.primary?.phase === 'serving' && primary.requestsOpen === 0) primary.judgeVolumes('cached');
     const replica = secondary.secondary?.replica ?? null;
     const order = primary.primary?.order ?? null;
+    // A copy of the primary was followed while the primary was down: the secondary is in the copy's history.
+    if (replica !== null && secondary.phase === 'up' && secondary.history !== primary.history) {
+      if (replica.isSettled && secondary.promotion === 'none')
+        judgeVolumesAt(secondary.disk, secondary.history, replica.watermarkPoint?.dataSet ?? -1, 'cached');
+      return;
+    }
     if (
       secondary.phase !== 'up' ||
       secondary.promotion === 'done' ||
