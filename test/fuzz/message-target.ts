@@ -1,6 +1,7 @@
 /** Messages of a link, both directions, as bytes into the real decoders. */
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
+import type { HeldDataSet } from '../../src/model/handshake.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { VIOLATIONS, type Violation } from '../../src/record/violation.ts';
 import { decodeMessage, decodeRecords, encodeMessage, type WireMessage } from '../../src/record/wire.ts';
@@ -24,6 +25,11 @@ const unprintable = ['\nV', '{"linkKey":"\x7f\x1b"}'].map((body) => {
   fixMessage(bytes);
   return new Uint8Array(bytes);
 });
+
+/** Durable, but never received. */
+const impossible = encodeMessage(MESSAGES.progress);
+impossible[impossible.length - 2] = 0xff;
+fixMessage(impossible);
 
 const ranges = fc.array(
   fc.tuple(anyId, anyId).map(([a, b]) => ({ from: Math.min(a, b), to: Math.max(a, b) })),
@@ -83,6 +89,7 @@ export const messageTarget: Target = {
     [encodeMessage({ kind: 'records', encoded: Buffer.concat([badPayload, encodeWrite(WRITE)]) })],
     [encodeMessage({ kind: 'records', encoded: encodePad(88) })],
     ...unprintable.map((bytes) => [bytes]),
+    [impossible],
   ],
   generator: fc.oneof(
     { weight: 2, arbitrary: generated.map((message) => [encodeMessage(message)]) },
@@ -109,6 +116,8 @@ export const messageTarget: Target = {
     const message = decodeMessage(bytes);
     if (message.kind === 'violation') return judgeViolation(message);
     if (message.kind === 'records') return judgeRecords(bytes);
+    if (message.kind === 'progress') judgeHeld(message.held);
+    if (message.kind === 'hello') judgeHeld(message.facts.held);
     const again = encodeMessage(message);
     // The way a JSON text is written is free; what it says is not. A refusal is read whatever its version, and shortened when it is sent.
     const isJson = (bytes[0] ?? 0) >= FIRST_JSON_KIND;
@@ -127,6 +136,15 @@ function judgeViolation({ label, violation }: Violation): string {
   must(Buffer.byteLength(violation) <= VIOLATION_BYTES_MAX, `a violation of ${Buffer.byteLength(violation)} bytes`);
   must(!/[\p{Cc}\p{Cs}]/u.test(violation), `a violation with unprintable characters: ${JSON.stringify(violation)}`);
   return label;
+}
+
+/** Judged here too, because encoder and decoder ask the same function. */
+function judgeHeld(held: readonly HeldDataSet[]): void {
+  for (const { dataSet, received, durable } of held)
+    must(
+      durable.length === received.length && durable.every((byte, index) => (byte & ~(received[index] ?? 0)) === 0),
+      `of data set ${dataSet} more is durable than was received`,
+    );
 }
 
 function judgeRecords(bytes: Uint8Array): string {

@@ -9,14 +9,15 @@ import type { LinkServerOptions } from '../../src/link/link-server.ts';
 import { initPrimary } from '../../src/primary/init.ts';
 import { Primary } from '../../src/primary/primary.ts';
 import { appendGeneration } from '../../src/protocol/generations.ts';
-import { decodeRecords, type WireMessage } from '../../src/record/wire.ts';
+import { CLOSE_CODE } from '../../src/record/close-codes.ts';
+import { decodeMessage, decodeRecords, type WireMessage } from '../../src/record/wire.ts';
 import { readHostState } from '../../src/state/host-state.ts';
 import { renderStatus } from '../../src/status/render.ts';
 import { blankSecondaryFacts } from '../support/handshake-facts.ts';
 import { PRIMARY_DIRECTORY, PRIMARY_VOLUME } from '../support/primary-host.ts';
 import { NotedRequest } from '../support/primary-volume.ts';
 import { diskOf, type FuzzDisk } from './disk.ts';
-import { fixStep, JudgedSocket, readStep, stepOf, turns } from './link-inputs.ts';
+import { fixStep, JudgedSocket, readStep, stepOf, turns, type Step } from './link-inputs.ts';
 import { must, type Input, type Target } from './target.ts';
 
 const KiB = 1024;
@@ -160,6 +161,9 @@ export const primaryTarget: Target = {
     ],
     [...link(0), work(0, 8), work(2, 0), stepOf('message', 0, reject('window', 0)), stepOf('message', 0, acknowledge(0, 1))],
     [work(0, 1), stepOf('message', 2, promotedOf(1_700_000_000_000)), work(0, 1)],
+    // More data sets than the window admits: the last ones were never sent.
+    [...link(0), ...Array.from({ length: 10 }, () => [work(0, 1), work(2, 0)]).flat(), stepOf('message', 0, acknowledge(18, 19))],
+    [...link(0), work(0, 1), stepOf('message', 0, acknowledge(0, 7))],
     // Found: a time that no date can be made of.
     [work(0, 1), stepOf('message', 2, promotedOf(Number.MAX_SAFE_INTEGER)), work(0, 1)],
   ],
@@ -189,6 +193,9 @@ class LivePrimary {
   #primary: Primary | null = null;
   #handlers: LinkServerOptions['handlers'] | null = null;
   #links = 0;
+  readonly #sent = new Set<number>();
+  /** The secondary has said that it holds something: what it says is believed, sent or not. */
+  #mayHold = false;
 
   static async start(disk: FuzzDisk): Promise<LivePrimary> {
     const host = new LivePrimary();
@@ -223,9 +230,32 @@ class LivePrimary {
     const step = readStep(part);
     if (step.deed === 'work') this.#work(step.bytes);
     else if (step.deed === 'wait') await turns(10);
-    else this.#socket(step.link).arrive(step);
+    else this.#arrive(step);
     if (step.deed === 'end') this.sockets[step.link] = undefined;
     await turns(2);
+  }
+
+  /** A message arrives; an acknowledgement of a number that was not given, or not sent, costs the link. */
+  #arrive(step: Step): void {
+    const socket = this.#socket(step.link);
+    const message = step.deed === 'message' ? decodeMessage(step.bytes) : null;
+    if (message?.kind === 'progress') this.#mayHold ||= message.held.length > 0 || message.destaged !== null;
+    if (message?.kind === 'hello') this.#mayHold ||= message.facts.held.length > 0 || message.facts.watermark !== null;
+    // What is destaged is believed too.
+    if (message?.kind === 'acknowledge') this.#mayHold ||= message.positions.destaged !== null;
+    const isOpen = socket.closedWith === null && socket.sent('head').length > 0;
+    const { order } = this.primary;
+    const newest = order?.machine.head(0).sequence ?? -1;
+    socket.arrive(step);
+    if (message?.kind !== 'acknowledge' || !isOpen || order === null || this.primary.order === null) return;
+    for (const { from, to } of message.ranges) {
+      must(
+        to <= newest || socket.closedWith?.code === CLOSE_CODE.protocolViolation,
+        `number ${to} is taken as acknowledged, and ${newest} is the newest`,
+      );
+      for (let number = from; number <= to && number <= newest && !this.#mayHold; number += 1)
+        must(this.#sent.has(number) || socket.closedWith !== null, `number ${number} is taken as acknowledged, and was never sent`);
+    }
   }
 
   async judge(): Promise<string> {
@@ -300,6 +330,7 @@ class LivePrimary {
       violation === null && damaged.length === 0 && records.length > 0,
       () => `records are sent with ${JSON.stringify(violation ?? damaged)}`,
     );
+    for (const { sequence } of records) this.#sent.add(sequence);
     for (const { type, bytes: encoded } of records)
       must(type !== 'write' || encoded.subarray(80).every((byte) => byte === WRITTEN), 'what is sent is what was written');
   }

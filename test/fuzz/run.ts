@@ -1,6 +1,6 @@
 /**
  * The fuzzer by hand: `node dist/test/fuzz/run.js --seconds 600 [--target NAME] [--seed N]` fuzzes every target, or one, with fresh seeds;
- * `--target NAME --seed N --input I` or `--target NAME --hex TEXT` shows a failure again. Exit code 1: a property is broken.
+ * `--inputs N` ends each target after so many inputs of one seed; `--target NAME --seed N --input I` or `--target NAME --hex TEXT` shows a failure again. Exit code 1: a property is broken.
  */
 import { parseArgs } from 'node:util';
 import { feedOne, fuzz, InputSource, type FuzzReport } from './engine.ts';
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     target: { type: 'string' },
     seed: { type: 'string' },
+    inputs: { type: 'string' },
     input: { type: 'string' },
     hex: { type: 'string' },
     show: { type: 'boolean', default: false },
@@ -46,9 +47,10 @@ async function fuzzAll(): Promise<number> {
     let seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
     const beginCpu = process.cpuUsage();
     while (performance.now() < endMs) {
-      const report = await fuzz({ target, seed, inputs: INPUTS_OF_A_SEED, forMs: endMs - performance.now() });
+      const inputs = values.inputs === undefined ? INPUTS_OF_A_SEED : Number(values.inputs);
+      const report = await fuzz({ target, seed, inputs, forMs: endMs - performance.now() });
       reports.push(report);
-      if (report.failure !== null) break;
+      if (report.failure !== null || values.inputs !== undefined) break;
       seed += 1;
     }
     const { user } = process.cpuUsage(beginCpu);

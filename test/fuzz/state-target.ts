@@ -54,6 +54,14 @@ interface Read {
   readonly acknowledged: unknown;
 }
 
+/** Whether the last line is the checksum of what is before it. */
+function isSealed(bytes: Uint8Array = new Uint8Array(0)): boolean {
+  // Bytes that are no UTF-8 are read as their replacement, and checked as what is read.
+  const text = Buffer.from(bytes).toString('utf8');
+  const at = text.lastIndexOf('crc32 ');
+  return at > 0 && text.slice(at) === `crc32 ${crc32(text.slice(0, at)).toString(16).padStart(8, '0')}\n`;
+}
+
 /** What the files say; a refusal is its code. */
 function readAll(files: Input): Read {
   const disk = diskOf(new Map(NAMES.map((name, index) => [pathOf(name), files[index] ?? new Uint8Array(0)])));
@@ -95,6 +103,12 @@ export const stateTarget: Target = {
     const found = readAll(files);
     const isChanged = files.some((bytes, index) => Buffer.compare(bytes, golden[index] ?? new Uint8Array(0)) !== 0);
     const same = isDeepStrictEqual(found, written);
+    if (typeof found.host !== 'string') must(isSealed(files[0]), 'a host state is read only under its right checksum');
+    if (typeof found.loaded === 'object' && found.loaded !== null)
+      must(
+        isSealed(files[1]) && isSealed(files[2]) && isDeepStrictEqual(files[3], golden[3]),
+        "a stream's state is read only with its marker and backlog",
+      );
     if (!isChanged) must(same, 'what was written is read');
     if (same) return 'as written';
     const refused = Object.values(found).some((value) => typeof value === 'string');
