@@ -13,6 +13,7 @@ import type { Fault } from './traced.ts';
 import { TracedHost } from './traced-host.ts';
 import { must, reportOf, type CellReport } from './verdict.ts';
 
+const START_MS = 15_000;
 /** Why a primary may refuse to go on: its volumes may hold what was never sent. */
 const REFUSALS: ReadonlySet<string> = new Set(['ERR_UNCLEAN_STOP', 'ERR_GROUP_FAILED']);
 
@@ -23,19 +24,26 @@ export async function primaryCell(template: Template, steps: readonly Step[], fa
   const running: { stop(): Promise<void> }[] = [];
   const log = (): string => [primary.logTail(), '---- inside', ...scene.lines].join('\n');
   const work = async (): Promise<string> => {
-    const inner = await startSecondary(secondary, scene.lines);
-    running.push(inner);
     const traced = new TracedHost(scene, 'primary', fault);
+    must(await traced.until(() => traced.status !== null, START_MS), 'hang: it does not start');
+    // Only now, so that the first dial finds it.
+    const inner = traced.runs ? await startSecondary(secondary, scene.lines) : null;
+    if (inner !== null) running.push(inner);
+    must(await traced.until(() => (inner?.links?.openLinks.length ?? 0) > 0, START_MS), 'hang: no link is agreed');
     const { problem, hang } = await runSteps({ host: primary, history, steps, alive: () => traced.runs });
     must(!hang, `hang: ${problem}`);
     const drained = (): boolean =>
-      requestsThrough(inner.replica?.watermarkPoint ?? null) === history.issued && acknowledged(traced) === history.issued;
-    must(await traced.until(drained, SETTLE_MS), 'hang: it neither drains, nor fails, nor ends');
-    must(problem === null || traced.failed || !traced.runs, `a request failed, and the primary goes on: ${problem}`);
+      problem === null &&
+      requestsThrough(inner?.replica?.watermarkPoint ?? null) === history.issued &&
+      acknowledged(traced) === history.issued;
+    must(
+      await traced.until(drained, SETTLE_MS),
+      `hang: it neither drains, nor fails, nor ends; ${problem ?? 'every request was answered'}`,
+    );
     const well = traced.runs && !traced.failed;
     const end = await traced.end();
     const atLeast = Math.max(acknowledged(traced), template.complete);
-    await inner.stop();
+    await inner?.stop();
     const own = history.statesOf(primary);
     must(
       own.some((count) => count >= history.replied),

@@ -5,7 +5,7 @@
  *
  * Ends with exit code 1 if any cell ended as it must not; then it shows what the hosts of that cell logged.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { endProcesses } from '../support/host-process.ts';
 import { hasTool } from '../support/tools.ts';
@@ -54,7 +54,10 @@ async function main(): Promise<number> {
     `${done.length} cells, ${done.filter(({ report }) => report.met > 0).length} met their fault, ${bad.length} bad, ${seconds.toFixed(0)} s\n`,
   );
   for (const cell of bad) process.stdout.write(`BAD ${nameOfRow(cell.row)}/${cell.n}: ${cell.report.bad}\n`);
-  if (values.write !== undefined) writeFileSync(values.write, renderPage(done));
+  if (values.write !== undefined) {
+    const earlier = values.only !== '' && existsSync(values.write) ? readFileSync(values.write, 'utf8') : null;
+    writeFileSync(values.write, renderPage(done, earlier));
+  }
   return bad.length === 0 ? 0 : 1;
 }
 

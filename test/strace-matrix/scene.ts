@@ -11,6 +11,8 @@ import { hostBeside } from '../support/host-copies.ts';
 import { History, VOLUMES, type Request } from './history.ts';
 
 export const SLOTS = 3;
+/** In the path of every file of a cell. */
+export const SCENE_PREFIX = 'farshore-strace-';
 
 /** Folders `primary` and `secondary` as they were left, and what was written until then. */
 export interface Template {
@@ -38,7 +40,7 @@ export class Scene {
 
   /** Copy a template; without one the folder is empty. */
   static async open(template: Template | null): Promise<Scene> {
-    const folder = mkdtempSync(join(tmpdir(), 'farshore-strace-'));
+    const folder = mkdtempSync(join(tmpdir(), SCENE_PREFIX));
     if (template !== null) {
       for (const name of ['primary', 'secondary']) copyFolder(join(template.folder, name), join(folder, name));
     }

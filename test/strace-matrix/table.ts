@@ -1,5 +1,5 @@
 /** docs/strace-matrix.md: how to read it, the sums, and one line for each row of the matrix, neighbours with one outcome together. */
-import { SUBJECTS, type CellDone, type Row } from './matrix.ts';
+import { nameOfRow, SUBJECTS, type CellDone, type Row } from './matrix.ts';
 import type { FaultKind, FileGroup } from './traced.ts';
 
 const INTRODUCTION = `# The strace matrix
@@ -9,8 +9,8 @@ command that runs the whole matrix (needs Linux, root and strace; about half an 
 
     npm run strace-matrix -- --write docs/strace-matrix.md
 
-It ends with exit code 1 if any cell ended as it must not. \`--only TEXT\` takes only rows whose name contains the text, for example
-\`--only 'secondary, first contact/journals/pwritev/SIGKILL'\`. \`npm test\` runs a sample of this table
+It ends with exit code 1 if any cell ended as it must not. \`--only TEXT\` runs only rows whose name contains the text, for example
+\`--only 'secondary, first contact/journals/pwritev/SIGKILL'\`, and leaves the others on the page as they are. \`npm test\` runs a sample of this table
 (\`test/end-to-end/strace-matrix.test.ts\`; another one with \`STRACE_MATRIX_SAMPLE=2\`, \`3\` ...).
 
 ## What one cell is
@@ -44,64 +44,91 @@ A part of a write that is claimed but not done would be a disk that lies where l
 backlog): there a short write says 0. strace counts calls by thread. Hosts run with one thread for asynchronous disk work
 (\`UV_THREADPOOL_SIZE=1\`), and files are grouped such that mostly one thread makes the calls of one kind on a group; where two do (the
 secondary's volumes are opened by the main thread and by the destage worker), both meet an error at their own N-th call, and a kill comes
-at the first of the two. A kill before a call that changes nothing is the kill before the next one that does, so those rows are left out.
+at the first of the two. So an error at the worker's own opens is not seen: the same one at the start ends the host before. A kill before a call that changes nothing is the kill before the next one that does, so those rows are left out.
 
 Not seen here: power cuts (a killed process leaves its bytes in the page cache; the simulator and the crash tests cut the power), faults of
 NBD or link sockets (\`bad-input\`, \`link-chaos\`), mapped stores (the volumes here are on ext4, where stores are \`pwrite64\`).
 `;
 
-/** The whole page. */
-export function renderPage(done: readonly CellDone[]): string {
-  const met = done.filter(({ report }) => report.met > 0);
-  const several = met.filter(({ report }) => report.met > 1).length;
-  const sums = [
-    `${done.length} cells in ${new Set(done.map(({ row }) => row)).size} rows; ${met.length} met their fault, ${several} of them in two threads; the others are the runs that end a row.`,
-    '',
-    '| outcome | cells |',
-    '|---|---|',
-    ...[...countOf(met.map(({ report }) => (report.bad === null ? report.outcome : '**bad**')))].map(
-      ([text, count]) => `| ${text} | ${count} |`,
-    ),
-  ];
-  return `${INTRODUCTION}\n## The sums\n\n${sums.join('\n')}\n\n${SUBJECTS.map((subject) => renderSubject(subject, done)).join('\n')}`;
+/** A row's cells of one outcome: N from .. to. */
+interface Stretch {
+  readonly from: number;
+  to: number;
+  readonly text: string;
 }
 
-function renderSubject(subject: Row['subject'], done: readonly CellDone[]): string {
-  const rows = new Map<Row, CellDone[]>();
-  for (const cell of done) if (cell.row.subject === subject) rows.set(cell.row, [...(rows.get(cell.row) ?? []), cell]);
-  const lines = [...rows].map(([{ group, call, kind }, cells]) => `| ${group} | ${call} | ${kind} | ${outcomesOf(cells)} |`);
+interface Line {
+  readonly row: Row;
+  readonly stretches: readonly Stretch[];
+}
+
+/** The whole page; rows of an earlier page that were not run again stay as they are. */
+export function renderPage(done: readonly CellDone[], earlier: string | null): string {
+  const lines = new Map<string, Line>();
+  for (const line of earlier === null ? [] : readLines(earlier)) lines.set(nameOfRow(line.row), line);
+  for (const line of linesOf(done)) lines.set(nameOfRow(line.row), line);
+  const all = [...lines.values()];
+  return `${INTRODUCTION}\n${renderSums(all)}\n${SUBJECTS.map((subject) => renderSubject(subject, all)).join('\n')}`;
+}
+
+function linesOf(done: readonly CellDone[]): Line[] {
+  const cells = new Map<Row, CellDone[]>();
+  for (const cell of done) cells.set(cell.row, [...(cells.get(cell.row) ?? []), cell]);
+  return [...cells].map(([row, ofRow]) => ({ row, stretches: stretchesOf(ofRow) }));
+}
+
+function stretchesOf(cells: readonly CellDone[]): Stretch[] {
+  const stretches: Stretch[] = [];
+  for (const { n, report } of cells) {
+    if (report.met === 0 && report.bad === null) continue;
+    const text = report.bad === null ? report.outcome : `**BAD**: ${report.bad.split('\n')[0] ?? ''}`;
+    const last = stretches.at(-1);
+    if (last?.text === text) last.to = n;
+    else stretches.push({ from: n, to: n, text });
+  }
+  return stretches;
+}
+
+function renderSums(lines: readonly Line[]): string {
+  const counts = new Map<string, number>();
+  for (const { stretches } of lines) for (const { from, to, text } of stretches) counts.set(text, (counts.get(text) ?? 0) + to - from + 1);
+  const cells = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const rows = [...counts]
+    .sort(([a, most], [b, least]) => least - most || (a < b ? -1 : 1))
+    .map(([text, count]) => `| ${count} | ${text} |`);
+  return `## The sums\n\n${lines.length} rows; ${cells} cells met their fault. Each row ends with one more run, whose calls were fewer than N.\n\n| cells | outcome |\n|---|---|\n${rows.join('\n')}\n`;
+}
+
+function renderSubject(subject: Row['subject'], all: readonly Line[]): string {
+  const lines = all
+    .filter(({ row }) => row.subject === subject)
+    .map(({ row: { group, call, kind }, stretches }) => `| ${group} | ${call} | ${kind} | ${stretches.map(shown).join('<br>')} |`);
   return `## Subject: ${subject.name}\n\n${subject.life}.\n\n| files | call | fault | N: outcome |\n|---|---|---|---|\n${lines.join('\n')}\n`;
 }
 
-function outcomesOf(cells: readonly CellDone[]): string {
-  const runs: { from: number; to: number; text: string }[] = [];
-  for (const { n, report } of cells) {
-    if (report.met === 0 && report.bad === null) continue;
-    const text = report.bad === null ? report.outcome : `**BAD**: ${report.bad}`;
-    const last = runs.at(-1);
-    if (last?.text === text) last.to = n;
-    else runs.push({ from: n, to: n, text });
-  }
-  return runs.map(({ from, to, text }) => `${from === to ? from : `${from}-${to}`}: ${text}`).join('<br>');
-}
-
-function countOf(texts: readonly string[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const text of texts.toSorted()) counts.set(text, (counts.get(text) ?? 0) + 1);
-  return new Map([...counts].sort(([, a], [, b]) => b - a));
+function shown({ from, to, text }: Stretch): string {
+  return `${from === to ? from : `${from}-${to}`}: ${text}`;
 }
 
 /** The rows of a page, with the highest N that met its fault. */
 export function readPage(page: string): Row[] {
-  const rows: Row[] = [];
+  return readLines(page).map(({ row }) => row);
+}
+
+function readLines(page: string): Line[] {
+  const lines: Line[] = [];
   let subject: Row['subject'] | undefined;
   for (const line of page.split('\n')) {
     const heading = /^## Subject: (.*)$/.exec(line)?.[1];
     if (heading !== undefined) subject = SUBJECTS.find(({ name }) => name === heading);
     const [, group, call, kind, outcomes = ''] = /^\| ([\w-]+) \| (\w+) \| (\w+) \| (\d.*) \|$/.exec(line) ?? [];
     if (subject === undefined || group === undefined || call === undefined) continue;
-    const usual = Math.max(...[...outcomes.matchAll(/(?:^|<br>|-)(\d+)(?=: )/g)].map((match) => Number(match[1])));
-    rows.push({ subject, group: group as FileGroup, call, kind: kind as FaultKind, usual });
+    const stretches = outcomes.split('<br>').map((text) => {
+      const [, from = '', to = from, outcome = ''] = /^(\d+)(?:-(\d+))?: (.*)$/.exec(text) ?? [];
+      return { from: Number(from), to: Number(to), text: outcome };
+    });
+    const usual = Math.max(...stretches.map(({ to }) => to));
+    lines.push({ row: { subject, group: group as FileGroup, call, kind: kind as FaultKind, usual }, stretches });
   }
-  return rows;
+  return lines;
 }

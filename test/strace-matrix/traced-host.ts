@@ -1,7 +1,7 @@
 /** A host as a process under strace: its start with a fault, what it says of itself, and its end within a bounded time. */
 import type { StatusReport } from '../../src/model/status.ts';
 import { sleep, type Host } from '../support/host-process.ts';
-import { SLOTS, type Scene } from './scene.ts';
+import { SCENE_PREFIX, SLOTS, type Scene } from './scene.ts';
 import { straceWrapper, TRACED_ENVIRONMENT, type Fault } from './traced.ts';
 import { must, nameEnd, type End } from './verdict.ts';
 
@@ -62,7 +62,7 @@ export class TracedHost {
     const named = nameEnd({ ...ended, log: this.host.log } satisfies End, this.#fault);
     if (failed === null) return named;
     const code = /^(ERR_\w+)/.exec(failed)?.[1];
-    must(code !== undefined, `the state is failed without a code: ${failed}`);
+    must(code !== undefined && failed.includes(SCENE_PREFIX), `the state is failed without a code or a file: ${failed}`);
     return `state failed ${code}${named === 'stopped well' ? '' : `, ${named}`}`;
   }
 

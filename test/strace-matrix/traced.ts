@@ -163,10 +163,10 @@ export function readCalls(tracePath: string, folder: string): Call[] {
 }
 
 /** How often a fault was met: calls whose result was changed, or the kill. */
-export function metIn(tracePath: string, kind: FaultKind, before: boolean): number {
+export function metIn(tracePath: string, { kind, call }: Fault): number {
   const text = readTrace(tracePath);
-  const injected = text.split('(INJECTED)').length - 1 - (before ? 1 : 0);
-  return kind === 'SIGKILL' ? (text.includes('+++ killed by SIGKILL +++') ? 1 : 0) : Math.max(0, injected);
+  if (kind === 'SIGKILL') return text.includes('+++ killed by SIGKILL +++') ? 1 : 0;
+  return text.match(new RegExp(`(?:^\\d+ +${call}\\(|<\\.\\.\\. ${call} resumed>).*\\(INJECTED\\)`, 'gm'))?.length ?? 0;
 }
 
 export function readTrace(tracePath: string): string {

@@ -1,7 +1,7 @@
 /** What came of one cell: a few words for the table, and, if it must not be so, what is wrong. */
 import type { CommandResult } from '../support/host-process.ts';
 import { metIn, readCalls, type Fault } from './traced.ts';
-import type { Scene } from './scene.ts';
+import { SCENE_PREFIX, type Scene } from './scene.ts';
 
 export interface CellReport {
   /** How many calls met the fault; 0: the run was over before. */
@@ -51,6 +51,7 @@ export function nameEnd(end: End, fault: Fault): string {
   must(codes.length === 1, `exit ${exitCode} with ${codes.length} errors: ${codes.join(' ')}`);
   const [code = ''] = codes;
   must(code.startsWith('ERR_') && code !== 'ERR_UNEXPECTED' && code !== 'ERR_BROKEN_INVARIANT', `exit ${exitCode} with ${code}`);
+  must(log.slice(log.lastIndexOf('Error ERR_')).includes(SCENE_PREFIX), `exit ${exitCode} with ${code}, which names no file`);
   return `exit ${exitCode} ${code}`;
 }
 
@@ -77,7 +78,7 @@ export async function reportOf(options: {
         ? error.message
         : `the cell failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
   }
-  const met = metIn(scene.tracePath, fault.kind, fault.before !== undefined);
+  const met = metIn(scene.tracePath, fault);
   return { met, files: filesMet(scene, fault), outcome, bad, log: bad === null ? '' : log() };
 }
 
