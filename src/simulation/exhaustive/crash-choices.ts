@@ -2,15 +2,17 @@
  * Which of the legal disks of one moment are taken. A choice names for each undecided sector which of its values stands on the disk: 0 what was
  * durable, others what one of the writes left. All sectors are independent, so the legal disks are all choices.
  *
- * Up to `DISKS_MAX` are all taken. Of more: nothing and everything kept; each sector's each value alone; all but each sector; every
+ * Up to `disksMax` are all taken. Of more: nothing and everything kept; each sector's each value alone; all but each sector; every
  * prefix and suffix in the order of the writes; each write alone, all but each write, and all through each write; all subsets of the newest
- * `NEWEST_SECTORS` sectors, while the others are lost or kept.
+ * `newestSectors` sectors, while the others are lost or kept.
  */
+export interface ChoiceBounds {
+  readonly disksMax: number;
+  readonly newestSectors: number;
+}
 
-/** Up to so many legal disks of one moment are all taken. */
-export const DISKS_MAX = 128;
-/** Of more, all subsets of so many newest sectors. */
-export const NEWEST_SECTORS = 5;
+export const FIRST_CRASH: ChoiceBounds = { disksMax: 128, newestSectors: 5 };
+export const SECOND_CRASH: ChoiceBounds = { disksMax: 16, newestSectors: 2 };
 
 /** For each value of a sector the number of the write that left it, ascending; the first is -1: what was durable. */
 export type ChoiceOf = readonly { readonly writes: readonly number[] }[];
@@ -20,11 +22,17 @@ export function countChoices(sectors: ChoiceOf): number {
   return sectors.reduce((product, { writes }) => product * writes.length, 1);
 }
 
-/** Visit choices; the array is used again for the next one. Of more than `DISKS_MAX` some may come twice. */
-export function visitChoices(sectors: ChoiceOf, visit: (choice: readonly number[]) => void): void {
+/** Visit choices; the array is used again for the next one. Of more than `disksMax` some may come twice. */
+export function visitChoices(sectors: ChoiceOf, bounds: ChoiceBounds, visit: (choice: readonly number[]) => void): void {
   const choice = sectors.map(() => 0);
-  if (countChoices(sectors) <= DISKS_MAX) visitProduct(sectors, choice, 0, visit);
-  else visitBounded(sectors, choice, visit);
+  if (countChoices(sectors) <= bounds.disksMax) return visitProduct(sectors, choice, 0, visit);
+  visitBounded(sectors, choice, visit);
+  const newest = sectors.map(({ writes }) => writes.length - 1);
+  const from = Math.max(0, sectors.length - bounds.newestSectors);
+  for (const kept of [false, true]) {
+    for (let index = 0; index < from; index += 1) choice[index] = kept ? (newest[index] ?? 0) : 0;
+    visitProduct(sectors, choice, from, visit);
+  }
 }
 
 function visitProduct(sectors: ChoiceOf, choice: number[], from: number, visit: (choice: readonly number[]) => void): void {
@@ -62,10 +70,5 @@ function visitBounded(sectors: ChoiceOf, choice: number[], visit: (choice: reado
     put((index) => latest(index, (candidate) => candidate === write));
     put((index) => latest(index, (candidate) => candidate !== write));
     put((index) => latest(index, (candidate) => candidate <= write));
-  }
-  const from = Math.max(0, sectors.length - NEWEST_SECTORS);
-  for (const others of [() => 0, newestOf]) {
-    for (let index = 0; index < from; index += 1) choice[index] = others(index);
-    visitProduct(sectors, choice, from, visit);
   }
 }

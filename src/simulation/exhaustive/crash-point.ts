@@ -8,9 +8,9 @@ import { applyEntries, SimulatedDisk, type Content, type DiskOptions } from '../
 import type { Image } from '../image.ts';
 import { Inode, type Change, type Flight } from '../inode.ts';
 import type { Memory } from '../memory.ts';
-import { countChoices, visitChoices } from './crash-choices.ts';
+import { countChoices, visitChoices, type ChoiceBounds } from './crash-choices.ts';
 import { visitFates, KILL_FATES } from './kill-fates.ts';
-import { add, hashImage, hashNumber, hashSector, SECTOR_BYTES, type Lanes } from './sector-hash.ts';
+import { add, hashImage, hashNumber, hashSector, keyOf, SECTOR_BYTES, type Lanes } from './sector-hash.ts';
 
 /** A sector that a power cut may lose. */
 interface Sector {
@@ -27,6 +27,8 @@ interface FileAtCrash {
   readonly number: number;
   readonly inode: Inode;
   readonly durable: Image;
+  /** Hash of what is durable. */
+  readonly lanes: Lanes;
   readonly pending: readonly Change[];
   readonly flights: readonly Flight[];
 }
@@ -85,15 +87,20 @@ export class CrashPoint {
     return countChoices(this.#sectors) * (this.#content.pendingEntries.length + 1);
   }
 
+  /** Key of what a file has durably. */
+  durableKey(path: string): number {
+    return keyOf(this.#files.find((file) => file.path === path)?.lanes ?? { low: 0, high: 0 });
+  }
+
   get isUndecided(): boolean {
     return this.#sectors.length > 0 || this.#content.pendingEntries.length > 0;
   }
 
   /** Visit the disks that a power cut leaves, as far as `visitChoices` takes them. */
-  powerCuts(visit: (cut: PowerCut) => void): void {
+  powerCuts(bounds: ChoiceBounds, visit: (cut: PowerCut) => void): void {
     const pending = this.#content.pendingEntries.length;
     for (let names = 0; names <= pending; names += 1) {
-      visitChoices(this.#sectors, (choice) => {
+      visitChoices(this.#sectors, bounds, (choice) => {
         const lanes = { ...this.#base };
         add(lanes, hashNumber(NAME_KIND, pending - names));
         for (let index = 0; index < choice.length; index += 1) {
@@ -177,9 +184,10 @@ export class CrashPoint {
 
   #take(path: string, inode: Inode): void {
     const { pending, flights } = inode.undecided();
-    const file = { path, number: numberOf(path), inode, durable: inode.durable.fork(), pending: [...pending], flights };
+    const [number, durable] = [numberOf(path), inode.durable.fork()];
+    const file = { path, number, inode, durable, lanes: hashImage(number, durable), pending: [...pending], flights };
     this.#files.push(file);
-    add(this.#base, hashImage(file.number, file.durable));
+    add(this.#base, file.lanes);
     if (pending.length === 0 && flights.length === 0) return;
     const bySector = new Map<number, Sector>();
     for (const [write, change] of [...pending, ...flights.map((flight) => flight.change)].entries()) {

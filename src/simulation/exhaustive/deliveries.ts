@@ -11,6 +11,8 @@ export interface Delivery {
 
 /** Shorter than a commit, so that records arrive while others are written. */
 const GAP_US = 60;
+/** Long enough for some data sets to be destaged. */
+const LATE_US = 2_000;
 
 export function deliveriesOf(history: SmallHistory): Delivery[] {
   const { records } = history;
@@ -19,10 +21,7 @@ export function deliveriesOf(history: SmallHistory): Delivery[] {
     { name: 'in order', lives: [inOrder] },
     { name: 'in order, each data set at once', lives: [history.sets.map((set) => ({ link: 1, gapUs: GAP_US, records: set.records }))] },
     { name: 'reversed', lives: [reversed(history)] },
-    {
-      name: 'duplicated',
-      lives: [inOrder.flatMap((message, index) => [message, { ...message, gapUs: 0 }, ...inOrder.slice(Math.max(0, index - 1), index)])],
-    },
+    { name: 'duplicated', lives: [duplicated(inOrder)] },
     { name: 'interleaved over two links', lives: [interleaved(records)] },
   ];
   for (const missing of missingOf(history)) {
@@ -34,6 +33,12 @@ export function deliveriesOf(history: SmallHistory): Delivery[] {
 
 function one(record: SmallRecord, link = 1): Message {
   return { link, records: [record], gapUs: GAP_US };
+}
+
+/** Each at once and after the next one again, and all together late, when some are destaged. */
+function duplicated(inOrder: readonly Message[]): Message[] {
+  const twice = inOrder.flatMap((message, index) => [message, { ...message, gapUs: 0 }, ...inOrder.slice(Math.max(0, index - 1), index)]);
+  return [...twice, { link: 2, gapUs: LATE_US, records: inOrder.flatMap(({ records }) => records) }];
 }
 
 /** As far as the window reaches; what comes after waits for it, and is then reversed too. */

@@ -1,8 +1,7 @@
 /** Explore all chosen small worlds on several threads, or one world with its trace, and add up what was judged. */
 import { Worker } from 'node:worker_threads';
 import { noCounters, type Counters } from './counters.ts';
-import type { GroupReport, WorldFailure } from './laboratory.ts';
-import type { ThreadOrder } from './thread.ts';
+import type { ExplorationOrder, GroupReport, WorldFailure } from './laboratory.ts';
 import { chooseGroups } from './worlds.ts';
 
 export interface ExhaustiveOptions {
@@ -43,9 +42,9 @@ export async function exploreWorlds(options: ExhaustiveOptions): Promise<Exhaust
   const reports: GroupReport[] = [];
   let next = 0;
   let failures = 0;
-  const order = (): ThreadOrder | null => {
+  const order = (): ExplorationOrder | null => {
     const group = failures >= options.failuresMax ? undefined : groups[next++];
-    return group === undefined ? null : { group, traced: false };
+    return group === undefined ? null : { explored: group, traced: false, untilFailure: false };
   };
   const answered = (report: GroupReport): void => {
     reports.push(report);
@@ -61,7 +60,7 @@ export async function exploreWorlds(options: ExhaustiveOptions): Promise<Exhaust
 /** Explore one world alone, and hand over what its lives did: all of its own, or those that led to a violation. */
 export async function traceWorld(world: number): Promise<{ summary: ExhaustiveSummary; lines: readonly string[] }> {
   const startedAt = performance.now();
-  let order: ThreadOrder | null = { group: { world }, traced: true };
+  let order: ExplorationOrder | null = { explored: { worlds: [world] }, traced: true, untilFailure: true };
   const reports: GroupReport[] = [];
   await runThread(
     () => {
@@ -88,7 +87,7 @@ function summaryOf(reports: readonly GroupReport[], startedAt: number): Exhausti
   return { ...counters, seconds, statesPerSecond: counters.statesJudged / Math.max(seconds, 0.001), violations };
 }
 
-function runThread(order: () => ThreadOrder | null, answered: (report: GroupReport) => void): Promise<void> {
+function runThread(order: () => ExplorationOrder | null, answered: (report: GroupReport) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./thread.js', import.meta.url));
     const goOn = (): void => {

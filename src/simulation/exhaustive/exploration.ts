@@ -11,6 +11,7 @@ import type { Arena, SharedMemoryPool } from '../memory.ts';
 import { Random } from '../random.ts';
 import type { Universe } from '../virtual-globals.ts';
 import type { Counters } from './counters.ts';
+import { FIRST_CRASH, SECOND_CRASH } from './crash-choices.ts';
 import { CrashPoint } from './crash-point.ts';
 import { Life, type LifeOptions, type Moment } from './life.ts';
 import { keyOf } from './sector-hash.ts';
@@ -105,7 +106,7 @@ export class Exploration {
   async #cutPower({ point, told }: Moment, level: 1 | 2): Promise<void> {
     const { visited, counters, world } = this.#options;
     const found: { choice: number[]; names: number; key: number }[] = [];
-    point.powerCuts(({ lanes, choice, names }) => {
+    point.powerCuts(level === 1 ? FIRST_CRASH : SECOND_CRASH, ({ lanes, choice, names }) => {
       told.addTo(lanes, world.history);
       const key = keyOf(lanes);
       counters.statesReached += 1;

@@ -21,6 +21,13 @@ export interface WorldFailure {
   readonly lines: readonly string[];
 }
 
+export interface ExplorationOrder {
+  readonly explored: WorldGroup | { readonly worlds: readonly number[] };
+  readonly traced: boolean;
+  /** Leave the rest out when one failed. */
+  readonly untilFailure: boolean;
+}
+
 export interface GroupReport {
   readonly counters: Counters;
   readonly failures: readonly WorldFailure[];
@@ -43,9 +50,9 @@ export class SmallWorlds {
   }
 
   /** Explore worlds that share what was judged; one that fails is left. */
-  async explore(group: WorldGroup | { readonly world: number }, traced = false): Promise<GroupReport> {
-    const [only] = 'world' in group ? [worldOf(group.world)] : [null];
-    const worlds: Iterable<SmallWorld> = 'world' in group ? (only === null ? [] : [only]) : worldsOf(group);
+  async explore(order: ExplorationOrder): Promise<GroupReport> {
+    const worlds =
+      'worlds' in order.explored ? order.explored.worlds.map(worldOf).filter((world) => world !== null) : worldsOf(order.explored);
     const laboratory = (this.#laboratory ??= {
       universe: this.#universe,
       shared: this.#shared,
@@ -59,14 +66,15 @@ export class SmallWorlds {
     const histories = new Set<unknown>();
     for (const world of worlds) {
       histories.add(world.history);
-      const exploration = new Exploration({ laboratory, world, visited, counters, traced });
+      const exploration = new Exploration({ laboratory, world, visited, counters, traced: order.traced });
       this.#current = exploration;
       this.#universe.random = new Random(1);
       try {
         await exploration.run();
-        if (traced) lines.push(...(exploration.lines[0] ?? []));
+        if (order.traced) lines.push(...(exploration.lines[0] ?? []));
       } catch (error) {
         failures.push(failureOf(world, exploration, error));
+        if (order.untilFailure) break;
       }
       this.#current = null;
     }

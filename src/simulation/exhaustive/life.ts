@@ -2,6 +2,7 @@
  * One life of the production secondary on a simulated disk, in virtual time: it recovers, takes what is delivered to it, comes to rest, or
  * is promoted, and is judged at each of these. Every moment at which a crash could find something new can be kept.
  */
+import { watermarkPath } from '../../../journals/files.ts';
 import { messageOf } from '../../model/errors.ts';
 import type { LinkId } from '../../protocol/secondary-contract.ts';
 import { inlineCarrier } from '../../secondary/destager.ts';
@@ -234,7 +235,7 @@ export class Life {
     const key = keyOf(lanes);
     if (key === this.#newestKey) return;
     this.#newestKey = key;
-    this.told.watermark = Math.max(this.told.watermark, durableWatermark(this.disk));
+    this.told.watermark = Math.max(this.told.watermark, watermarkAt(point, this.disk));
     this.moments.push({ point, told: this.told.copy() });
   }
 
@@ -254,4 +255,17 @@ export class Life {
     if (!over) this.#world.schedule(durationUs, 'pause', () => (over = true));
     await this.#until(() => over, 'a pause never ends');
   }
+}
+
+/** What durable watermarks say, by their key: they are asked for at every moment. */
+const watermarks = new Map<number, number>();
+
+function watermarkAt(point: CrashPoint, disk: SimulatedDisk): number {
+  const key = point.durableKey(watermarkPath(JOURNALS_DIRECTORY));
+  let watermark = watermarks.get(key);
+  if (watermark === undefined) {
+    watermark = durableWatermark(disk);
+    watermarks.set(key, watermark);
+  }
+  return watermark;
 }

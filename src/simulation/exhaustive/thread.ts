@@ -1,16 +1,9 @@
 /** The thread that explores small worlds: nothing else runs in it. */
 import { parentPort } from 'node:worker_threads';
-import { SmallWorlds, type GroupReport } from './laboratory.ts';
-import type { WorldGroup } from './worlds.ts';
-
-/** What the thread is asked. */
-export interface ThreadOrder {
-  readonly group: WorldGroup | { readonly world: number };
-  readonly traced: boolean;
-}
+import { SmallWorlds, type ExplorationOrder, type GroupReport } from './laboratory.ts';
 
 const worlds = new SmallWorlds();
 
-parentPort?.on('message', ({ group, traced }: ThreadOrder) => {
-  void worlds.explore(group, traced).then((report: GroupReport) => parentPort?.postMessage(report));
+parentPort?.on('message', (order: ExplorationOrder) => {
+  void worlds.explore(order).then((report: GroupReport) => parentPort?.postMessage(report));
 });
