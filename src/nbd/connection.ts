@@ -101,6 +101,8 @@ export class NbdConnection implements TransmissionSink {
   #bytesUnderWay = 0;
   #flushAsked = false;
   #closed = false;
+  /** The client's end came while requests waited for room. */
+  #clientHasEnded = false;
   /** Set as soon as nothing more is read from the client. */
   #endReason: NbdEndReason | null = null;
   readonly #afterWrite: (error?: Error | null) => void;
@@ -284,6 +286,7 @@ export class NbdConnection implements TransmissionSink {
     if (this.#parser?.stopped !== true || this.#endReason !== null) return;
     this.#parser.resume();
     this.#submit();
+    if (this.#clientHasEnded) this.#clientEnded();
   }
 
   /** Refuse new requests; end as soon as what the backend has is answered. */
@@ -312,8 +315,10 @@ export class NbdConnection implements TransmissionSink {
     this.#socket.destroySoon();
   }
 
-  /** The client has closed its side; it may still wait for replies (half-closed). */
+  /** The client has closed its side; it may still wait for replies (half-closed), also to requests for which there was no room yet. */
   #clientEnded(): void {
+    this.#clientHasEnded = this.#parser?.stopped === true;
+    if (this.#clientHasEnded) return;
     if (this.#parser === null) {
       this.#endReason ??= 'hangUp';
       this.#socket.end();
