@@ -118,7 +118,16 @@ const anyFlow = fc.letrec<{ node: string }>((tie) => ({
 const anySample = fc
   .tuple(
     fc.constantFrom('primary' as const, 'secondary' as const),
-    fc.array(fc.tuple(fc.nat(40), fc.constantFrom('drop', 'repeat', 'value', 'indent', 'key'), anyFlow), { maxLength: 3 }),
+    fc.array(
+      fc.tuple(
+        fc.nat(40),
+        fc.constantFrom('drop', 'repeat', 'value', 'value', 'word', 'word', 'indent', 'key'),
+        fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...WORDS) }, anyFlow),
+      ),
+      {
+        maxLength: 3,
+      },
+    ),
   )
   .map(([role, changes]) => {
     const lines = sampleConfig(role)
@@ -131,6 +140,7 @@ const anySample = fc
       else if (change === 'repeat') lines.splice(at, 0, line);
       else if (change === 'indent') lines[at] = `  ${line}`;
       else if (change === 'key') lines.splice(at, 0, `${KEYS[place % KEYS.length]}: ${value}`);
+      else if (change === 'word') lines[at] = line.replace(/(: *)[^:,{}]+(?=[,} ]*$)/, `$1${value}`);
       else lines[at] = line.replace(/:.*/s, `: ${value}`);
     }
     return text(lines.join('\n'));

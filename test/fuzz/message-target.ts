@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { HeldDataSet } from '../../src/model/handshake.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { VIOLATIONS, type Violation } from '../../src/record/violation.ts';
-import { decodeMessage, decodeRecords, encodeMessage, type WireMessage } from '../../src/record/wire.ts';
+import { decodeMessage, decodeRecords, encodeMessage, isRecordsMessage, type WireMessage } from '../../src/record/wire.ts';
 import { encodePad, encodeWrite, MESSAGES, STREAM, WRITE } from '../record/samples.ts';
 import { fixMessage } from './checksums.ts';
 import { anyHex, anyId, anyRecord, mustReencodeWire } from './record-inputs.ts';
@@ -80,6 +80,63 @@ const generatedJson = fc.tuple(fc.integer({ min: FIRST_JSON_KIND, max: 21 }), fc
   return new Uint8Array(bytes);
 });
 
+/** What may stand where another value should. */
+const anyValue = fc.oneof(
+  fc.constantFrom<unknown>(
+    null,
+    [],
+    {},
+    '',
+    -1,
+    0,
+    -0,
+    0.5,
+    1e300,
+    2 ** 53,
+    2 ** 32,
+    'AA==',
+    'f'.repeat(32),
+    'f'.repeat(16),
+    'x'.repeat(5000),
+    true,
+  ),
+  fc.json({ maxDepth: 1 }).map((text): unknown => JSON.parse(text)),
+);
+const jsonSamples = samples.filter((sample) => (sample[0] ?? 0) >= FIRST_JSON_KIND);
+
+/** A right body of which a few places were changed: another value, a field more or less, a list's entry twice or moved. */
+const editedJson = fc
+  .tuple(
+    fc.constantFrom(...jsonSamples),
+    fc.array(fc.tuple(fc.array(fc.nat(), { minLength: 1, maxLength: 6 }), fc.nat(4), anyValue), { minLength: 1, maxLength: 2 }),
+  )
+  .map(([sample, edits]) => {
+    const body = JSON.parse(Buffer.from(sample.subarray(8)).toString('utf8')) as object;
+    for (const [steps, kind, value] of edits) editJson(body, { steps, kind, value: structuredClone(value) });
+    const bytes = Buffer.concat([sample.subarray(0, 8), Buffer.from(JSON.stringify(body))]);
+    fixMessage(bytes);
+    return new Uint8Array(bytes);
+  });
+
+function editJson(body: object, { steps, kind, value }: { steps: readonly number[]; kind: number; value: unknown }): void {
+  let node = body as Record<string, unknown>;
+  for (const [depth, step] of steps.entries()) {
+    const keys = Object.keys(node);
+    const key = keys[step % Math.max(1, keys.length)];
+    if (key === undefined) return;
+    const inner = node[key];
+    if (typeof inner !== 'object' || inner === null || depth === steps.length - 1) return editField(node, key, kind, value);
+    if (Array.isArray(inner) && kind < 2) return void inner.splice(kind === 0 ? 0 : inner.length, 0, ...(inner as unknown[]));
+    node = inner as Record<string, unknown>;
+  }
+}
+
+function editField(node: Record<string, unknown>, key: string, kind: number, value: unknown): void {
+  if (kind === 2) delete node[key];
+  else if (kind === 3) node['nothing'] = value;
+  else node[key] = value;
+}
+
 export const messageTarget: Target = {
   name: 'message',
   property: 'a message is a value that encodes to the same bytes, or a violation of PROTOCOL.md in a short printable text',
@@ -94,6 +151,7 @@ export const messageTarget: Target = {
   generator: fc.oneof(
     { weight: 2, arbitrary: generated.map((message) => [encodeMessage(message)]) },
     generatedJson.map((bytes) => [bytes]),
+    { weight: 2, arbitrary: editedJson.map((bytes) => [bytes]) },
   ),
   fix: (part) => fixMessage(part),
   testInputs: 12_000,
@@ -114,7 +172,12 @@ export const messageTarget: Target = {
   ],
   run: ([bytes = new Uint8Array(0)]: Input): string => {
     const message = decodeMessage(bytes);
-    if (message.kind === 'violation') return judgeViolation(message);
+    if (message.kind === 'violation') {
+      // A link asks the first byte alone before it hands a message to the decoder of records.
+      const { violation } = isRecordsMessage(bytes) ? decodeRecords(bytes, STREAM) : { violation: message };
+      must(violation !== null && violation.label === message.label, `${violation?.label} in one decoder, ${message.label} in the other`);
+      return judgeViolation(message);
+    }
     if (message.kind === 'records') return judgeRecords(bytes);
     if (message.kind === 'progress') judgeHeld(message.held);
     if (message.kind === 'hello') judgeHeld(message.facts.held);

@@ -124,6 +124,16 @@ const anyStep = fc.oneof(
     .tuple(fc.nat(2), fc.nat(20), fc.constantFrom('window' as const, 'checksum' as const))
     .map(([number, sequence, reason]) => stepOf('message', number, reject(reason, sequence))),
   fc.tuple(fc.nat(2), anyProgress).map(([number, message]) => stepOf('message', number, message)),
+  fc
+    .nat(2)
+    .chain((number) =>
+      fc.constantFrom(
+        stepOf('message', number, { kind: 'hello', linkKey: 9, facts: { ...facts, session: '0000000000000abc' } }),
+        stepOf('message', number, { kind: 'refuse', outcome: 'refuse', label: 'other', sentence: 'not with you' }),
+        stepOf('message', number, { kind: 'refuse', outcome: 'wait', label: 'later', sentence: 'not now' }),
+        stepOf('message', number, { kind: 'head', head: { dataSet: 1, sequence: 1, bytes: 1, timeMs: 1 } }),
+      ),
+    ),
   fc.tuple(fc.nat(2), anyBoundHello).map(([number, message]) => stepOf('message', number, message)),
   fc.nat(2).chain((number) => fc.constantFrom(...link(number), stepOf('end', number), stepOf('text', number), stepOf('wait', number))),
 );

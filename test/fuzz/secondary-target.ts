@@ -18,6 +18,7 @@ import { renderStatus } from '../../src/status/render.ts';
 import { openVolumes } from '../../src/volume/open-volumes.ts';
 import { blankPrimaryFacts } from '../support/handshake-facts.ts';
 import { GROUP_ID, JOURNALS_DIRECTORY, smallGeometry, STATE_DIRECTORY, STREAM, VOLUMES } from '../support/secondary-host.ts';
+import { fixRecords } from './checksums.ts';
 import { diskOf, type FuzzDisk } from './disk.ts';
 import { model, setOf, SLOTS } from './journal-inputs.ts';
 import { fixStep, JudgedSocket, LINKS, readStep, stepOf, turns } from './link-inputs.ts';
@@ -82,6 +83,17 @@ const conversation = (start: number, first: WireMessage, from: number): Input =>
   stepOf('message', 1, recordsMessage(recordsFrom(from, 20).toReversed())),
 ];
 
+const FIELDS = [6, 12, 24, 32, 40, 48, 56, 80, 112] as const;
+/** A record of the history with a number somewhat other than it was, under right checksums: a primary that contradicts itself. */
+const editedRecord = fc
+  .tuple(fc.constantFrom(...allRecords), fc.constantFrom(...FIELDS), fc.integer({ min: -3, max: 3 }))
+  .map(([{ bytes }, at, change]) => {
+    const copy = Uint8Array.from(bytes);
+    if (at < copy.length) copy[at] = ((copy[at] ?? 0) + change) & 0xff;
+    fixRecords(copy);
+    return copy;
+  });
+
 /** Records of the history in any order, with other messages between them. */
 const anyStep = fc.oneof(
   {
@@ -91,6 +103,7 @@ const anyStep = fc.oneof(
       .map((records) => stepOf('message', 0, recordsMessage(records.map(({ bytes }) => bytes)))),
   },
   fc.tuple(fc.nat(LAST_DATA_SET), fc.nat(30)).map(([from, count]) => stepOf('message', 1, recordsMessage(recordsFrom(from, count)))),
+  { weight: 3, arbitrary: editedRecord.map((record) => stepOf('message', 1, recordsMessage([record, ...recordsFrom(4, 3)]))) },
   fc.constantFrom(
     stepOf('wait', 0),
     stepOf('end', 1),
