@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { noCounters, type Counters } from './counters.ts';
 import type { ExplorationOrder, GroupReport, WorldFailure } from './laboratory.ts';
-import { chooseGroups } from './worlds.ts';
+import { chooseGroups, worldOf } from './worlds.ts';
 
 export interface ExhaustiveOptions {
   readonly threads: number;
@@ -57,9 +57,10 @@ export async function exploreWorlds(options: ExhaustiveOptions): Promise<Exhaust
   return summaryOf(reports, startedAt);
 }
 
-/** Explore one world alone, and hand over what its lives did: all of its own, or those that led to a violation. */
+/** Explore one world alone, and hand over what its lives did: all of its own, or those that led to a violation. @throws UsageError ERR_WORLD_NUMBER */
 export async function traceWorld(world: number): Promise<{ summary: ExhaustiveSummary; lines: readonly string[] }> {
   const startedAt = performance.now();
+  worldOf(world);
   let order: ExplorationOrder | null = { explored: { worlds: [world] }, traced: true, untilFailure: true };
   const reports: GroupReport[] = [];
   await runThread(

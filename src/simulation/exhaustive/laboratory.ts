@@ -51,8 +51,7 @@ export class SmallWorlds {
 
   /** Explore worlds that share what was judged; one that fails is left. */
   async explore(order: ExplorationOrder): Promise<GroupReport> {
-    const worlds =
-      'worlds' in order.explored ? order.explored.worlds.map(worldOf).filter((world) => world !== null) : worldsOf(order.explored);
+    const worlds = 'worlds' in order.explored ? order.explored.worlds.map(worldOf) : worldsOf(order.explored);
     const laboratory = (this.#laboratory ??= {
       universe: this.#universe,
       shared: this.#shared,

@@ -1,4 +1,5 @@
 /** The small worlds by number, and in which groups they are explored: histories that begin alike stand in one group, and share what was judged. */
+import { UsageError } from '../../model/errors.ts';
 import { commandsOf, countsOfCommands, PLANS } from './histories.ts';
 import { deliveriesOf, type Delivery } from './deliveries.ts';
 import { SmallHistory } from './small-history.ts';
@@ -46,12 +47,16 @@ export function* worldsOf({ plan, counts }: WorldGroup): Generator<SmallWorld> {
   for (const index of counts) yield* worldsOfHistory(index, plan);
 }
 
-/** One world; null: this number is none. */
-export function worldOf(number: number): SmallWorld | null {
+/** One world. @throws UsageError ERR_WORLD_NUMBER when this number is none */
+export function worldOf(number: number): SmallWorld {
   const history = Math.floor(number / DELIVERIES_MAX);
   const counts = Math.floor(history / PLANS.length);
-  if (COUNTS[counts] === undefined) return null;
-  return [...worldsOfHistory(counts, history % PLANS.length)].find((world) => world.number === number) ?? null;
+  const world = [...worldsOfHistory(counts, history % PLANS.length)].find((candidate) => candidate.number === number);
+  if (world !== undefined) return world;
+  throw new UsageError(
+    'ERR_WORLD_NUMBER',
+    `there is no small world ${number}: expected a number below ${WORLD_NUMBERS}, and not every history has all ${DELIVERIES_MAX} deliveries`,
+  );
 }
 
 function* worldsOfHistory(countsIndex: number, planIndex: number): Generator<SmallWorld> {
