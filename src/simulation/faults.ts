@@ -39,18 +39,31 @@ const FAULTS: readonly Fault[] = [
   { weight: 8, happen: crashSecondary },
   { weight: 10, happen: crashSecondarySoon },
   { weight: 5, happen: slowDisk },
-  { weight: 4, happen: failDisk },
+  { weight: 6, happen: failDisk },
   { weight: 3, happen: stopPrimary },
-  { weight: 2, happen: crashPrimarySoon },
+  { weight: 4, happen: crashPrimarySoon },
   { weight: 1, happen: swallowLink },
   { weight: 2, happen: jumpClock },
 ];
-const WEIGHTS = FAULTS.reduce((sum, { weight }) => sum + weight, 0);
+
+/** Each story has its own mixture, so that some see much of what is rare: one kind of fault after another. */
+const mixtures = new WeakMap<Network, readonly number[]>();
+
+function mixtureOf({ network, random }: FaultScope): readonly number[] {
+  const known = mixtures.get(network);
+  if (known !== undefined) return known;
+  const isMixed = random.chance(0.5);
+  const mixture = FAULTS.map(({ weight }) => (isMixed ? weight * random.pick([0, 1, 1, 8]) : weight));
+  mixtures.set(network, mixture);
+  return mixture;
+}
 
 /** Let one fault happen. */
 export function injectFault(scope: FaultScope): void {
-  let choice = scope.random.int(WEIGHTS);
-  for (const { weight, happen } of FAULTS) {
+  const mixture = mixtureOf(scope);
+  let choice = scope.random.int(mixture.reduce((sum, weight) => sum + weight, 1));
+  for (const [index, { happen }] of FAULTS.entries()) {
+    const weight = mixture[index] ?? 0;
     if (choice < weight) return happen(scope);
     choice -= weight;
   }
@@ -113,6 +126,8 @@ function crashSecondary({ secondary, random }: FaultScope): void {
 
 /** Between two disk operations; soon enough to meet the recovery of a host that has just been started. */
 function crashSecondarySoon({ secondary, random }: FaultScope): void {
+  if (secondary.phase !== 'down' && random.chance(0.2))
+    return secondary.crashBefore(random.pick(['syncDirectory', 'rename', 'replaceFile', 'flush', 'allocate'] as const), random.pick(KEPT));
   if (secondary.phase === 'down') secondary.crashInNextLife(1 + random.int(60), random.pick(KEPT));
   else secondary.crashAfterOperations(1 + random.int(random.chance(0.5) ? 12 : 80), random.pick(KEPT));
 }
@@ -132,10 +147,15 @@ function slowDisk(scope: FaultScope): void {
 
 function failDisk(scope: FaultScope): void {
   const { random, primary, secondary, counters, mayFailDisk } = scope;
-  if (scope.mayFailPrimary && random.chance(0.3)) {
+  if (scope.mayFailPrimary && random.chance(0.4)) {
     counters.diskFailures += 1;
     if (random.chance(0.3)) return primary.disk.failNext('replaceFile', random.pick(['EIO', 'ENOSPC'] as const), () => true);
-    return primary.disk.failNext(random.pick(['write', 'flush'] as const), 'EIO', (path) => path.startsWith('/volumes/'));
+    const { disk } = primary;
+    return disk.failNext(random.pick(['write', 'flush'] as const), 'EIO', (path) => {
+      if (!path.startsWith('/volumes/')) return false;
+      if (disk === primary.disk) primary.volumeFailedUs = scope.world.nowUs;
+      return true;
+    });
   }
   if (!mayFailDisk || secondary.phase !== 'up') return;
   counters.diskFailures += 1;
@@ -146,6 +166,8 @@ function failDisk(scope: FaultScope): void {
   switch (random.int(12)) {
     case 0:
     case 1:
+      // In the middle of the move that follows, too.
+      if (random.chance(0.4)) secondary.crashBefore(random.pick(['syncDirectory', 'rename', 'allocate'] as const), random.pick(KEPT));
       return disk.failNext('write', 'EIO', isJournal);
     case 2:
     case 3:

@@ -2,15 +2,18 @@
 import { decodeHeader, HEADER_OFFSET, RECORDS_OFFSET, BLOCK_BYTES } from '../../journals/format.ts';
 import { journalPath } from '../../journals/files.ts';
 import type { HeldDataSet } from '../model/handshake.ts';
-import type { SequenceRange } from '../model/ids.ts';
+import type { DataSetId, SequenceRange } from '../model/ids.ts';
+import { offsetsOf, RECORD_HEADER } from '../record/layout.ts';
 import type { History, HistoryRecord } from './history.ts';
 import type { Image } from './image.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import { JOURNALS_DIRECTORY } from './setting.ts';
+import type { Life } from './virtual-time.ts';
 import { durableWatermark } from './storage-oracle.ts';
 import { violated } from './violation.ts';
 
+const SEQUENCE_AT = offsetsOf(RECORD_HEADER).sequence;
 const block = new Uint8Array(BLOCK_BYTES);
 
 /** An acknowledgement leaves the host: its numbers are durable with every earlier byte of their journal, and were given. @invariant I2 */
@@ -42,11 +45,31 @@ export function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
   if (!durable.holds(offset, record.bytes))
     violated('I2 ack', `number ${record.sequence} of data set ${record.dataSet} is acknowledged before it is durable`);
   const { shared, start } = ring.buffers[slot] as { shared: SharedArrayBuffer; start: number };
+  judgePrefix(host, { slot, dataSet: record.dataSet, journal: new Uint8Array(shared, start, offset) });
   if (!durable.holds(RECORDS_OFFSET, new Uint8Array(shared, start + RECORDS_OFFSET, offset - RECORDS_OFFSET)))
     violated(
       'I2 ack',
       `number ${record.sequence} of data set ${record.dataSet} is acknowledged before an earlier byte of its journal is durable`,
     );
+}
+
+/** How far a journal of a host's life was found to be records of its data set and nothing else. */
+const prefixes = new WeakMap<Life, Map<number, { readonly dataSet: DataSetId; readonly end: number }>>();
+
+/** What cannot be read ends a journal: nothing behind it counts. */
+function judgePrefix(host: SecondaryHost, { slot, dataSet, journal }: { slot: number; dataSet: DataSetId; journal: Uint8Array }): void {
+  const known = prefixes.get(host.life) ?? new Map<number, { dataSet: DataSetId; end: number }>();
+  prefixes.set(host.life, known);
+  const before = known.get(slot);
+  let end = before?.dataSet === dataSet ? before.end : RECORDS_OFFSET;
+  while (end < journal.length) {
+    const sequence = Number(Buffer.from(journal.buffer, journal.byteOffset + end + SEQUENCE_AT, 8).readBigUInt64LE());
+    const record = host.history.records[sequence];
+    if (record?.dataSet !== dataSet || Buffer.compare(record.bytes, journal.subarray(end, end + record.bytes.length)) !== 0)
+      violated('I2 ack', `slot ${slot} has no record of data set ${dataSet} at byte ${end}, and what stands behind it is acknowledged`);
+    end += record.bytes.length;
+  }
+  if (end > (before?.dataSet === dataSet ? before.end : 0)) known.set(slot, { dataSet, end });
 }
 
 function durableJournal(host: SecondaryHost, slot: number): Image {

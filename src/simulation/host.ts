@@ -1,7 +1,7 @@
 /** What every simulated host has: a disk, lives one after another, and what it was seen to do. */
 import { RefusedError } from '../model/errors.ts';
 import type { DataSetId } from '../model/ids.ts';
-import type { SimulatedDisk } from './disk.ts';
+import type { Operation, SimulatedDisk } from './disk.ts';
 import type { History } from './history.ts';
 import type { Universe } from './virtual-globals.ts';
 import type { Network } from './network.ts';
@@ -108,6 +108,7 @@ export abstract class SimulatedHost {
   refusal: string | null = null;
   #lives = 0;
   #crashAfter: number | null = null;
+  #crashBefore: Operation | null = null;
   #crashNextLife: { readonly count: number; readonly kept: 'page cache' | 'what is durable' } | null = null;
   #crashKept: 'page cache' | 'what is durable' = 'page cache';
 
@@ -148,6 +149,12 @@ export abstract class SimulatedHost {
     this.#crashNextLife = { count, kept };
   }
 
+  /** Crash when this operation is asked for next, before it is done. */
+  crashBefore(operation: Operation, kept: 'page cache' | 'what is durable'): void {
+    this.#crashBefore = operation;
+    this.#crashKept = kept;
+  }
+
   /** Crash within this many disk operations, between two of them. */
   crashAfterOperations(count: number, kept: 'page cache' | 'what is durable'): void {
     this.#crashAfter = count;
@@ -165,6 +172,7 @@ export abstract class SimulatedHost {
     this.life.dead = true;
     this.phase = 'down';
     this.#crashAfter = null;
+    this.#crashBefore = null;
     network.lifeEnded(this.life, kept === 'what is durable' && universe.random.chance(0.3));
     this.crashed(kept);
   }
@@ -186,6 +194,9 @@ export abstract class SimulatedHost {
   protected abstract crashed(kept: 'page cache' | 'what is durable'): void;
   protected abstract writing(path: string, position: number, bytes: Uint8Array): void;
   protected abstract flushed(path: string): void;
+
+  /** An operation is asked for, and not done yet. */
+  protected asking(_operation: Operation, _path: string): void {}
 
   /** Carry a judgement out; what it finds ends the simulation. */
   guard(judge: () => void): void {
@@ -214,8 +225,11 @@ export abstract class SimulatedHost {
   #watch(): void {
     const life = this.life;
     this.disk.watcher = {
-      asked: () => {
-        if (this.#crashAfter === null || life.dead) return;
+      asked: ({ operation, path }) => {
+        if (life.dead) return;
+        this.guard(() => this.asking(operation, path));
+        if (operation === this.#crashBefore) return this.crash(this.#crashKept);
+        if (this.#crashAfter === null) return;
         this.#crashAfter -= 1;
         if (this.#crashAfter <= 0) this.crash(this.#crashKept);
       },

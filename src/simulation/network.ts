@@ -8,7 +8,7 @@ import type { DecodedRecord } from '../record/contract.ts';
 import { isRecordsMessage } from '../record/wire.ts';
 import type { Random } from './random.ts';
 import { SimulatedSocket } from './socket.ts';
-import { withStray } from './stray.ts';
+import { type Strayed, withStray } from './stray.ts';
 import type { Life, World } from './virtual-time.ts';
 
 /** In one story. Two syncs that contradict a data set may come; the third would tell of another history, and rightly fail the copy. */
@@ -212,16 +212,22 @@ export class Network {
     }
   }
 
-  /** A good message; now and then a record stands behind its own that may not be taken. */
+  /** A good message; now and then it has a record that may not be taken. */
   #deliverSound(from: SimulatedSocket, bytes: Uint8Array): void {
-    const mayStray = this.straysDue > 0 && this.counters.strays < STRAYS_MAX && isRecordsMessage(bytes) && this.#random.chance(0.5);
-    const strayed = mayStray ? withStray(bytes, this.#random) : null;
+    const strayed = this.#strayed(bytes);
+    if (strayed === null) this.#deliver(from, bytes, null, false);
+    else this.#deliver(from, strayed.message, strayed.stray, true);
+  }
+
+  #strayed(bytes: Uint8Array): Strayed | null {
+    if (this.straysDue === 0 || this.counters.strays >= STRAYS_MAX || !isRecordsMessage(bytes) || this.#random.chance(0.3)) return null;
+    const strayed = withStray(bytes, this.#random);
     const isSync = strayed?.stray.type === 'sync';
-    if (strayed === null || (isSync && this.#straySyncs >= STRAY_SYNCS_MAX)) return this.#deliver(from, bytes, null, false);
+    if (strayed === null || (isSync && this.#straySyncs >= STRAY_SYNCS_MAX)) return null;
     this.straysDue -= 1;
     this.counters.strays += 1;
     if (isSync) this.#straySyncs += 1;
-    this.#deliver(from, strayed.message, strayed.stray, true);
+    return strayed;
   }
 
   get openLinks(): number {
@@ -278,9 +284,11 @@ export class Network {
       if (open.length === 0) return;
       const socket = this.#random.pick(open);
       this.counters.duplicates += 1;
+      const strayed = socket.carriesRecords ? this.#strayed(bytes) : null;
       // Nobody takes records before its handshake.
-      if (!socket.carriesRecords) socket.provoked = true;
-      this.#world.as(socket.life, () => socket.emit('message', Buffer.from(bytes), true));
+      if (!socket.carriesRecords || strayed !== null) socket.provoked = true;
+      const message = Buffer.from(strayed?.message ?? bytes);
+      this.#world.as(socket.life, () => this.arrival(socket, strayed?.stray ?? null, () => socket.emit('message', message, true)));
     };
     this.#world.schedule(delayUs, 'duplicate', repeat, null);
   }

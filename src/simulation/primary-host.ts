@@ -5,12 +5,16 @@ import type { WebSocket } from 'ws';
 import { Primary } from '../primary/primary.ts';
 import { SYNC_RECORD_BYTES } from '../record/layout.ts';
 import type { ReplicatedOrder } from '../primary/replicated-order.ts';
+import { hostStatePath } from '../state/host-state.ts';
 import type { History } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
-import type { SimulatedDisk } from './disk.ts';
+import type { Operation, SimulatedDisk } from './disk.ts';
 import { GROUP, STATE_DIRECTORY, VOLUMES } from './setting.ts';
 import type { SimulatedSocket } from './socket.ts';
 import { violated } from './violation.ts';
+
+/** A slow disk tells a failure within this time. */
+const FAILING_US = 4_000_000;
 
 /** Refusals of a primary that was not stopped cleanly, failed, or was superseded: what it must say. */
 export class PrimaryHost extends SimulatedHost {
@@ -21,6 +25,8 @@ export class PrimaryHost extends SimulatedHost {
   superseded = false;
   /** The end of the last life left everything that a next one needs. */
   stoppedCleanly = true;
+  /** When a store or a flush of a volume was told to fail. */
+  volumeFailedUs: number | null = null;
   /** Requests that the application has under way. */
   requestsOpen = 0;
   /** How many cut-off data sets were counted. */
@@ -48,6 +54,8 @@ export class PrimaryHost extends SimulatedHost {
     this.#order = this.primary?.order ?? this.#order;
     const order = this.#order;
     if (order === null || this.life.dead) return;
+    const failedForUs = this.around.universe.world.nowUs - (this.volumeFailedUs ?? Number.POSITIVE_INFINITY);
+    if (this.serves && failedForUs > FAILING_US) violated('I10 flush failed', 'a volume failed, and the primary goes on');
     const { sequence } = order.machine.head(0);
     if (sequence === this.#observedSequence) return;
     this.#judgeBacklog(order);
@@ -97,6 +105,7 @@ export class PrimaryHost extends SimulatedHost {
     this.#whenIdle = null;
     this.#observedSequence = -1;
     this.#order = null;
+    this.volumeFailedUs = null;
     const life = this.life;
     const primary = await Primary.start({
       disk: this.disk,
@@ -164,7 +173,18 @@ export class PrimaryHost extends SimulatedHost {
 
   protected crashed(): void {
     this.primary = null;
+    // It may have noted this and died before it said so.
+    const state = this.disk.image(hostStatePath(STATE_DIRECTORY), 'cached')?.bytes() ?? new Uint8Array(0);
+    if (Buffer.from(state).includes('"superseded"')) this.superseded = true;
     this.around.counters.primaryKills += 1;
+  }
+
+  /** The marker of a clean stop says that the volumes have every write durably. @invariant I12 */
+  protected override asking(operation: Operation, path: string): void {
+    if (operation !== 'replaceFile' || !path.endsWith('/clean-stop')) return;
+    this.observe();
+    // Also a start that failed writes it again: nothing was written then.
+    this.judgeVolumes('durable');
   }
 
   protected writing(): void {}

@@ -173,7 +173,7 @@ export class SecondaryHost extends SimulatedHost {
 
   protected writing(path: string, position: number, bytes: Uint8Array): void {
     if (path.startsWith('/volumes/')) judgeVolumeStore(this);
-    else if (path.endsWith('/watermark')) judgeWatermarkWrite(this, bytes);
+    else if (path.endsWith('/watermark')) judgeWatermarkWrite(this, position, bytes);
     else if (path.endsWith('.journal')) judgeJournalWrite(this, path, position, bytes);
   }
 

@@ -76,9 +76,10 @@ export function judgeVolumeFlush(host: SecondaryHost, path: string): void {
 }
 
 /** A watermark goes to the disk: everything through it is in the volumes, durably, and it never goes back. @invariant I5 */
-export function judgeWatermarkWrite(host: SecondaryHost, bytes: Uint8Array): void {
+export function judgeWatermarkWrite(host: SecondaryHost, position: number, bytes: Uint8Array): void {
   const decoded = decodeWatermark(bytes.subarray(0, BLOCK_BYTES));
   if (decoded.verdict !== 'readable') violated('I5 retire', 'an unreadable watermark is written');
+  judgeOtherNote(host, position, bytes);
   const { point } = decoded.content;
   const before = durableWatermark(host.disk);
   const dataSet = point?.dataSet ?? -1;
@@ -88,6 +89,19 @@ export function judgeWatermarkWrite(host: SecondaryHost, bytes: Uint8Array): voi
   const flagged = durableFlagged(host);
   if (dataSet > flagged) violated('I5 retire', `watermark ${dataSet} is written, flagged is only ${flagged}`);
   judgeCovered(host, dataSet, flagged);
+}
+
+/** A torn write must leave a note: never over the newest durable one, unless to write the same again. */
+function judgeOtherNote(host: SecondaryHost, position: number, bytes: Uint8Array): void {
+  const image = host.disk.image(watermarkPath(JOURNALS_DIRECTORY), 'durable');
+  if (image === null || image.holds(position, bytes)) return;
+  const [here, other] = [position, position === 0 ? BLOCK_BYTES : 0].map((at) => {
+    image.read(block, at);
+    const decoded = decodeWatermark(block);
+    return decoded.verdict === 'readable' ? decoded.content.counter : -1;
+  });
+  if ((here ?? 0) > (other ?? 0))
+    violated('I5 retire', `a watermark is written over the newest durable one, which stands at byte ${position}`);
 }
 
 /** Each block of the durable volumes is at data set `from` or at a later flagged one: what is under way may be there in part. */

@@ -164,6 +164,8 @@ export class Story {
     const { random, primary } = this;
     if (random.chance(0.7)) primary.crash(random.pick(['page cache', 'what is durable'] as const));
     else if (random.chance(0.5)) primary.stop();
+    // Complete data sets wait for their destage when the promotion begins.
+    if (random.chance(0.5)) this.secondary.disk.slowness = random.between(2, 60);
     if (random.chance(0.4))
       this.secondary.crashAfterOperations(1 + random.int(60), random.pick(['page cache', 'what is durable'] as const));
   }

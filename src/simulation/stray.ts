@@ -1,9 +1,9 @@
 /**
- * Records that do not belong where they arrive: behind the real ones of a message stands one more with right checksums that is of another
- * stream or generation, or contradicts a record before it, or lies outside its volume. A host may not take it (I7, I8, DESIGN section 2, 6).
+ * Records that do not belong where they arrive: a message has one more, with right checksums, that is of another stream or generation,
+ * lies outside its volume, or contradicts a record before it. A host may not take it (I7, I8, DESIGN section 2, step 6).
  *
- * The real one comes first, in the same message, so that the receiver can always know: it closes the link, or it passes over the
- * record because the whole data set is below or above its window.
+ * What is wrong by itself stands before the real ones, with a number that may be new. A contradiction stands behind them, so that the
+ * receiver can always know: it closes the link, or passes over the record because its data set is below or above the window.
  */
 import { crc32 } from 'node:zlib';
 import { offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, RECORDS_HEADER, RECORDS_HEADER_BYTES } from '../record/layout.ts';
@@ -16,26 +16,35 @@ const AT = offsetsOf(RECORD_HEADER);
 /** A block behind the end of every volume. */
 const LBA_OUTSIDE = Math.max(...VOLUMES.map(({ sizeBytes }) => sizeBytes)) / 512;
 
-/** Change the copy of a record; false: this kind of contradiction is not possible with it. */
-type Change = (header: DataView, of: DecodedRecord) => boolean;
+/** Change the copy of a record. */
+type Change = (header: DataView, of: DecodedRecord) => void;
 
-const CHANGES: readonly Change[] = [
+/** Wrong for everybody. */
+const FOREIGN: readonly Change[] = [
   (header, { generation }) => put32(header, AT.generation, generation + 1),
-  (header, { generation }) => put32(header, AT.generation, generation - 1),
+  (header, { generation }) => put32(header, AT.generation, Math.max(0, generation - 1)),
   (header) => put32(header, AT.stream, header.getUint32(AT.stream, true) ^ 1),
   (header) => put32(header, AT.stream + 4, header.getUint32(AT.stream + 4, true) ^ 1),
-  (header, { type, dataSet }) => type !== 'sync' && put64(header, AT.dataSet, dataSet + 1),
-  (header, { firstSequence }) => put64(header, AT.firstSequence, firstSequence - 1),
-  // The same number with other content.
+];
+const OUTSIDE: readonly Change[] = [
+  (header) => put64(header, AT.lba, LBA_OUTSIDE),
+  // Over the end by one block.
+  (header, { vlun, lengthBytes }) =>
+    put64(header, AT.lba, (VOLUMES.find((volume) => volume.vlun === vlun)?.sizeBytes ?? 0) / 512 - lengthBytes / 512 + 1),
+  (header) => put32(header, AT.vlun, 1),
+];
+/** Contradictions of the record itself. */
+const OTHER_WRITE: readonly Change[] = [
+  (header, { dataSet }) => put64(header, AT.dataSet, dataSet + 1),
+  (header, { lba }) => put64(header, AT.lba, lba === 0 ? 1 : 0),
+];
+const OTHER: readonly Change[] = [
+  (header, { firstSequence }) => put64(header, AT.firstSequence, Math.max(0, firstSequence - 1)),
   (header, { timeUs }) => put64(header, AT.timeUs, timeUs + 1),
-  (header, { type, lba }) => type !== 'sync' && put64(header, AT.lba, lba === 0 ? 1 : 0),
-  (header, { type }) => type !== 'sync' && put64(header, AT.lba, LBA_OUTSIDE),
-  (header, { type, lengthBytes, lba }) => type !== 'sync' && put64(header, AT.lba, Math.max(lba, LBA_OUTSIDE - lengthBytes / 512 + 1)),
-  (header, { type }) => type !== 'sync' && put32(header, AT.vlun, 1),
-  // Another final number, and a write behind the final number.
-  (header, { type, sequence }) => type === 'sync' && put64(header, AT.sequence, sequence + 1),
-  (header, { type, sequence, firstSequence }) =>
-    type === 'sync' && sequence - 1 >= firstSequence && put64(header, AT.sequence, sequence - 1),
+];
+const OTHER_FINAL: readonly Change[] = [
+  (header, { sequence }) => put64(header, AT.sequence, sequence + 1),
+  (header, { sequence, firstSequence }) => put64(header, AT.sequence, Math.max(firstSequence, sequence - 1)),
 ];
 
 export interface Strayed {
@@ -44,27 +53,49 @@ export interface Strayed {
   readonly stray: DecodedRecord;
 }
 
-/** The message with a stray record behind the real ones; null when none fits. */
+/** The message with a stray record; null when nothing of it can be made one. */
 export function withStray(message: Uint8Array, random: Random): Strayed | null {
   const records = recordsOf(message);
-  const original = random.chance(0.5) ? records.findLast(({ type }) => type === 'sync') : random.pick(records);
   const sync = records.findLast(({ type }) => type === 'sync');
-  const write = records.find(({ type, dataSet }) => type !== 'sync' && dataSet === sync?.dataSet);
-  if (sync !== undefined && write !== undefined && random.chance(0.15))
-    return strayed(message, write, (header) => put64(header, AT.sequence, sync.sequence + random.int(2)));
-  return original === undefined ? null : strayed(message, original, random.pick(CHANGES));
+  const writes = records.filter(({ type }) => type !== 'sync');
+  const write = writes.length === 0 ? undefined : random.pick(writes);
+  switch (random.int(5)) {
+    case 0:
+      return records.length === 0 ? null : strayed(message, { original: random.pick(records), change: random.pick(FOREIGN), before: true });
+    case 1:
+      return write === undefined ? null : strayed(message, { original: write, change: random.pick(OUTSIDE), before: true });
+    case 2:
+      return sync === undefined ? null : strayed(message, { original: sync, change: random.pick(OTHER_FINAL), before: false });
+    case 3: {
+      const behind = sync === undefined ? undefined : writes.find(({ dataSet }) => dataSet === sync.dataSet);
+      const change: Change = (header) => put64(header, AT.sequence, (sync?.sequence ?? 0) + (random.chance(0.7) ? 1 : 0));
+      return behind === undefined ? null : strayed(message, { original: behind, change, before: false });
+    }
+    default:
+      if (write !== undefined && random.chance(0.6))
+        return strayed(message, { original: write, change: random.pick(OTHER_WRITE), before: false });
+      return records.length === 0 ? null : strayed(message, { original: random.pick(records), change: random.pick(OTHER), before: false });
+  }
 }
 
-function strayed(message: Uint8Array, original: DecodedRecord, change: Change): Strayed | null {
+function strayed(
+  message: Uint8Array,
+  { original, change, before }: { original: DecodedRecord; change: Change; before: boolean },
+): Strayed | null {
   const bytes = new Uint8Array(message.subarray(original.offset, original.offset + original.encodedBytes));
   const header = new DataView(bytes.buffer);
-  if (!change(header, original)) return null;
-  header.setUint32(AT.headerChecksum, crc32(bytes.subarray(0, AT.headerChecksum)), true);
+  change(header, original);
+  const checksum = crc32(bytes.subarray(0, AT.headerChecksum));
+  // The change changed nothing.
+  if (checksum === original.headerChecksum) return null;
+  header.setUint32(AT.headerChecksum, checksum, true);
+  const at = before ? RECORDS_HEADER_BYTES : message.length;
   const result = new Uint8Array(message.length + bytes.length);
-  result.set(message);
-  result.set(bytes, message.length);
+  result.set(message.subarray(0, at));
+  result.set(bytes, at);
+  result.set(message.subarray(at), at + bytes.length);
   new DataView(result.buffer).setUint32(offsetsOf(RECORDS_HEADER).encodedBytes, result.length - RECORDS_HEADER_BYTES, true);
-  const stray = new RecordReader(result).readAt(message.length, result.length);
+  const stray = new RecordReader(result).readAt(at, result.length);
   return stray.kind === 'record' ? { message: result, stray } : null;
 }
 
@@ -80,13 +111,10 @@ function recordsOf(message: Uint8Array): DecodedRecord[] {
   return records;
 }
 
-function put32(header: DataView, offset: number, value: number): boolean {
+function put32(header: DataView, offset: number, value: number): void {
   header.setUint32(offset, value, true);
-  return value >= 0;
 }
 
-function put64(header: DataView, offset: number, value: number): boolean {
-  if (value < 0) return false;
+function put64(header: DataView, offset: number, value: number): void {
   header.setBigUint64(offset, BigInt(value), true);
-  return true;
 }
