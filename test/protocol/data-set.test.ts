@@ -173,4 +173,14 @@ test('neighbours bound where a data set can begin', () => {
   assert.is(refusalOf(ring, 7, 91), 'no violation');
 });
 
+test('neighbours bound where a data set can begin: behind an open one, and before the highest of the window', () => {
+  const behind = makeRing();
+  openIn(behind, 6, 90);
+  assert.match(refusalOf(behind, 7, 96), /begins at 91 to 95/);
+  assert.is(refusalOf(behind, 7, 95), 'no violation');
+  const before = makeRing();
+  openIn(before, before.window.highest, 93);
+  assert.match(refusalOf(before, before.window.highest - 1, 93), /begins at 93/);
+});
+
 test.run();

@@ -197,6 +197,15 @@ test('a sync that contradicts a durable one closes the link, and fails the machi
   assert.equal(harness.failures, ['ERR_SYNC_CONTRADICTION']);
 });
 
+test('a sync that contradicts what is not durable only closes the link, however often it comes', () => {
+  const harness = harness3();
+  harness.receiveNumbers(142);
+  const other = syncOf(143, 1, 141);
+  for (let count = 1; count <= LIMITS.syncContradictionsMax + 1; count += 1)
+    assert.equal(names(harness.receive([other], count)), ['closeLink']);
+  assert.equal(harness.failures, []);
+});
+
 test('positions: null before the first, then each in its own order', () => {
   const harness = harness3();
   const nothing = { received: null, durable: null, complete: null, destaged: null };

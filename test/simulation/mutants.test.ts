@@ -4,6 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MutantTree } from '../support/mutant-tree.ts';
 import { catchMutation } from '../support/mutation.ts';
 import { MUTATIONS } from './mutations.ts';
 
@@ -21,11 +22,16 @@ test(`${chosen.length} planted bugs are found`, async () => {
   const missed: string[] = [];
   let next = 0;
   const lane = async (): Promise<void> => {
-    for (let mutation = chosen[next++]; mutation !== undefined; mutation = chosen[next++]) {
-      const caught = await catchMutation(mutation);
-      if (caught === null) missed.push(`${mutation.invariant} ${mutation.name}: not found in ${mutation.seedsMax} seeds`);
-      else if (all)
-        process.stdout.write(`${mutation.invariant} | ${mutation.name} | seed ${caught.seed} | ${caught.message.slice(0, 120)}\n`);
+    const tree = new MutantTree();
+    try {
+      for (let mutation = chosen[next++]; mutation !== undefined; mutation = chosen[next++]) {
+        const caught = await catchMutation(tree, mutation);
+        if (caught === null) missed.push(`${mutation.invariant} ${mutation.name}: not found in ${mutation.seedsMax} seeds`);
+        else if (all)
+          process.stdout.write(`${mutation.invariant} | ${mutation.name} | seed ${caught.seed} | ${caught.message.slice(0, 120)}\n`);
+      }
+    } finally {
+      tree.close();
     }
   };
   await Promise.all([lane(), lane()]);

@@ -1,13 +1,8 @@
 /**
- * Planted bugs: a patched copy of the compiled sources, simulated in a thread of its own until a judge objects. The production code has no
- * switch for any of them; a patch that does not apply any more is a failure of the test.
+ * Planted bugs: a few words of the compiled sources, patched in a copy of them, and simulated until a judge objects. The production code
+ * has no switch for any of them; a patch that does not apply any more is a failure of the test.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import type { WorkerAnswer, WorkerOrder } from '../../src/simulation/runner.ts';
-import type { SeedReport } from '../../src/simulation/simulation.ts';
+import type { Caught, MutantTree } from './mutant-tree.ts';
 
 export interface Patch {
   /** A source file, `src/...` or `journals/...`, as it is named in the checkout. */
@@ -25,31 +20,19 @@ export interface Mutation {
   readonly seedsMax: number;
 }
 
-export interface Caught {
-  readonly seed: number;
-  readonly rule: string;
-  readonly message: string;
-}
-
-const compiledRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const SEEDS_OF_ONE_ORDER = 10;
-
 /** Simulate the seeds 1, 2, ... with the bug in place; null: nobody objected. */
-export async function catchMutation(mutation: Mutation): Promise<Caught | null> {
-  const folder = mkdtempSync(join(compiledRoot, '.mutant-'));
+export async function catchMutation(tree: MutantTree, mutation: Mutation): Promise<Caught | null> {
   try {
-    for (const part of ['src', 'journals'])
-      cpSync(join(compiledRoot, part), join(folder, part), { recursive: true, filter: (path) => !path.endsWith('.map') });
-    for (const patch of mutation.patches) applyPatch(folder, patch);
-    return await simulate(pathToFileURL(join(folder, 'src/simulation/worker.js')), mutation.seedsMax);
+    const texts = new Map<string, string>();
+    for (const patch of mutation.patches) texts.set(patch.file, patched(texts.get(patch.file) ?? tree.textOf(patch.file), patch));
+    for (const [file, text] of texts) tree.plant(file, text);
+    return await tree.simulate({ to: mutation.seedsMax });
   } finally {
-    rmSync(folder, { recursive: true });
+    tree.restore();
   }
 }
 
-function applyPatch(folder: string, { file, find, replace }: Patch): void {
-  const path = join(folder, file.replace(/\.ts$/, '.js'));
-  const text = readFileSync(path, 'utf8');
+function patched(text: string, { file, find, replace }: Patch): string {
   const pattern = new RegExp(
     find
       .trim()
@@ -60,31 +43,5 @@ function applyPatch(folder: string, { file, find, replace }: Patch): void {
   );
   const count = [...text.matchAll(pattern)].length;
   if (count !== 1) throw new Error(`the patch of ${file} applies ${count} times, not once: ${find}`);
-  writeFileSync(
-    path,
-    text.replace(pattern, () => replace),
-  );
-}
-
-function simulate(script: URL, seedsMax: number): Promise<Caught | null> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(script, { stderr: true, stdout: true });
-    let next = 1;
-    const end = (caught: Caught | null): void => void worker.terminate().then(() => resolve(caught), reject);
-    const goOn = (): void => {
-      if (next > seedsMax) return end(null);
-      const seeds = Array.from({ length: Math.min(SEEDS_OF_ONE_ORDER, seedsMax - next + 1) }, (_, index) => next + index);
-      next += seeds.length;
-      worker.postMessage({ seeds, trace: false, untilFailure: true } satisfies WorkerOrder);
-    };
-    worker.on('error', (error) => end({ seed: next - SEEDS_OF_ONE_ORDER, rule: error.name, message: error.message }));
-    worker.on('message', ({ reports }: WorkerAnswer) => {
-      const found = reports.find(
-        (report): report is SeedReport & { failure: NonNullable<SeedReport['failure']> } => report.failure !== null,
-      );
-      if (found === undefined) goOn();
-      else end({ seed: found.seed, rule: found.failure.rule, message: found.failure.message });
-    });
-    goOn();
-  });
+  return text.replace(pattern, () => replace);
 }
