@@ -6,7 +6,7 @@ import { EXIT } from '../src/model/errors.ts';
 import type { ExhaustiveSummary } from '../src/simulation/exhaustive/exhaustive.ts';
 import type { SimulationSummary } from '../src/simulation/summary.ts';
 
-const PLANS_DEFAULT = 2;
+const PLANS_DEFAULT = 1;
 
 interface ExhaustiveFlags {
   readonly threads: number | undefined;
@@ -40,7 +40,7 @@ export default class Simulate extends BaseCommand {
       exclusive: ['seeds', 'seed'],
     }),
     plans: Flags.integer({
-      summary: 'How many of the 20 plans of where commands go each short history is tried with; default 2.',
+      summary: 'How many of the 20 plans of where commands go each short history is tried with; default 1.',
       helpValue: 'N',
       min: 1,
       max: 20,
