@@ -9,6 +9,7 @@ import {
   openSync,
   read,
   readSync,
+  unlinkSync,
   write,
   writev,
 } from 'node:fs';
@@ -55,15 +56,19 @@ export class NodeFile implements DiskFile {
     if (options.create === true) flags |= constants.O_CREAT | constants.O_EXCL;
     if (options.durableWrites === true) flags |= constants.O_DSYNC;
     this.#fd = openSync(path, flags, 0o600);
-    const kind = fstatSync(this.#fd);
-    this.#isDevice = kind.isBlockDevice();
-    if (!kind.isFile() && !this.#isDevice) {
+    try {
+      const kind = fstatSync(this.#fd);
+      this.#isDevice = kind.isBlockDevice();
+      if (!kind.isFile() && !this.#isDevice) throw systemError({ errno: ENOTBLK, syscall: 'open', path });
+      // O_DIRECT is set afterwards: a refusal at open(2) would come after O_CREAT has already made the file.
+      this.#direct = options.durableWrites === true && setStatusFlag({ fd: this.#fd, flag: constants.O_DIRECT, on: true });
+      this.#readFd = this.#direct ? openSync(path, constants.O_RDONLY) : this.#fd;
+    } catch (error) {
       closeSync(this.#fd);
-      throw systemError({ errno: ENOTBLK, syscall: 'open', path });
+      // Whoever is told that it could not be created looks for nothing to remove.
+      if (options.create === true) unlinkSync(path);
+      throw error;
     }
-    // O_DIRECT is set afterwards: a refusal at open(2) would come after O_CREAT has already made the file.
-    this.#direct = options.durableWrites === true && setStatusFlag({ fd: this.#fd, flag: constants.O_DIRECT, on: true });
-    this.#readFd = this.#direct ? openSync(path, constants.O_RDONLY) : this.#fd;
   }
 
   get aligned(): boolean {

@@ -1,6 +1,7 @@
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -43,6 +44,26 @@ test('several buffers are written one after another, and read back, up to the en
     const expected = Buffer.concat([filled(100, 0), filled(605, 1), filled(10, 3), filled(90, 1)]);
     expected.set(filled(5, 2), 800);
     assert.equal(readFileSync(join(folder, 'a')).equals(expected), true);
+  });
+});
+
+test('a file that is created and then cannot be opened for reading is gone again', async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, 'durable');
+    const { openSync } = fs;
+    let opened = 0;
+    fs.openSync = (...args) => {
+      opened += 1;
+      if (opened === 2) throw Object.assign(new Error('EIO: i/o error, open'), { code: 'EIO' });
+      return openSync(...args);
+    };
+    syncBuiltinESMExports();
+    const code = await codeOf(() => disk.open(path, { create: true, durableWrites: true }).closeSync());
+    fs.openSync = openSync;
+    syncBuiltinESMExports();
+    // Only where the file system takes direct writes there is a second descriptor.
+    assert.is(existsSync(path), code === 'none');
+    assert.is(code, opened === 1 ? 'none' : 'EIO');
   });
 });
 
