@@ -13,6 +13,7 @@ import {
   write,
   writev,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { assert } from '../model/assert.ts';
 import { errnoOf } from '../model/errors.ts';
 import { isAligned } from './alignment.ts';
@@ -268,10 +269,20 @@ export class NodeFile implements DiskFile {
   /** libuv writes the rest of a short write itself; if that fails, the count is all that Node reports. */
   #shortWrite(bytesWritten: number, lengthBytes: number, position: number): Error | null {
     if (bytesWritten === lengthBytes) return null;
-    const errno = !this.#isDevice && freeBytes(this.path) < lengthBytes - bytesWritten ? ENOSPC : EIO;
+    const errno = this.#isFull(lengthBytes - bytesWritten) ? ENOSPC : EIO;
     const error = systemError({ errno, syscall: 'write', path: this.path });
     error.message = `${error.code}: short write, ${bytesWritten} of ${lengthBytes} bytes at ${position}, write '${this.path}'`;
     return error;
+  }
+
+  /** Whether there is less room than this. The file may have another name by now (a spare that was renamed), the folder is the same. */
+  #isFull(lengthBytes: number): boolean {
+    if (this.#isDevice) return false;
+    try {
+      return freeBytes(dirname(this.path)) < lengthBytes;
+    } catch {
+      return false;
+    }
   }
 
   /** Size before allocation; null if there is nothing to do; an error if it cannot succeed (without filling the disk to find out). */

@@ -141,9 +141,13 @@ straceTest('a file system that refuses the first direct write gets it again with
 mountTest('a short write is an error that says how short, and that the disk is full', async () => {
   await withSmallDisk(MIB, async (folder) => {
     const file = disk.open(join(folder, 'a'), { create: true });
-    for (const attempt of [() => write(file, [filled(2 * MIB, 1)], 0), () => file.writeSync(filled(2 * MIB, 1), 0)]) {
+    const attempts = [() => write(file, [filled(2 * MIB, 1)], 0), () => file.writeSync(filled(2 * MIB, 1), 0)];
+    for (const attempt of attempts) {
       assert.match(await messageOfFailure(attempt), /^ENOSPC: short write, 1048576 of 2097152 bytes at 0/);
     }
+    // As a spare journal is: its name at the opening is gone.
+    disk.rename(join(folder, 'a'), join(folder, 'b'));
+    for (const attempt of attempts) assert.match(await messageOfFailure(attempt), /^ENOSPC: short write/);
     file.closeSync();
   });
 });
