@@ -60,6 +60,8 @@ export class TracedHost {
     must(ended !== null, `hang: it does not stop within ${STOP_MS / 1000} s`);
     await this.#watch;
     const named = nameEnd({ ...ended, log: this.host.log } satisfies End, this.#fault);
+    const caught = before || this.status === null || !named.includes('ERR_SYSTEM_CALL');
+    must(caught, `it was running, and ended by an error that nobody waited for: ${named}`);
     if (failed === null) return named;
     const code = /^(ERR_\w+)/.exec(failed)?.[1];
     must(code !== undefined && failed.includes(SCENE_PREFIX), `the state is failed without a code or a file: ${failed}`);
