@@ -34,6 +34,7 @@ export const BUGS: readonly Bug[] = [
     file: 'src/record/record-reader.ts',
     find: 'if (computed !== header.payloadChecksum)',
     replace: 'if (false)',
+    slow: true,
   },
   {
     name: 'no bound at the end of the bytes',
@@ -55,6 +56,7 @@ export const BUGS: readonly Bug[] = [
     file: 'src/record/fields.ts',
     find: 'high > HIGH_MAX ?',
     replace: 'high > 0xffffffff ?',
+    slow: true,
   },
   {
     name: 'message checksum not compared',
@@ -69,6 +71,7 @@ export const BUGS: readonly Bug[] = [
     file: 'src/record/records-message.ts',
     find: 'header.generation !== expected.generation ||',
     replace: 'false && header.generation !== expected.generation ||',
+    slow: true,
   },
   {
     name: 'durable need not be received',
@@ -104,6 +107,7 @@ export const BUGS: readonly Bug[] = [
     file: 'journals/scan.ts',
     find: "if (found.kind === 'incomplete' && availableEnd < this.#image.length)",
     replace: 'if (false)',
+    slow: true,
   },
   {
     name: 'state checksum not compared',
@@ -164,6 +168,7 @@ export const BUGS: readonly Bug[] = [
     file: 'src/nbd/transmission.ts',
     find: 'if (offset + lengthBytes > facts.sizeBytes)',
     replace: 'if (offset > facts.sizeBytes)',
+    slow: true,
   },
   {
     name: 'read-only exports are written',
@@ -186,6 +191,7 @@ export const BUGS: readonly Bug[] = [
     file: 'src/nbd/connection.ts',
     find: 'if (request.pooled !== null && (this.#closed || !readGood))',
     replace: 'if (request.pooled !== null && this.#closed)',
+    slow: true,
   },
   {
     name: 'any nesting of a config',

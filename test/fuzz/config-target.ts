@@ -114,35 +114,91 @@ const anyFlow = fc.letrec<{ node: string }>((tie) => ({
   ),
 })).node;
 
-/** A sample with some of its lines dropped, repeated, or given another value. */
-const anySample = fc
-  .tuple(
-    fc.constantFrom('primary' as const, 'secondary' as const),
-    fc.array(
-      fc.tuple(
-        fc.nat(40),
-        fc.constantFrom('drop', 'repeat', 'value', 'value', 'word', 'word', 'indent', 'key'),
-        fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...WORDS) }, anyFlow),
-      ),
-      {
-        maxLength: 3,
-      },
+/** Values at the bounds of single keys, right ones and wrong ones. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  listen: [
+    'unix:/run/a.sock',
+    '"unix:"',
+    `unix:/${'d/'.repeat(60)}a`,
+    '[::1]:10809',
+    '"[::1]:10809"',
+    '"[no]:1"',
+    '127.0.0.1:70000',
+    '999.1.1.1:1',
+    'localhost:10811',
+    '127.0.0.1:10811',
+    '127.0.0.1',
+    '"a b:1"',
+    '"[127.0.0.1:0]"',
+  ],
+  connect: [
+    'ws://a:1',
+    '[ws://a:1, ws://b:2]',
+    'ws+unix:/run/b.sock',
+    '"ws+unix:"',
+    'wss://a:1',
+    'ws://a:0',
+    'ws://a:99999',
+    'http://a',
+    '[]',
+  ],
+  size: ['4096', '4095', '4097', '64KiB', '1GiB', '2GiB', '8PiB', '9007199254740992', '0', '1.5KiB', '-1', '1e3', 'x'],
+  maxSize: ['32KiB', '31KiB', '1GiB', '1025MiB', '257MiB'],
+  limit: ['64KiB', '1536MiB', '1537MiB', '1'],
+  minAge: ['0ms', '1h', '2h', '200ms', '-1ms', '5'],
+  maxAge: ['0ms', '1ms', '1h', '1.5s', '9d'],
+  objective: ['0ms', '1ms', '99999999999d', '1e9s'],
+  links: ['0', '1', '16', '17', '1.5', '"2"'],
+  slots: ['1', '2', '256', '257', '.inf'],
+  vlun: ['4294967294', '4294967295', '-0', '0.5'],
+  policy: ['spill', 'track', 'throttel'],
+  mode: ['write-back', 'write'],
+  flush: ['remote', 'far'],
+  level: ['debug', 'verbose'],
+  insecure: ['true', 'yes'],
+  role: ['peer', 'primary', 'secondry', '[primary]'],
+  path: ['""', '~', '/dev/null', 'db1'],
+  name: ['a', '-a', 'x'.repeat(256), '""'],
+};
+
+type Change = (lines: string[]) => void;
+const anyChange: fc.Arbitrary<Change> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom(...Object.keys(VALUES)).chain((key) =>
+      fc.tuple(fc.constantFrom(...(VALUES[key] ?? [])), fc.nat(3)).map(([value, skip]): Change => (lines) => {
+        const pattern = new RegExp(`\\b${key}: [^,}\\n]*`);
+        const places = Array.from(lines.keys()).filter((at) => pattern.test(lines[at] ?? ''));
+        const at = places[skip % Math.max(1, places.length)];
+        if (at !== undefined) lines[at] = (lines[at] ?? '').replace(pattern, () => `${key}: ${value}`);
+      }),
     ),
-  )
+  },
+  fc.tuple(fc.nat(40), fc.constantFrom('drop', 'repeat', 'indent')).map(([place, kind]): Change => (lines) => {
+    const at = place % lines.length;
+    if (kind === 'drop') lines.splice(at, 1);
+    else if (kind === 'repeat') lines.splice(at, 0, lines[at] ?? '');
+    else lines[at] = `  ${lines[at]}`;
+  }),
+  fc.tuple(fc.nat(40), anyFlow).map(([place, value]): Change => (lines) => {
+    const at = place % lines.length;
+    lines[at] = (lines[at] ?? '').replace(/:.*/s, () => `: ${value}`);
+  }),
+  fc.tuple(fc.nat(40), fc.constantFrom(...KEYS), anyFlow).map(
+    ([place, key, value]): Change =>
+      (lines) =>
+        void lines.splice(place % lines.length, 0, `${key}: ${value}`),
+  ),
+);
+
+/** A sample with some changes of single lines. */
+const anySample = fc
+  .tuple(fc.constantFrom('primary' as const, 'secondary' as const), fc.array(anyChange, { maxLength: 3 }))
   .map(([role, changes]) => {
     const lines = sampleConfig(role)
       .split('\n')
       .map((line) => line.replace(/\s+#.*$/, ''));
-    for (const [place, change, value] of changes) {
-      const at = place % lines.length;
-      const line = lines[at] ?? '';
-      if (change === 'drop') lines.splice(at, 1);
-      else if (change === 'repeat') lines.splice(at, 0, line);
-      else if (change === 'indent') lines[at] = `  ${line}`;
-      else if (change === 'key') lines.splice(at, 0, `${KEYS[place % KEYS.length]}: ${value}`);
-      else if (change === 'word') lines[at] = line.replace(/(: *)[^:,{}]+(?=[,} ]*$)/, `$1${value}`);
-      else lines[at] = line.replace(/:.*/s, `: ${value}`);
-    }
+    for (const change of changes) change(lines);
     return text(lines.join('\n'));
   });
 

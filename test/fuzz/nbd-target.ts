@@ -63,7 +63,7 @@ const session = Buffer.concat([
 const storm = Buffer.concat(
   Array.from({ length: 600 }, (_, index) => request(NBD_COMMAND.read, { cookie: index, offset: 512 * (index % 100), lengthBytes: 512 })),
 );
-const context = encodeOption(NBD_OPTION.setMetaContext, encodeContextQuery('db1'));
+const contextOption = encodeOption(NBD_OPTION.setMetaContext, encodeContextQuery('db1'));
 const manyOptions = Buffer.concat(Array.from({ length: 70 }, () => encodeOption(NBD_OPTION.list, Buffer.alloc(0))));
 
 const anyRequest = fc
@@ -104,8 +104,8 @@ export const nbdTarget: Target = {
   golden: [
     ...fixtures().map((bytes) => [bytes]),
     [new Uint8Array(Buffer.concat([flags, go('db1'), session, request(NBD_COMMAND.disconnect)]))],
-    [new Uint8Array(Buffer.concat([flags, structured, context, go(''), session]))],
-    [new Uint8Array(Buffer.concat([flags, structured, context, go('db1'), storm]))],
+    [new Uint8Array(Buffer.concat([flags, structured, contextOption, go(''), session]))],
+    [new Uint8Array(Buffer.concat([flags, structured, contextOption, go('db1'), storm]))],
     [new Uint8Array(Buffer.concat([flags, manyOptions, go('db1')]))],
     [new Uint8Array(Buffer.concat([flags, structured, go('logs'), session]))],
   ],

@@ -17,6 +17,7 @@ import { volumeTableOf } from '../../src/state/volume-table.ts';
 import { renderStatus } from '../../src/status/render.ts';
 import { openVolumes } from '../../src/volume/open-volumes.ts';
 import { blankPrimaryFacts } from '../support/handshake-facts.ts';
+import { encodeSync } from '../record/samples.ts';
 import { GROUP_ID, JOURNALS_DIRECTORY, smallGeometry, STATE_DIRECTORY, STREAM, VOLUMES } from '../support/secondary-host.ts';
 import { fixRecords } from './checksums.ts';
 import { diskOf, type FuzzDisk } from './disk.ts';
@@ -83,10 +84,31 @@ const conversation = (start: number, first: WireMessage, from: number): Input =>
   stepOf('message', 1, recordsMessage(recordsFrom(from, 20).toReversed())),
 ];
 
+/** Data set 6 ends at its first number, says this primary; the copy has more of it. */
+const contradiction = ((): Uint8Array => {
+  const { firstSequence, point } = setOf(6);
+  const sync = {
+    dataSet: 6,
+    firstSequence,
+    finalSequence: firstSequence,
+    reason: 'flush' as const,
+    chain: point.chain,
+    incarnation: PRIMARY_SESSION,
+    headBytes: 0,
+    timeUs: 1,
+  };
+  return encodeSync(sync, STREAM);
+})();
+
+const syncRecords = model.dataSets.map(({ records }) => records.at(-1)).filter((record) => record !== undefined);
 const FIELDS = [6, 12, 24, 32, 40, 48, 56, 80, 112] as const;
 /** A record of the history with a number somewhat other than it was, under right checksums: a primary that contradicts itself. */
 const editedRecord = fc
-  .tuple(fc.constantFrom(...allRecords), fc.constantFrom(...FIELDS), fc.integer({ min: -3, max: 3 }))
+  .tuple(
+    fc.oneof(fc.constantFrom(...allRecords), fc.constantFrom(...syncRecords)),
+    fc.constantFrom(...FIELDS),
+    fc.integer({ min: -3, max: 3 }),
+  )
   .map(([{ bytes }, at, change]) => {
     const copy = Uint8Array.from(bytes);
     if (at < copy.length) copy[at] = ((copy[at] ?? 0) + change) & 0xff;
@@ -135,11 +157,18 @@ export const secondaryTarget: Target = {
   name: 'secondary',
   property:
     'whatever a primary sends, only what is durable is acknowledged, the volumes stay at one data set, and at most the link ends (I1, I2, I7)',
-  golden: [conversation(0, welcome, 4), conversation(1, firstWelcome, 0)],
+  golden: [
+    conversation(0, welcome, 4),
+    conversation(1, firstWelcome, 0),
+    [
+      Uint8Array.of(0),
+      ...[0, 1, 2].flatMap((link) => [stepOf('message', link, welcome), stepOf('message', link, recordsMessage([contradiction]))]),
+    ],
+  ],
   generator,
   fix: fixStep,
   testInputs: 300,
-  mustReach: ['replicating', 'closed', 'refused', 'all destaged'],
+  mustReach: ['replicating', 'closed', 'refused', 'all destaged', 'ERR_SYNC_CONTRADICTION'],
   run: async ([begin, ...steps]: Input): Promise<string> => {
     const disk = diskOf(STARTS[(begin?.[0] ?? 0) % STARTS.length] as ReadonlyMap<string, Uint8Array>);
     const host = await LiveSecondary.start(disk);
