@@ -8,10 +8,11 @@ import { Link } from '../../src/link/link.ts';
 import type { LinkServerOptions } from '../../src/link/link-server.ts';
 import { initPrimary } from '../../src/primary/init.ts';
 import { Primary } from '../../src/primary/primary.ts';
-import { appendGeneration } from '../../src/protocol/generations.ts';
+import { newStreamState, writeCleanMarker, writeStreamState } from '../../src/primary/stream-state.ts';
+import { appendGeneration, firstGenerations } from '../../src/protocol/generations.ts';
 import { CLOSE_CODE } from '../../src/record/close-codes.ts';
 import { decodeMessage, decodeRecords, type WireMessage } from '../../src/record/wire.ts';
-import { readHostState } from '../../src/state/host-state.ts';
+import { readHostState, writeHostState } from '../../src/state/host-state.ts';
 import { renderStatus } from '../../src/status/render.ts';
 import { blankSecondaryFacts } from '../support/handshake-facts.ts';
 import { PRIMARY_DIRECTORY, PRIMARY_VOLUME } from '../support/primary-host.ts';
@@ -24,11 +25,12 @@ const KiB = 1024;
 const REQUESTS_MAX = 40;
 /** Every byte that the application writes. */
 const WRITTEN = 7;
+const GROUP_ID = '0123456789abcdef0123456789abcdef';
+const STREAM = '00000000000000aa';
 const FILES = ['host-state.json', 'stream-state.json', 'clean-stop', 'backlog.bin'].map((name) => `${PRIMARY_DIRECTORY}/${name}`);
 const files = await initialised();
-const { groupId: group, generations, stream } = readHostState(diskOf(files), PRIMARY_DIRECTORY);
-const groupId = group ?? '';
-const bound = { groupId, generations, stream };
+const { generations } = readHostState(diskOf(files), PRIMARY_DIRECTORY);
+const bound = { groupId: GROUP_ID, generations, stream: STREAM };
 
 /** The folders of a primary that was never started. */
 async function initialised(): Promise<ReadonlyMap<string, Uint8Array>> {
@@ -42,6 +44,18 @@ async function initialised(): Promise<ReadonlyMap<string, Uint8Array>> {
     zeroExisting: false,
     onProgress: () => {},
   });
+  // The identities are always the same, or an input would mean something else in every process.
+  const state = {
+    ...readHostState(disk, PRIMARY_DIRECTORY),
+    groupId: GROUP_ID,
+    generations: firstGenerations('00000000000000bb'),
+    stream: STREAM,
+  };
+  writeHostState(disk, PRIMARY_DIRECTORY, state);
+  const [generation] = state.generations;
+  if (generation === undefined) throw new Error('a new group has a first generation');
+  await writeStreamState(disk, PRIMARY_DIRECTORY, newStreamState({ groupId: GROUP_ID, stream: STREAM, generation }), []);
+  writeCleanMarker(disk, PRIMARY_DIRECTORY);
   const made = new Map<string, Uint8Array>();
   for (const path of [...FILES, PRIMARY_VOLUME.path]) made.set(path, disk.readFile(path) ?? new Uint8Array(0));
   return made;
@@ -74,7 +88,7 @@ const progress = (closedLinks: readonly number[]): WireMessage => ({
 });
 const promotedOf = (promotedAtMs: number): WireMessage => ({
   kind: 'superseded',
-  groupId,
+  groupId: GROUP_ID,
   generations: appendGeneration(generations, {
     id: '00000000000000ee',
     kept: null,
@@ -257,7 +271,7 @@ class LivePrimary {
     const { order } = this.primary;
     const newest = order?.machine.head(0).sequence ?? -1;
     socket.arrive(step);
-    if (message?.kind !== 'acknowledge' || !isOpen || order === null || this.primary.order === null) return;
+    if (message?.kind !== 'acknowledge' || !isOpen || order === null || this.primary.phase !== 'serving') return;
     for (const { from, to } of message.ranges) {
       must(
         to <= newest || socket.closedWith?.code === CLOSE_CODE.protocolViolation,
