@@ -105,9 +105,9 @@ export const SUBJECTS: readonly Subject[] = [
 export async function rowsOf(subject: Subject, templates: Templates): Promise<Row[]> {
   const { before, only } = subject;
   const { report, scene } = await subject.run(templates, { ...NO_FAULT, ...(before === undefined ? {} : { before }) });
-  if (report.bad !== null) throw new Error(`${subject.name} does not live without a fault: ${report.bad}\n${report.log}`);
   const calls = readCalls(scene.tracePath, scene.folder);
   scene.remove();
+  if (report.bad !== null) throw new Error(`${subject.name} does not live without a fault: ${report.bad}\n${report.log}`);
   const rows: Row[] = [];
   for (const group of FILE_GROUPS) {
     for (const [call, kinds] of Object.entries(CALL_FAULTS)) {
