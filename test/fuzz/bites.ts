@@ -238,7 +238,7 @@ export class BugTree {
 
   #fuzz(target: string, inputs: number): Promise<string | null> {
     const script = join(this.#folder, 'test/fuzz/run.js');
-    const child = spawn(process.execPath, [script, '--target', target, '--seed', '1', '--inputs', String(inputs)], {
+    const child = spawn(process.execPath, [script, '--target', target, '--seed', '1', '--inputs', String(inputs), '--brief'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';

@@ -226,7 +226,7 @@ export const configTarget: Target = {
     anyFlow.map((flow) => text(flow)),
   ),
   partBytesMax: 8_192,
-  testInputs: 1_200,
+  testInputs: 900,
   mustReach: ['primary', 'secondary', 'ERR_CONFIG_INVALID', 'ERR_NOT_AVAILABLE', 'ERR_LISTEN_EXPOSED'],
   run: async ([bytes = new Uint8Array(0)]: Input): Promise<string> => {
     const content = Buffer.from(bytes).toString('utf8');

@@ -21,6 +21,8 @@ export interface FuzzOptions {
   readonly inputs: number;
   /** Time for them, in milliseconds. */
   readonly forMs: number;
+  /** A failing input is told as it is: what matters is that there is one. */
+  readonly brief?: boolean;
 }
 
 export interface FuzzReport {
@@ -77,7 +79,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       const input = inputs.at(count);
       const found = await feed(target, input);
       if (typeof found === 'string') outcomes.set(found, (outcomes.get(found) ?? 0) + 1);
-      else failure = await describe({ target, seed, count, input, error: found.error, watchdog });
+      else failure = await describe({ target, seed, count, input, error: found.error, watchdog, brief: options.brief ?? false });
     }
     watchdog.rest();
     if (failure === null && count > WARM_UP_INPUTS && !(await isGivenBack(keptBytes)))
@@ -145,15 +147,16 @@ interface Failing {
   readonly input: Input;
   readonly error: unknown;
   readonly watchdog: Watchdog;
+  readonly brief: boolean;
 }
 
-async function describe({ target, seed, count, input, error, watchdog }: Failing): Promise<string> {
+async function describe({ target, seed, count, input, error, watchdog, brief }: Failing): Promise<string> {
   const kind = kindOf(error);
   let shown = error;
   const small = await minimise({
     input,
     partsAreFixed: target.partsAreFixed ?? false,
-    triesMax: MINIMISE_TRIES_MAX,
+    triesMax: brief ? 0 : MINIMISE_TRIES_MAX,
     untilMs: performance.now() + MINIMISE_MS,
     stillFails: async (candidate) => {
       watchdog.begin(seed, count);

@@ -39,7 +39,7 @@ export const journalTarget: Target = {
     return [image];
   }),
   fix: fixImage,
-  testInputs: 2_500,
+  testInputs: 1_800,
   mustReach: [
     'clean-end replay',
     'clean-end refuse',

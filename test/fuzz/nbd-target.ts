@@ -110,7 +110,7 @@ export const nbdTarget: Target = {
     [new Uint8Array(Buffer.concat([flags, structured, go('logs'), session]))],
   ],
   generator,
-  testInputs: 1_500,
+  testInputs: 1_200,
   mustReach: [
     'disconnect',
     'hangUp',

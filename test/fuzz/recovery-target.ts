@@ -71,7 +71,7 @@ export const recoveryTarget: Target = {
     fc.tuple(header, anyLargeEdit).map((parts) => parts),
   ),
   mutationsMax: 0,
-  testInputs: 450,
+  testInputs: 360,
   mustReach: [
     'at what was promised',
     'newer than promised',

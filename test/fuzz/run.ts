@@ -19,6 +19,7 @@ const { values } = parseArgs({
     input: { type: 'string' },
     hex: { type: 'string' },
     show: { type: 'boolean', default: false },
+    brief: { type: 'boolean', default: false },
   },
 });
 const chosen = values.target === undefined ? TARGETS : TARGETS.filter(({ name }) => name === values.target);
@@ -48,7 +49,7 @@ async function fuzzAll(): Promise<number> {
     const beginCpu = process.cpuUsage();
     while (performance.now() < endMs) {
       const inputs = values.inputs === undefined ? INPUTS_OF_A_SEED : Number(values.inputs);
-      const report = await fuzz({ target, seed, inputs, forMs: endMs - performance.now() });
+      const report = await fuzz({ target, seed, inputs, forMs: endMs - performance.now(), brief: values.brief });
       reports.push(report);
       if (report.failure !== null || values.inputs !== undefined) break;
       seed += 1;

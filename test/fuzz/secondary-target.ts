@@ -167,7 +167,7 @@ export const secondaryTarget: Target = {
   ],
   generator,
   fix: fixStep,
-  testInputs: 300,
+  testInputs: 210,
   mustReach: ['replicating', 'closed', 'refused', 'all destaged', 'ERR_SYNC_CONTRADICTION'],
   run: async ([begin, ...steps]: Input): Promise<string> => {
     const disk = diskOf(STARTS[(begin?.[0] ?? 0) % STARTS.length] as ReadonlyMap<string, Uint8Array>);
