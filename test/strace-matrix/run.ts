@@ -22,7 +22,11 @@ const { values } = parseArgs({
   },
 });
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} finally {
+  await endProcesses();
+}
 
 async function main(): Promise<number> {
   if (!hasTool('strace') || !hasTool('root')) {
@@ -47,7 +51,6 @@ async function main(): Promise<number> {
       }
     });
   });
-  await endProcesses();
   const bad = done.filter(({ report }) => report.bad !== null);
   const seconds = (performance.now() - began) / 1000;
   process.stdout.write(
