@@ -43,7 +43,9 @@ const generations = fc
   .map((list) => list.toSorted((a, b) => a.number - b.number));
 const words = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((text) => !/[\p{Cc}\p{Cs}]/u.test(text));
 const volumes = fc.array(plain({ vlun: fc.nat(0xffff_fffe), name: words, sizeBytes: id }), { maxLength: 3 });
-const head = plain({ dataSet: id, sequence: fc.oneof(id, fc.constant(-1)), bytes: id, timeMs: id });
+/** The last time of which a date can be made. */
+const timeMs = fc.oneof(fc.maxSafeNat(), fc.constant(8.64e15)).map((time) => Math.min(time, 8.64e15));
+const head = plain({ dataSet: id, sequence: fc.oneof(id, fc.constant(-1)), bytes: id, timeMs });
 
 const secondaryFacts: fc.Arbitrary<SecondaryFacts> = plain({
   protocolVersion: fc.constant(1),
@@ -116,7 +118,7 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
   plain({ kind: fc.constant('records' as const), encoded: fc.uint8Array({ maxLength: 100 }) }),
   plain({ kind: fc.constant('hello' as const), linkKey, facts: secondaryFacts }),
   plain({ kind: fc.constant('welcome' as const), facts: primaryFacts }),
-  plain({ kind: fc.constant('superseded' as const), groupId: hexDigits(32), generations, promotedAtMs: id }),
+  plain({ kind: fc.constant('superseded' as const), groupId: hexDigits(32), generations, promotedAtMs: timeMs }),
   plain({ kind: fc.constant('refuse' as const), outcome: fc.constantFrom('refuse', 'wait'), label: words, sentence: words }),
 );
 
