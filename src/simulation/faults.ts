@@ -171,6 +171,8 @@ function failDisk(scope: FaultScope): void {
       return disk.failNext('write', 'EIO', isJournal);
     case 2:
     case 3:
+      // The watermark of what was destaged before is under way meanwhile.
+      if (random.chance(0.5)) disk.slowFile = /\/watermark$/;
       return disk.failNext('flush', 'EIO', isVolume);
     case 4:
       return disk.failNext('write', 'EIO', isVolume);

@@ -139,7 +139,8 @@ export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>
 export function judgeAgreement(primary: PrimaryHost, secondary: SecondaryHost): void {
   const order = primary.primary?.order ?? null;
   const replica = secondary.secondary?.replica ?? null;
-  if (order === null || replica === null) return;
+  // A copy that failed since is followed no further.
+  if (order === null || replica === null || replica.failed) return;
   const origin = replica.machine.origin;
   const { history } = primary;
   const before = history.sets[origin.dataSet - 1];

@@ -24,19 +24,42 @@ interface Copy {
   readonly dataSets: number;
 }
 
-const copies = new WeakMap<Story, { taken: Copy | null; used: boolean }>();
+interface Copying {
+  taken: Copy | null;
+  used: boolean;
+}
+
+const copies = new WeakMap<Story, Copying>();
 
 /** Take a copy when the time has come, and put the impostor in its place later. */
 export function replaceHost(story: Story, impostor: Impostor): void {
   const state = copies.get(story) ?? { taken: null, used: false };
   copies.set(story, state);
-  if (state.used || !story.random.chance(0.25)) return;
+  if (state.used || !story.random.chance(0.5)) return;
   if (state.taken === null) {
-    state.taken = takeCopy(story, impostor);
+    lookForCopy(story, { impostor, state, looksLeft: COPY_LOOKS_MAX });
     return;
   }
   state.used = useCopy(story, impostor, state.taken);
   if (state.used) story.simulation.counters.restored += 1;
+}
+
+/** The impostor has not come yet. */
+export function impostorIsDue(story: Story): boolean {
+  return story.impostor !== null && copies.get(story)?.used !== true;
+}
+
+/** A primary that was told to stop is not down at once. */
+const COPY_LOOK_US = 2_000;
+const COPY_LOOKS_MAX = 60;
+
+function lookForCopy(story: Story, look: { impostor: Impostor; state: Copying; looksLeft: number }): void {
+  const { impostor, state, looksLeft } = look;
+  state.taken ??= takeCopy(story, impostor);
+  // What comes after the copy is what it lacks.
+  if (state.taken !== null) story.addWorkload(story.primary, story.random.between(3, 15));
+  else if (looksLeft > 0 && story.primary.phase === 'stopping')
+    story.simulation.universe.world.schedule(COPY_LOOK_US, 'copy', () => lookForCopy(story, { ...look, looksLeft: looksLeft - 1 }), null);
 }
 
 /** A copy of a host, consistent as a snapshot of its disk is; of a primary only one that had stopped cleanly can be started. */

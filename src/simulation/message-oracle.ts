@@ -67,6 +67,8 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
     case 'ready':
       return judgeReady(secondary);
     case 'progress':
+      // What a sync with another chain completes is held, and nobody goes on with it.
+      if (secondary.secondary?.replica?.failed === true) return;
       judgeDestaged(secondary, message.destaged);
       secondary.promises.tellThrough(secondary.history.sets[message.destaged ?? -1]?.finalSequence ?? -1);
       return judgeHeld(secondary, message.held);

@@ -49,6 +49,8 @@ export class Network {
   tap: Tap = () => {};
   arrival: Arrival = (_to, _stray, handOver) => handOver();
   onClosing: Closing = () => {};
+  /** Puts other bytes in the place of a records message that arrives. */
+  forge: (to: SimulatedSocket, bytes: Uint8Array) => Uint8Array | null = () => null;
   readonly counters = { messages: 0, duplicates: 0, corrupted: 0, strays: 0, linksOpened: 0, linksBroken: 0 };
   #straySyncs = 0;
   readonly #world: World;
@@ -241,7 +243,9 @@ export class Network {
       if (provokes) peer.provoked = true;
       if (isRecordsMessage(bytes)) peer.carriesRecords = true;
       if (stray !== null) this.#world.note(`a stray record ${stray.sequence} of data set ${stray.dataSet}`);
-      this.arrival(peer, stray, () => peer.emit('message', Buffer.from(bytes), true));
+      const forged = !provokes && isRecordsMessage(bytes) ? this.forge(peer, bytes) : null;
+      if (forged !== null) peer.provoked = true;
+      this.arrival(peer, stray, () => peer.emit('message', Buffer.from(forged ?? bytes), true));
     });
   }
 

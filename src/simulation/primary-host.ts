@@ -1,4 +1,5 @@
 /** A primary: the production `Primary` on a simulated disk and network, and the history that it writes. */
+import type { DataSetId } from '../model/ids.ts';
 import { Link } from '../link/link.ts';
 import type { LinkServerOptions } from '../link/link-server.ts';
 import type { WebSocket } from 'ws';
@@ -6,15 +7,16 @@ import { Primary } from '../primary/primary.ts';
 import { SYNC_RECORD_BYTES } from '../record/layout.ts';
 import type { ReplicatedOrder } from '../primary/replicated-order.ts';
 import { hostStatePath } from '../state/host-state.ts';
-import type { History } from './history.ts';
+import type { History, HistoryDataSet } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
 import type { Operation, SimulatedDisk } from './disk.ts';
 import { GROUP, STATE_DIRECTORY, VOLUMES } from './setting.ts';
 import type { SimulatedSocket } from './socket.ts';
 import { violated } from './violation.ts';
 
-/** A slow disk tells a failure within this time. */
-const FAILING_US = 4_000_000;
+/** A disk tells a failure within this time. */
+const FAILING_US = 50_000;
+const FAILING_SLOWLY_US = 4_000_000;
 
 /** Refusals of a primary that was not stopped cleanly, failed, or was superseded: what it must say. */
 export class PrimaryHost extends SimulatedHost {
@@ -55,14 +57,25 @@ export class PrimaryHost extends SimulatedHost {
     const order = this.#order;
     if (order === null || this.life.dead) return;
     const failedForUs = this.around.universe.world.nowUs - (this.volumeFailedUs ?? Number.POSITIVE_INFINITY);
-    if (this.serves && failedForUs > FAILING_US) violated('I10 flush failed', 'a volume failed, and the primary goes on');
+    const { slowness, slowFile } = this.disk;
+    if (this.serves && failedForUs > (slowness > 1 || slowFile !== null ? FAILING_SLOWLY_US : FAILING_US))
+      violated('I10 flush failed', 'a volume failed, and the primary goes on');
     const { sequence } = order.machine.head(0);
     if (sequence === this.#observedSequence) return;
     this.#judgeBacklog(order);
+    const closedBefore = this.history.closedThrough;
     this.history.observe(order);
+    for (const set of this.history.sets.slice(closedBefore + 1)) this.#judgeCut(set, order.machine.windowHigh);
     this.#observedSequence = sequence;
     if (this.history.nextSequence !== sequence + 1)
       violated('I7 numbers', `the head says ${sequence}, the buffers end before ${this.history.nextSequence}`);
+  }
+
+  /** With the window shut a data set goes on growing, until it is full (DESIGN section 2, step 5). */
+  #judgeCut({ dataSet, records }: HistoryDataSet, windowHigh: DataSetId | null): void {
+    const reason = records.at(-1)?.header.sync?.reason;
+    if ((reason === 'flush' || reason === 'fua' || reason === 'age') && (windowHigh === null || dataSet >= windowHigh))
+      violated('I6 window', `data set ${dataSet} is cut for ${reason} while the window ends at ${windowHigh}`);
   }
 
   /** The limit holds for writes; one that finds nothing unacknowledged is taken whatever its size, and syncs come on top. @invariant I11 */

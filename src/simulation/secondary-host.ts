@@ -104,6 +104,8 @@ export class SecondaryHost extends SimulatedHost {
     if (kept < least) violated('I1 prefix', `promoted at data set ${kept}, complete was ${least}`);
     if (state.divergedFrom !== null && this.history.sets[kept]?.chain !== state.divergedFrom.chain)
       violated('I1 prefix', `promoted at a chain that never was`);
+    if (state.condition === 'promoted' && state.stream === this.history.records[0]?.header.stream)
+      violated('I8 generation', 'a promoted host goes on with the stream of before');
     for (const what of ['cached', 'durable'] as const) judgeVolumesAt(this.disk, this.history, kept, what);
     this.around.counters.statesJudged += 1;
   }

@@ -1,6 +1,7 @@
 /** What happens in one seed: which hosts there are, which faults, and how it must end. */
 import { injectFault } from './faults.ts';
-import { removeRivals, replaceHost, type Impostor, IMPOSTORS } from './impostors.ts';
+import { forgeChain } from './forged-chain.ts';
+import { impostorIsDue, removeRivals, replaceHost, type Impostor, IMPOSTORS } from './impostors.ts';
 import { PrimaryHost } from './primary-host.ts';
 import type { Random } from './random.ts';
 import { SecondaryHost } from './secondary-host.ts';
@@ -39,6 +40,7 @@ export class Story {
   #calmSinceUs = 0;
   #promotionDue: boolean;
   #damageDue: boolean;
+  #forgeryDue: boolean;
 
   constructor(simulation: Simulation, random: Random) {
     this.simulation = simulation;
@@ -53,7 +55,8 @@ export class Story {
     this.#ticksMax = this.plot === 'fail over' ? random.between(2, 20) : TICKS_MAX;
     if (this.plot === 'fail over') this.#faultsLeft = Math.min(this.#faultsLeft, this.#ticksMax);
     this.#promotionDue = this.plot === 'fail over' || (this.plot === 'damage' && random.chance(0.3));
-    this.#damageDue = this.plot === 'damage';
+    this.#forgeryDue = this.plot === 'damage' && random.chance(0.3);
+    this.#damageDue = this.plot === 'damage' && !this.#forgeryDue;
   }
 
   get name(): string {
@@ -122,8 +125,13 @@ export class Story {
         mayFailPrimary: this.plot === 'fail over',
       });
     }
+    if (this.#forgeryDue && random.chance(0.4)) {
+      this.#forgeryDue = false;
+      forgeChain(simulation, this.secondary);
+    }
     if (this.impostor !== null) replaceHost(this, this.impostor);
-    if (this.#faultsLeft === 0 && !this.writesUnseen && (this.#isWritten || this.#ticks > this.#ticksMax)) this.#beCalm();
+    const isTold = this.#isWritten && !impostorIsDue(this);
+    if (this.#faultsLeft === 0 && !this.writesUnseen && (isTold || this.#ticks > this.#ticksMax)) this.#beCalm();
     else this.#nextFault();
   }
 

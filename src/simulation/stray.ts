@@ -37,6 +37,8 @@ const OUTSIDE: readonly Change[] = [
 const OTHER_WRITE: readonly Change[] = [
   (header, { dataSet }) => put64(header, AT.dataSet, dataSet + 1),
   (header, { lba }) => put64(header, AT.lba, lba === 0 ? 1 : 0),
+  // Beyond what any data set may hold.
+  (header, { sequence }) => put64(header, AT.sequence, sequence + 100_000),
 ];
 const OTHER: readonly Change[] = [
   (header, { firstSequence }) => put64(header, AT.firstSequence, Math.max(0, firstSequence - 1)),
@@ -99,7 +101,7 @@ function strayed(
   return stray.kind === 'record' ? { message: result, stray } : null;
 }
 
-function recordsOf(message: Uint8Array): DecodedRecord[] {
+export function recordsOf(message: Uint8Array): DecodedRecord[] {
   const reader = new RecordReader(message);
   const records: DecodedRecord[] = [];
   for (let offset = RECORDS_HEADER_BYTES; offset + RECORD_HEADER_BYTES <= message.length;) {
