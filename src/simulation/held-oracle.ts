@@ -8,6 +8,7 @@ import type { History, HistoryRecord } from './history.ts';
 import type { Image } from './image.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
+import { remembered } from './remembered.ts';
 import { JOURNALS_DIRECTORY } from './setting.ts';
 import type { Life } from './virtual-time.ts';
 import { durableWatermark } from './storage-oracle.ts';
@@ -15,6 +16,7 @@ import { violated } from './violation.ts';
 
 const SEQUENCE_AT = offsetsOf(RECORD_HEADER).sequence;
 const block = new Uint8Array(BLOCK_BYTES);
+const headerAt = remembered(decodeHeader);
 
 /** An acknowledgement leaves the host: its numbers are durable with every earlier byte of their journal, and were given. @invariant I2 */
 export function judgeAcknowledgement(host: SecondaryHost, ranges: readonly SequenceRange[]): void {
@@ -35,7 +37,7 @@ export function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
   const slot = record.dataSet % slots;
   const durable = durableJournal(host, slot);
   durable.read(block, HEADER_OFFSET);
-  const header = decodeHeader(block);
+  const header = headerAt(block, slot);
   if (header.verdict !== 'readable' || header.dataSet !== record.dataSet)
     violated(
       'I2 ack',

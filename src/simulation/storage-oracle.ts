@@ -5,10 +5,14 @@ import type { DataSetId } from '../model/ids.ts';
 import type { SimulatedDisk } from './disk.ts';
 import type { History } from './history.ts';
 import type { SecondaryHost } from './secondary-host.ts';
+import { remembered } from './remembered.ts';
 import { JOURNALS_DIRECTORY, VOLUMES } from './setting.ts';
 import { violated } from './violation.ts';
 
 const block = new Uint8Array(BLOCK_BYTES);
+const headerAt = remembered(decodeHeader);
+const markAt = remembered(decodeMark);
+const watermarkAt = remembered(decodeWatermark);
 
 /** The newest watermark that a power cut would leave for sure; -1: none. */
 export function durableWatermark(disk: SimulatedDisk): DataSetId {
@@ -16,7 +20,7 @@ export function durableWatermark(disk: SimulatedDisk): DataSetId {
   let newest: DataSetId = -1;
   for (const position of [0, BLOCK_BYTES]) {
     if (image === null || image.read(block, position) < BLOCK_BYTES) continue;
-    const decoded = decodeWatermark(block);
+    const decoded = watermarkAt(block, position);
     if (decoded.verdict === 'readable') newest = Math.max(newest, decoded.content.point?.dataSet ?? -1);
   }
   return newest;
@@ -31,10 +35,10 @@ export function durableFlagged(host: SecondaryHost): DataSetId {
     const image = host.disk.image(journalPath(JOURNALS_DIRECTORY, dataSet % slots), 'durable');
     if (image === null) return flagged;
     image.read(block, MARK_OFFSET);
-    const mark = decodeMark(block);
+    const mark = markAt(block, dataSet % slots);
     if (mark.verdict !== 'set' || mark.point.dataSet !== dataSet) return flagged;
     image.read(block, HEADER_OFFSET);
-    const header = decodeHeader(block);
+    const header = headerAt(block, dataSet % slots);
     if (header.verdict !== 'readable' || header.dataSet !== dataSet) return flagged;
     flagged = dataSet;
   }
