@@ -70,7 +70,9 @@ function hello(change: (facts: Record<string, unknown>) => void): string {
 
 function heldWith(fields: object): (facts: Record<string, unknown>) => void {
   return (facts) => {
-    facts['held'] = [{ dataSet: 1, firstSequence: 5, finalSequence: null, received: 'DQ==', durable: 'BQ==', digest: 'd'.repeat(32), ...fields }];
+    facts['held'] = [
+      { dataSet: 1, firstSequence: 5, finalSequence: null, received: 'DQ==', durable: 'BQ==', digest: 'd'.repeat(32), ...fields },
+    ];
   };
 }
 
