@@ -153,7 +153,8 @@ function failDisk(scope: FaultScope): void {
     const { disk } = primary;
     return disk.failNext(random.pick(['write', 'flush'] as const), 'EIO', (path) => {
       if (!path.startsWith('/volumes/')) return false;
-      if (disk === primary.disk) primary.volumeFailedUs = scope.world.nowUs;
+      const isSlow = disk.slowness > 1 || disk.slowFile !== null;
+      if (disk === primary.disk) primary.mustFailByUs = scope.world.nowUs + (isSlow ? 4_000_000 : 5_000);
       return true;
     });
   }

@@ -216,17 +216,17 @@ export class Network {
 
   /** A good message; now and then it has a record that may not be taken. */
   #deliverSound(from: SimulatedSocket, bytes: Uint8Array): void {
-    const strayed = this.#strayed(bytes);
+    const strayed = this.straysDue > 0 && this.#random.chance(0.7) ? this.#strayed(bytes) : null;
     if (strayed === null) this.#deliver(from, bytes, null, false);
     else this.#deliver(from, strayed.message, strayed.stray, true);
   }
 
   #strayed(bytes: Uint8Array): Strayed | null {
-    if (this.straysDue === 0 || this.counters.strays >= STRAYS_MAX || !isRecordsMessage(bytes) || this.#random.chance(0.3)) return null;
+    if (this.counters.strays >= STRAYS_MAX || !isRecordsMessage(bytes)) return null;
     const strayed = withStray(bytes, this.#random);
     const isSync = strayed?.stray.type === 'sync';
     if (strayed === null || (isSync && this.#straySyncs >= STRAY_SYNCS_MAX)) return null;
-    this.straysDue -= 1;
+    this.straysDue = Math.max(0, this.straysDue - 1);
     this.counters.strays += 1;
     if (isSync) this.#straySyncs += 1;
     return strayed;
@@ -288,7 +288,8 @@ export class Network {
       if (open.length === 0) return;
       const socket = this.#random.pick(open);
       this.counters.duplicates += 1;
-      const strayed = socket.carriesRecords ? this.#strayed(bytes) : null;
+      // Its data set may be below the window by now.
+      const strayed = socket.carriesRecords && this.#random.chance(0.3) ? this.#strayed(bytes) : null;
       // Nobody takes records before its handshake.
       if (!socket.carriesRecords || strayed !== null) socket.provoked = true;
       const message = Buffer.from(strayed?.message ?? bytes);

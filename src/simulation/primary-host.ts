@@ -14,10 +14,6 @@ import { GROUP, STATE_DIRECTORY, VOLUMES } from './setting.ts';
 import type { SimulatedSocket } from './socket.ts';
 import { violated } from './violation.ts';
 
-/** A disk tells a failure within this time. */
-const FAILING_US = 50_000;
-const FAILING_SLOWLY_US = 4_000_000;
-
 /** Refusals of a primary that was not stopped cleanly, failed, or was superseded: what it must say. */
 export class PrimaryHost extends SimulatedHost {
   primary: Primary | null = null;
@@ -27,8 +23,8 @@ export class PrimaryHost extends SimulatedHost {
   superseded = false;
   /** The end of the last life left everything that a next one needs. */
   stoppedCleanly = true;
-  /** When a store or a flush of a volume was told to fail. */
-  volumeFailedUs: number | null = null;
+  /** A store or a flush of a volume fails: by then it must have noticed (I10). */
+  mustFailByUs = Number.POSITIVE_INFINITY;
   /** Requests that the application has under way. */
   requestsOpen = 0;
   /** How many cut-off data sets were counted. */
@@ -56,9 +52,7 @@ export class PrimaryHost extends SimulatedHost {
     this.#order = this.primary?.order ?? this.#order;
     const order = this.#order;
     if (order === null || this.life.dead) return;
-    const failedForUs = this.around.universe.world.nowUs - (this.volumeFailedUs ?? Number.POSITIVE_INFINITY);
-    const { slowness, slowFile } = this.disk;
-    if (this.serves && failedForUs > (slowness > 1 || slowFile !== null ? FAILING_SLOWLY_US : FAILING_US))
+    if (this.serves && this.around.universe.world.nowUs > this.mustFailByUs)
       violated('I10 flush failed', 'a volume failed, and the primary goes on');
     const { sequence } = order.machine.head(0);
     if (sequence === this.#observedSequence) return;
@@ -118,7 +112,7 @@ export class PrimaryHost extends SimulatedHost {
     this.#whenIdle = null;
     this.#observedSequence = -1;
     this.#order = null;
-    this.volumeFailedUs = null;
+    this.mustFailByUs = Number.POSITIVE_INFINITY;
     const life = this.life;
     const primary = await Primary.start({
       disk: this.disk,

@@ -122,7 +122,7 @@ export class SecondaryHost extends SimulatedHost {
       links: setting.links,
       journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
       dial: true,
-      openCarrier: (buffers) => slowly(openCarrierOf(disk, buffers), () => this.around.universe.random.int(3_000) * disk.slowness),
+      openCarrier: (buffers) => slowly(openCarrierOf(disk, buffers), () => this.#destageDelayUs()),
       connectSocket: (address) => this.around.network.connect(address) as unknown as WebSocket,
       openNbd: () => ({ start: async () => {}, stop: async () => {}, addresses: () => [] }),
       log: (level, message) => this.#log(level, message),
@@ -130,6 +130,12 @@ export class SecondaryHost extends SimulatedHost {
     if (life.dead) return;
     this.secondary = secondary;
     void this.#waitForEnd(secondary, life);
+  }
+
+  /** Now and then long enough for everything else to go on meanwhile. */
+  #destageDelayUs(): number {
+    const { random } = this.around.universe;
+    return random.int(random.chance(0.1) ? 30_000 : 3_000) * this.disk.slowness;
   }
 
   async #waitForEnd(secondary: Secondary, life: Life): Promise<void> {
