@@ -131,7 +131,7 @@ test('choices: all of few, and of many what is stated', () => {
     visitChoices(sectors, FIRST_CRASH, (choice) => void seen.add(choice.join(' ')));
     return seen;
   };
-  const few = Array.from({ length: 7 }, (_, index) => ({ writes: [-1, index] }));
+  const few = Array.from({ length: Math.log2(FIRST_CRASH.disksMax) }, (_, index) => ({ writes: [-1, index] }));
   assert.is(countChoices(few), FIRST_CRASH.disksMax);
   assert.is(choicesOf(few).size, FIRST_CRASH.disksMax);
   const many = Array.from({ length: 12 }, (_, index) => ({ writes: [-1, Math.floor(index / 4)] }));

@@ -32,7 +32,7 @@ const places = {
       : total % 3 === 2
         ? { type: 'trim', lba: 2, blocks: 6 }
         : { type: 'write', lba: 1, blocks: 2 },
-  'large after small': ({ index }) => ({ type: 'write', lba: 0, blocks: index === 0 ? 1 : 5 }),
+  'large after small': ({ index }) => ({ type: 'write', lba: 0, blocks: index === 0 ? 1 : 3 }),
 } as const satisfies Record<string, (at: { set: number; index: number; total: number }) => Place>;
 
 export const PLANS: readonly Plan[] = Object.entries(volumes).flatMap(([volumeName, volume]) =>
