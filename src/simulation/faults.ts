@@ -147,7 +147,7 @@ function slowDisk(scope: FaultScope): void {
 
 function failDisk(scope: FaultScope): void {
   const { random, primary, secondary, counters, mayFailDisk } = scope;
-  if (scope.mayFailPrimary && random.chance(0.4)) {
+  if (scope.mayFailPrimary && random.chance(0.6)) {
     counters.diskFailures += 1;
     if (random.chance(0.3)) return primary.disk.failNext('replaceFile', random.pick(['EIO', 'ENOSPC'] as const), () => true);
     const { disk } = primary;

@@ -216,14 +216,14 @@ export class Network {
 
   /** A good message; now and then it has a record that may not be taken. */
   #deliverSound(from: SimulatedSocket, bytes: Uint8Array): void {
-    const strayed = this.straysDue > 0 && this.#random.chance(0.7) ? this.#strayed(bytes) : null;
+    const strayed = this.straysDue > 0 && this.#random.chance(0.7) ? this.#strayed(bytes, false) : null;
     if (strayed === null) this.#deliver(from, bytes, null, false);
     else this.#deliver(from, strayed.message, strayed.stray, true);
   }
 
-  #strayed(bytes: Uint8Array): Strayed | null {
+  #strayed(bytes: Uint8Array, isLate: boolean): Strayed | null {
     if (this.counters.strays >= STRAYS_MAX || !isRecordsMessage(bytes)) return null;
-    const strayed = withStray(bytes, this.#random);
+    const strayed = withStray(bytes, this.#random, isLate);
     const isSync = strayed?.stray.type === 'sync';
     if (strayed === null || (isSync && this.#straySyncs >= STRAY_SYNCS_MAX)) return null;
     this.straysDue = Math.max(0, this.straysDue - 1);
@@ -289,7 +289,7 @@ export class Network {
       const socket = this.#random.pick(open);
       this.counters.duplicates += 1;
       // Its data set may be below the window by now.
-      const strayed = socket.carriesRecords && this.#random.chance(0.3) ? this.#strayed(bytes) : null;
+      const strayed = socket.carriesRecords && this.#random.chance(0.3) ? this.#strayed(bytes, true) : null;
       // Nobody takes records before its handshake.
       if (!socket.carriesRecords || strayed !== null) socket.provoked = true;
       const message = Buffer.from(strayed?.message ?? bytes);

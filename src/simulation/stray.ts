@@ -33,12 +33,13 @@ const OUTSIDE: readonly Change[] = [
     put64(header, AT.lba, (VOLUMES.find((volume) => volume.vlun === vlun)?.sizeBytes ?? 0) / 512 - lengthBytes / 512 + 1),
   (header) => put32(header, AT.vlun, 1),
 ];
+/** Beyond what any data set may hold, and what is below the window. */
+const BEYOND: Change = (header, { sequence }) => put64(header, AT.sequence, sequence + 100_000);
 /** Contradictions of the record itself. */
 const OTHER_WRITE: readonly Change[] = [
   (header, { dataSet }) => put64(header, AT.dataSet, dataSet + 1),
   (header, { lba }) => put64(header, AT.lba, lba === 0 ? 1 : 0),
-  // Beyond what any data set may hold.
-  (header, { sequence }) => put64(header, AT.sequence, sequence + 100_000),
+  BEYOND,
 ];
 const OTHER: readonly Change[] = [
   (header, { firstSequence }) => put64(header, AT.firstSequence, Math.max(0, firstSequence - 1)),
@@ -55,9 +56,11 @@ export interface Strayed {
   readonly stray: DecodedRecord;
 }
 
-/** The message with a stray record; null when nothing of it can be made one. */
-export function withStray(message: Uint8Array, random: Random): Strayed | null {
+/** The message with a stray record, which may be one for a data set that is destaged already (`isLate`); null when nothing of it can be made one. */
+export function withStray(message: Uint8Array, random: Random, isLate: boolean): Strayed | null {
   const records = recordsOf(message);
+  if (isLate && records.length > 0 && random.chance(0.7))
+    return strayed(message, { original: random.pick(records), change: BEYOND, before: false });
   const sync = records.findLast(({ type }) => type === 'sync');
   const writes = records.filter(({ type }) => type !== 'sync');
   const write = writes.length === 0 ? undefined : random.pick(writes);
