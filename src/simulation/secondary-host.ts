@@ -181,7 +181,8 @@ export class SecondaryHost extends SimulatedHost {
 
   protected writing(path: string, position: number, bytes: Uint8Array): void {
     if (path.startsWith('/volumes/')) judgeVolumeStore(this);
-    else if (path.endsWith('/watermark')) judgeWatermarkWrite(this, position, bytes);
+    // A flag that was damaged may belong to a watermark that only the page cache had: that one is written again.
+    else if (path.endsWith('/watermark') && this.damage === null) judgeWatermarkWrite(this, position, bytes);
     else if (path.endsWith('.journal')) judgeJournalWrite(this, path, position, bytes);
   }
 
