@@ -7,8 +7,8 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readFileSync } from 'node:fs';
-import { endProcesses } from '../support/host-process.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import { endProcesses, sleep } from '../support/host-process.ts';
 import { needsTools } from '../support/tools.ts';
 import { inLanes, nameOfRow, runCell, withTemplates, type Row } from '../strace-matrix/matrix.ts';
 import { readPage } from '../strace-matrix/table.ts';
@@ -29,6 +29,22 @@ function sampleOf(rows: readonly Row[], sample: number): { row: Row; n: number }
   });
 }
 
+/** A tracer is no child of this process, and ends a moment after what it traced: wait until the last one of this process group is reaped. */
+async function tracersGone(): Promise<void> {
+  for (let tries = 0; tries < 400 && readdirSync('/proc').some(isOfThisGroup); tries += 1) await sleep(50);
+}
+
+function isOfThisGroup(pid: string): boolean {
+  if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // Behind the name in parentheses: state, parent, process group.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === process.pid;
+  } catch {
+    return false;
+  }
+}
+
 needsTools(
   test,
   'strace',
@@ -47,6 +63,7 @@ needsTools(
     });
   });
   await endProcesses();
+  await tracersGone();
   assert.is(bad.join('\n'), '');
   assert.ok(met >= sample.length * 0.9, `${met} of ${sample.length} faults were met: the page is no longer what the program does`);
 });
