@@ -27,12 +27,16 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   primary: SERVICES,
   secondary: SERVICES,
   peer: SERVICES,
-  cli: [...SERVICES, 'primary', 'secondary', 'peer'],
+  /** What `farshore journal` reads, on the files alone: it may plan a recovery, and never runs a host. */
+  inspection: [...SERVICES, 'secondary', 'peer'],
+  cli: [...SERVICES, 'primary', 'secondary', 'peer', 'inspection'],
   /** It calls Farshore as an operator would, and never reaches into a host. */
   demo: ['model', 'state', 'nbd', 'cli'],
+  /** Crash-replay fixtures: made from real processes, replayed by production code. */
+  'crash-replay': [...SERVICES, 'primary', 'secondary', 'peer', 'inspection', 'cli', 'demo'],
   /** Both hosts in one thread, and judges that look into them. */
   simulation: [...SERVICES, 'primary', 'secondary', 'peer'],
-  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'cli', 'demo', 'simulation'],
+  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'inspection', 'cli', 'demo', 'crash-replay', 'simulation'],
 };
 
 /** Node's modules that pure code may use: functions of their input. */
