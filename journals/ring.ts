@@ -12,6 +12,7 @@ import type { Disk, DiskLock, Done } from '../src/disk/disk.ts';
 import { assert } from '../src/model/assert.ts';
 import type { DataSetId, Geometry, HistoryPoint, SequenceNumber } from '../src/model/ids.ts';
 import { LIMITS } from '../src/model/limits.ts';
+import type { DecodedRecord } from '../src/record/record.ts';
 import type {
   JournalIdentity,
   JournalPoolEvents,
@@ -19,6 +20,7 @@ import type {
   MemoryBuffer,
   RebuiltHeader,
   ScannedJournal,
+  ScannedRecord,
   StoredWatermark,
 } from './contract.ts';
 import { chooseJournal } from './commit-schedule.ts';
@@ -28,7 +30,7 @@ import { BLOCK_BYTES, UNBOUND_IDENTITY } from './format.ts';
 import { allocateAligned, createSlotMemory } from './memory-buffer.ts';
 import type { AlignedStart } from './memory-buffer.ts';
 import { openJournals } from './ring-files.ts';
-import { JournalScan } from './scan.ts';
+import { JournalScan, scannedRecord } from './scan.ts';
 import { moveIntoSpare } from './spare.ts';
 import { WatermarkFile } from './watermark.ts';
 import { JournalWriter } from './writer.ts';
@@ -209,7 +211,9 @@ class Ring implements JournalRing {
   /** Read a slot's file piece by piece until the scan has seen its end; most slots hold little. */
   #scanSlot(writer: JournalWriter, done: (error: Error | null, scanned: ScannedJournal | null) => void): void {
     const { image, path, file } = writer;
-    const scan = new JournalScan(image, { slot: writer.buffer.slot, path });
+    const records: ScannedRecord[] = [];
+    const take = (record: DecodedRecord): void => void records.push(scannedRecord(record));
+    const scan = new JournalScan(image, { slot: writer.buffer.slot, path, fileBytes: image.length, take });
     let readEnd = 0;
     const readNext = (): void => {
       const piece = image.subarray(readEnd, Math.min(readEnd + SCAN_READ_BYTES, image.length));
@@ -218,7 +222,7 @@ class Ring implements JournalRing {
         if (bytesRead !== piece.length) return done(new Error(`${bytesRead} bytes at ${readEnd}, expected ${piece.length} bytes`), null);
         readEnd += bytesRead;
         if (!scan.advance(readEnd)) return readNext();
-        const scanned = scan.result();
+        const scanned = { ...scan.result(), records };
         writer.restore(scanned, readEnd);
         done(null, scanned);
       });

@@ -26,19 +26,37 @@ export interface ScanSource {
   readonly path: string;
 }
 
+/** A journal's scan without its records, which were handed out one by one. */
+export type JournalScanEnd = Omit<ScannedJournal, 'records'>;
+
+/** Takes one intact record; offsets are those in the window's memory, `fileOffset` is the one in the file. The object may be kept. */
+export type TakeRecord = (record: DecodedRecord, fileOffset: number) => void;
+
 /** Scan a whole journal file. */
 export function scanJournal(image: Uint8Array, source: ScanSource): ScannedJournal {
-  const scan = new JournalScan(image, source);
+  const records: ScannedRecord[] = [];
+  const scan = new JournalScan(image, { ...source, fileBytes: image.length, take: (record) => records.push(scannedRecord(record)) });
   scan.advance(image.length);
-  return scan.result();
+  return { ...scan.result(), records };
 }
 
-/** A scan that goes on as the file is read: `advance` until it says that it has seen enough, then `result`. */
+/** What recovery keeps of a decoded record. */
+export function scannedRecord({ kind: _kind, payloadOffset: _offset, payloadBytes: _bytes, ...fields }: DecodedRecord): ScannedRecord {
+  return fields;
+}
+
+/**
+ * A scan that goes on as the file is read: `advance` until it says that it has seen enough, then `result`.
+ * The memory holds the whole file in the end, or is a window on it that `slide` moves on, of at least a record's longest bytes.
+ */
 export class JournalScan {
-  readonly #image: Uint8Array;
+  readonly #window: Uint8Array;
   readonly #source: ScanSource;
+  readonly #fileBytes: number;
+  readonly #take: TakeRecord;
   readonly #reader: RecordReader;
-  readonly #records: ScannedRecord[] = [];
+  /** The file's byte that stands first in the window. */
+  #base = 0;
   #header: ScannedHeader | null = null;
   #mark: ScannedCompleteMark = { verdict: 'not-set' };
   #tail: ScannedTail | null = null;
@@ -46,21 +64,34 @@ export class JournalScan {
   #dataSet: DataSetId | null = null;
   #stream: StreamId | null = null;
 
-  /** @param image holds the whole file in the end: its length is the file's. */
-  constructor(image: Uint8Array, source: ScanSource) {
-    this.#image = image;
-    this.#source = source;
-    this.#reader = new RecordReader(image);
+  /** @param options `fileBytes`: length of the file; `take`: called with every record of the journal, pads included, in the file's order */
+  constructor(window: Uint8Array, options: ScanSource & { fileBytes: number; take: TakeRecord }) {
+    this.#window = window;
+    this.#source = { slot: options.slot, path: options.path };
+    this.#fileBytes = options.fileBytes;
+    this.#take = options.take;
+    this.#reader = new RecordReader(window);
   }
 
-  /** Scan what is there of the file, 0 .. availableEnd; false: more bytes are needed. */
+  /** The file's byte from which on the scan still needs the window's bytes. */
+  get neededFrom(): number {
+    return this.#header === null ? 0 : this.#offset;
+  }
+
+  /** The window's bytes were moved: the file's byte `base`, at most `neededFrom`, stands first in it now. */
+  slide(base: number): void {
+    assert(base <= this.neededFrom, 'a scan still needs the bytes that leave its window');
+    this.#base = base;
+  }
+
+  /** Scan what is there of the file, up to `availableEnd`; false: more bytes are needed. */
   advance(availableEnd: number): boolean {
-    if (this.#header === null && availableEnd < Math.min(RECORDS_OFFSET, this.#image.length)) return false;
+    if (this.#header === null && availableEnd < Math.min(RECORDS_OFFSET, this.#fileBytes)) return false;
     if (this.#header === null) this.#scanHeader();
     while (this.#tail === null) {
-      const found = this.#reader.readAt(this.#offset, availableEnd);
-      if (found.kind === 'incomplete' && availableEnd < this.#image.length) return false;
-      if (found.kind === 'record') this.#take(found);
+      const found = this.#reader.readAt(this.#offset - this.#base, availableEnd - this.#base);
+      if (found.kind === 'incomplete' && availableEnd < this.#fileBytes) return false;
+      if (found.kind === 'record') this.#takeRecord(found);
       else if (found.kind === 'end') this.#tail = { verdict: 'clean-end', offset: this.#offset };
       else if (found.kind === 'incomplete') this.#tail = this.#atFileEnd(found.neededBytes);
       else
@@ -74,15 +105,25 @@ export class JournalScan {
     return true;
   }
 
-  result(): ScannedJournal {
+  /** The file cannot be read from byte `offset` on: what was found until then counts, and nothing behind it. */
+  abandon(offset: number, found: string): void {
+    const unreadable = { expected: 'bytes that the disk can read', found } as const;
+    if (this.#header === null) {
+      this.#header = { verdict: 'unreadable', offset, ...unreadable };
+      this.#mark = { verdict: 'unreadable', offset: MARK_OFFSET };
+    }
+    this.#tail ??= { verdict: 'unreadable', offset: this.#offset, ...unreadable };
+  }
+
+  result(): JournalScanEnd {
     const header = this.#header;
     const tail = this.#tail;
     assert(header !== null && tail !== null, 'the result of a journal scan that is not at its end');
-    return { ...this.#source, header, completeMark: this.#judgeMark(header), records: this.#records, tail };
+    return { ...this.#source, header, completeMark: this.#judgeMark(header), tail };
   }
 
   #scanHeader(): void {
-    const length = this.#image.length;
+    const length = this.#fileBytes;
     if (length < RECORDS_OFFSET) {
       const found = `${length} bytes`;
       this.#header = { verdict: 'unreadable', offset: length, expected: `a file of more than ${RECORDS_OFFSET} bytes`, found };
@@ -90,8 +131,8 @@ export class JournalScan {
       this.#mark = { verdict: 'unreadable', offset: MARK_OFFSET };
       return;
     }
-    this.#header = decodeHeader(this.#image.subarray(HEADER_OFFSET, HEADER_OFFSET + BLOCK_BYTES));
-    this.#mark = decodeMark(this.#image.subarray(MARK_OFFSET, MARK_OFFSET + BLOCK_BYTES));
+    this.#header = decodeHeader(this.#window.subarray(HEADER_OFFSET, HEADER_OFFSET + BLOCK_BYTES));
+    this.#mark = decodeMark(this.#window.subarray(MARK_OFFSET, MARK_OFFSET + BLOCK_BYTES));
     if (this.#header.verdict === 'later-version') {
       // Its records may have any shape: not looked at, and so never called a clean end.
       const found = `version ${this.#header.version}`;
@@ -99,7 +140,7 @@ export class JournalScan {
     }
   }
 
-  #take(record: DecodedRecord): void {
+  #takeRecord(record: DecodedRecord): void {
     if (record.type !== 'pad') {
       if (this.#dataSet === null && !this.#isOlderThanHeader(record)) {
         this.#dataSet = record.dataSet;
@@ -110,8 +151,7 @@ export class JournalScan {
         return;
       }
     }
-    const { kind: _kind, payloadOffset: _payloadOffset, payloadBytes: _payloadBytes, ...fields } = record;
-    this.#records.push(fields);
+    this.#take(record, this.#offset);
     this.#offset += record.encodedBytes;
   }
 
@@ -123,13 +163,14 @@ export class JournalScan {
   /** Fewer bytes than a record are left. */
   #atFileEnd(neededBytes: number): ScannedTail {
     const offset = this.#offset;
-    const leftBytes = this.#image.length - offset;
+    const leftBytes = this.#fileBytes - offset;
     const header = this.#header;
-    const expectedBytes = header?.verdict === 'readable' ? header.slotBytes : this.#image.length;
-    if (this.#image.length < expectedBytes) {
-      return { verdict: 'unreadable', offset, expected: `a file of ${expectedBytes} bytes`, found: `${this.#image.length} bytes` };
+    const expectedBytes = header?.verdict === 'readable' ? header.slotBytes : this.#fileBytes;
+    if (this.#fileBytes < expectedBytes) {
+      return { verdict: 'unreadable', offset, expected: `a file of ${expectedBytes} bytes`, found: `${this.#fileBytes} bytes` };
     }
-    if (leftBytes < RECORD_HEADER_BYTES && isZero(this.#image, offset, this.#image.length)) return { verdict: 'clean-end', offset };
+    if (leftBytes < RECORD_HEADER_BYTES && isZero(this.#window, offset - this.#base, this.#fileBytes - this.#base))
+      return { verdict: 'clean-end', offset };
     return {
       verdict: 'unreadable',
       offset,

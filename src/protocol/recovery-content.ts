@@ -1,7 +1,7 @@
 /** The data set that a journal holds above the watermark: which records are its own, whether they are all there, and whether they agree. */
 import type { HistoryOrigin } from '../model/handshake.ts';
 import type { Chain, DataSetId, SequenceNumber } from '../model/ids.ts';
-import type { FateTuple, JournalFacts, RecordFacts, RecoveryFacts, RecoveryIdentity } from './recovery-facts.ts';
+import type { FateTuple, JournalFacts, JournalOutline, RecordFacts, RecoveryIdentity, RecoverySetting } from './recovery-facts.ts';
 import type { HashChain, SyncContent } from './secondary-contract.ts';
 
 /** A data set above the watermark, as its journal shows it. */
@@ -18,6 +18,25 @@ export interface ActiveJournal {
   readonly repeated: SequenceNumber | null;
   /** Header, first record and complete flag name different data sets above the watermark. */
   readonly namesContradict: boolean;
+}
+
+/** The same without the records: what a plan needs of it. */
+export interface ActiveSummary extends Omit<ActiveJournal, 'journal' | 'records' | 'repeated'> {
+  readonly recordCount: number;
+  /** Encoded bytes of its records. */
+  readonly bytes: number;
+  /** One below its first number when there are no records. */
+  readonly highestSequence: SequenceNumber;
+  readonly content: ActiveContent;
+}
+
+/** One journal, judged: its records may be forgotten, so a ring of any size is judged in the memory of one journal. */
+export interface JudgedJournal {
+  readonly outline: JournalOutline;
+  /** The first record that is no pad: of which data set and stream it is tells whose records these are. */
+  readonly firstRecord: RecordFacts | null;
+  /** Null unless it holds a data set above the watermark. */
+  readonly active: ActiveSummary | null;
 }
 
 /** What the records of a data set amount to. */
@@ -37,27 +56,71 @@ export function isOwnStream(identity: RecoveryIdentity, found: { generation: num
   return identity.stream !== null && found.stream === identity.stream && found.generation === identity.generation;
 }
 
+/** The first record that is no pad. */
+export function firstRecordOf(journal: JournalFacts): RecordFacts | null {
+  return journal.records.find((record) => record.type !== 'pad') ?? null;
+}
+
 /** The data sets above the watermark that header, first record and complete flag name. */
 export function namesAbove(
-  journal: JournalFacts,
-  facts: RecoveryFacts,
-  origin: HistoryOrigin,
+  journal: Pick<JournalOutline, 'header' | 'completeMark'>,
+  first: RecordFacts | null,
+  setting: { identity: RecoveryIdentity; origin: HistoryOrigin },
 ): { header: DataSetId | null; record: DataSetId | null; mark: DataSetId | null } {
-  const { identity } = facts;
+  const { identity, origin } = setting;
   const { header, completeMark } = journal;
-  const first = journal.records.find((record) => record.type !== 'pad');
   const above = (dataSet: DataSetId | null): DataSetId | null => (dataSet !== null && dataSet >= origin.dataSet ? dataSet : null);
   const ownHeader = header.verdict === 'readable' && header.groupId === identity.groupId && isOwnStream(identity, header);
   return {
     header: ownHeader ? above(header.dataSet) : null,
-    record: first !== undefined && isOwnStream(identity, first) ? above(first.dataSet) : null,
+    record: first !== null && isOwnStream(identity, first) ? above(first.dataSet) : null,
     mark: completeMark.verdict === 'set' && completeMark.stream === identity.stream ? above(completeMark.point.dataSet) : null,
   };
 }
 
-/** Gather the data set that an active journal holds: the header's, else the first record's, else the one that the flag names. */
-export function gatherActive(journal: JournalFacts, facts: RecoveryFacts, origin: HistoryOrigin): ActiveJournal | null {
-  const names = namesAbove(journal, facts, origin);
+/** The data set above the watermark that a journal holds: the header's, else the first record's, else the one that the flag names; null: none. */
+export function dataSetAbove(
+  journal: Pick<JournalOutline, 'header' | 'completeMark'>,
+  first: RecordFacts | null,
+  setting: { identity: RecoveryIdentity; origin: HistoryOrigin },
+): DataSetId | null {
+  const names = namesAbove(journal, first, setting);
+  return names.header ?? names.record ?? names.mark;
+}
+
+/**
+ * Judge one journal of a ring. Those that hold data sets above the watermark come in ascending order, each with what was found of the
+ * data set before it (`previous`, null if that one is not above the watermark or not there).
+ * @param setting its `origin` is where numbering goes on after the watermark
+ */
+export function judgeJournal(
+  journal: JournalFacts,
+  setting: RecoverySetting,
+  previous: ActiveContent | null,
+): { judged: JudgedJournal; records: readonly RecordFacts[] } {
+  const { slot, path, header, completeMark, tail } = journal;
+  const outline = { slot, path, header, completeMark, tail };
+  const firstRecord = firstRecordOf(journal);
+  const active = gatherActive(journal, setting);
+  if (active === null) return { judged: { outline, firstRecord, active: null }, records: [] };
+  const { dataSet, firstSequence, records, endOffset, namesContradict } = active;
+  const { recordsMax } = setting.geometry;
+  const content = judgeContent({ active, origin: setting.origin, previous, recordsMax, hashChain: setting.hashChain });
+  const summary = {
+    dataSet,
+    firstSequence,
+    endOffset,
+    namesContradict,
+    recordCount: records.length,
+    bytes: records.reduce((sum, record) => sum + record.encodedBytes, 0),
+    highestSequence: records.reduce((max, record) => Math.max(max, record.sequence), (firstSequence ?? 0) - 1),
+    content,
+  };
+  return { judged: { outline, firstRecord, active: summary }, records };
+}
+
+function gatherActive(journal: JournalFacts, setting: RecoverySetting): ActiveJournal | null {
+  const names = namesAbove(journal, firstRecordOf(journal), setting);
   const dataSet = names.header ?? names.record ?? names.mark;
   if (dataSet === null) return null;
   const { header } = journal;
@@ -66,7 +129,7 @@ export function gatherActive(journal: JournalFacts, facts: RecoveryFacts, origin
   let repeated: SequenceNumber | null = null;
   for (const record of journal.records) {
     if (record.type === 'pad') continue;
-    if (record.dataSet !== dataSet || !isOwnStream(facts.identity, record)) break;
+    if (record.dataSet !== dataSet || !isOwnStream(setting.identity, record)) break;
     const earlier = checksums.get(record.sequence);
     if (earlier === undefined) records.push(record);
     else if (earlier !== record.headerChecksum) repeated ??= record.sequence;
@@ -84,7 +147,7 @@ export function gatherActive(journal: JournalFacts, facts: RecoveryFacts, origin
   };
 }
 
-export interface ContentQuestion {
+interface ContentQuestion {
   readonly active: ActiveJournal;
   readonly origin: HistoryOrigin;
   /** The data set before it, when that is above the watermark too. */
@@ -94,7 +157,7 @@ export interface ContentQuestion {
 }
 
 /** Judge the records of one data set: complete, partial or contradictory. */
-export function judgeContent(question: ContentQuestion): ActiveContent {
+function judgeContent(question: ContentQuestion): ActiveContent {
   const { active, origin, previous } = question;
   const { records, firstSequence } = active;
   if (firstSequence === null) return { content: 'partial', finalSequence: null, chain: null, missing: 1, contradiction: null };

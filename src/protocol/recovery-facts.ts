@@ -45,15 +45,19 @@ export interface TailFacts {
   readonly offset: number;
 }
 
-/** One slot's file as it was scanned. */
-export interface JournalFacts {
+/** One slot's file without its records: what remains of it once they are judged. */
+export interface JournalOutline {
   readonly slot: number;
   readonly path: string;
   readonly header: HeaderFacts;
   readonly completeMark: MarkFacts;
+  readonly tail: TailFacts;
+}
+
+/** One slot's file as it was scanned. */
+export interface JournalFacts extends JournalOutline {
   /** In the file's order. */
   readonly records: readonly RecordFacts[];
-  readonly tail: TailFacts;
 }
 
 /** Whose journals these are, as the host's own durable state says; null before it is bound to a group. */
@@ -63,16 +67,20 @@ export interface RecoveryIdentity {
   readonly stream: StreamId | null;
 }
 
-export interface RecoveryFacts {
+/** What is the same for all journals of a ring. */
+export interface RecoverySetting {
   readonly identity: RecoveryIdentity;
   readonly geometry: Geometry;
   readonly watermark: HistoryPoint | null;
   /** Where numbering begins: used when there is no watermark, or when a generation began right after it. */
   readonly origin: HistoryOrigin;
-  readonly journals: readonly JournalFacts[];
   readonly hashChain: HashChain;
   /** A start keeps what may still become complete; a promotion gives it up. */
   readonly mode: 'start' | 'promote';
+}
+
+export interface RecoveryFacts extends RecoverySetting {
+  readonly journals: readonly JournalFacts[];
 }
 
 /** First table: does this journal hold a data set above the watermark? */

@@ -15,9 +15,9 @@ import { RefusedError } from '../model/errors.ts';
 import type { HistoryOrigin } from '../model/handshake.ts';
 import type { DataSetId } from '../model/ids.ts';
 import { decide, describeTuple } from './decision-table.ts';
-import { gatherActive, isOwnStream, judgeContent, namesAbove } from './recovery-content.ts';
-import type { ActiveContent, ActiveJournal } from './recovery-content.ts';
-import type { FateTuple, JournalFacts, OwnerTuple, RecordFacts, RecoveryFacts } from './recovery-facts.ts';
+import { dataSetAbove, firstRecordOf, isOwnStream, judgeJournal, namesAbove } from './recovery-content.ts';
+import type { ActiveContent, ActiveSummary, JudgedJournal } from './recovery-content.ts';
+import type { FateTuple, JournalOutline, OwnerTuple, RecordFacts, RecoveryFacts, RecoverySetting } from './recovery-facts.ts';
 import { FATE_TABLE, OWNER_TABLE } from './recovery-tables.ts';
 import type { HeldInJournal, JournalDecision, RecoveryAction, RecoveryPlan, SlotToKeep } from './recovery-decision.ts';
 import type { RestoredDataSet, RestoredRecord } from './secondary-contract.ts';
@@ -25,34 +25,44 @@ import { describePlan } from './recovery-summary.ts';
 
 export type { JournalDecision, RecoveryPlan, SlotToKeep } from './recovery-decision.ts';
 
-interface Judged {
-  readonly active: ActiveJournal;
-  readonly content: ActiveContent;
-}
+/** A plan without the records that a machine is restored with: all that an inspection asks. */
+export type RecoveryOutline = Omit<RecoveryPlan, 'restored'>;
 
 /** Plan what becomes of every journal. */
 export function planRecovery(facts: RecoveryFacts): RecoveryPlan {
-  const { watermark, geometry } = facts;
-  const origin = effectiveOrigin(facts);
-  const actives = facts.journals
-    .map((journal) => gatherActive(journal, facts, origin))
-    .filter((active) => active !== null)
-    .sort((a, b) => a.dataSet - b.dataSet);
-  const judged = new Map<number, Judged>();
+  const setting = { ...facts, origin: effectiveOrigin(facts) };
   const contents = new Map<DataSetId, ActiveContent>();
-  for (const active of actives) {
-    const previous = contents.get(active.dataSet - 1) ?? null;
-    const content = judgeContent({ active, origin, previous, recordsMax: geometry.recordsMax, hashChain: facts.hashChain });
-    judged.set(active.journal.slot, { active, content });
-    contents.set(active.dataSet, content);
-  }
+  const judgements = facts.journals
+    .map((journal) => ({ journal, dataSet: dataSetAbove(journal, firstRecordOf(journal), setting) }))
+    .sort((a, b) => (a.dataSet ?? -1) - (b.dataSet ?? -1))
+    .map(({ journal, dataSet }) => {
+      const judgement = judgeJournal(journal, setting, contents.get((dataSet ?? 0) - 1) ?? null);
+      if (judgement.judged.active !== null) contents.set(judgement.judged.active.dataSet, judgement.judged.active.content);
+      return judgement;
+    });
+  const plan = planJudged(
+    setting,
+    judgements.map(({ judged }) => judged),
+  );
+  const kept = new Set(plan.makeDurable.map(({ slot }) => slot));
+  const restored = judgements.flatMap(({ judged: { outline, active }, records }) =>
+    active !== null && kept.has(outline.slot) ? [restore(outline, active, records)] : [],
+  );
+  return { ...plan, restored };
+}
+
+/** Plan with journals that were judged one by one (`judgeJournal`). */
+export function planJudged(facts: RecoverySetting, judged: readonly JudgedJournal[]): RecoveryOutline {
+  const { watermark } = facts;
+  const setting = { ...facts, origin: effectiveOrigin(facts) };
+  const { origin } = setting;
+  const actives = judged.filter(isActive).sort((a, b) => a.active.dataSet - b.active.dataSet);
+  const contents = new Map(actives.map(({ active }) => [active.dataSet, active.content]));
   let reachable = origin.dataSet;
   while (contents.get(reachable)?.content === 'complete') reachable += 1;
-  const seen = { origin, reachable, count: (dataSet: DataSetId) => actives.filter((active) => active.dataSet === dataSet).length };
-  const journals = facts.journals
-    .map((journal) => decideJournal(facts, seen, journal, judged.get(journal.slot) ?? null))
-    .sort((a, b) => a.slot - b.slot);
-  const kept = actives.filter((active) => journals.some((journal) => journal.slot === active.journal.slot && isKept(journal.action)));
+  const seen = { reachable, count: (dataSet: DataSetId) => actives.filter(({ active }) => active.dataSet === dataSet).length };
+  const journals = judged.map((journal) => decideJournal(setting, seen, journal)).sort((a, b) => a.slot - b.slot);
+  const kept = actives.filter(({ outline }) => journals.some((journal) => journal.slot === outline.slot && isKept(journal.action)));
   const last = contents.get(reachable - 1);
   const replayed = reachable > origin.dataSet && last?.finalSequence != null && last.chain !== null;
   const through = replayed ? { dataSet: reachable - 1, finalSequence: last.finalSequence, chain: last.chain } : watermark;
@@ -60,13 +70,18 @@ export function planRecovery(facts: RecoveryFacts): RecoveryPlan {
   return {
     outcome,
     journals,
-    restored: kept.map(restore),
     makeDurable: kept.map(slotToKeep),
     discard: journals.filter((journal) => journal.action === 'discard').map((journal) => journal.slot),
     origin,
     through,
     lines: describePlan({ outcome, journals, through, watermark }),
   };
+}
+
+type ActiveJudged = JudgedJournal & { readonly active: ActiveSummary };
+
+function isActive(judged: JudgedJournal): judged is ActiveJudged {
+  return judged.active !== null;
 }
 
 /** Turn a plan that refuses into the error for the operator, which names the first journal that cannot be used; else null. */
@@ -85,24 +100,23 @@ export function refusalOf(plan: RecoveryPlan): RefusedError | null {
   );
 }
 
-/** Numbering goes on after the watermark, unless the origin says that a generation began there. */
-function effectiveOrigin({ watermark, origin }: RecoveryFacts): HistoryOrigin {
+/** Where numbering goes on: after the watermark, unless the origin says that a generation began there. */
+export function effectiveOrigin({ watermark, origin }: Pick<RecoverySetting, 'watermark' | 'origin'>): HistoryOrigin {
   if (watermark === null || origin.dataSet > watermark.dataSet) return origin;
   return { dataSet: watermark.dataSet + 1, firstSequence: watermark.finalSequence + 1, chain: watermark.chain };
 }
 
 interface Seen {
-  readonly origin: HistoryOrigin;
   /** First data set that is not complete with all before it. */
   readonly reachable: DataSetId;
   readonly count: (dataSet: DataSetId) => number;
 }
 
-function decideJournal(facts: RecoveryFacts, seen: Seen, journal: JournalFacts, judged: Judged | null): JournalDecision {
-  const { slot, path, header } = journal;
-  const owner = reduceOwner(facts, seen.origin, journal);
+function decideJournal(setting: RecoverySetting, seen: Seen, judged: JudgedJournal): JournalDecision {
+  const { slot, path, header } = judged.outline;
+  const owner = reduceOwner(setting, judged);
   const row = decide(OWNER_TABLE, owner);
-  if (row.then !== null || judged === null) {
+  if (row.then !== null || !isActive(judged)) {
     const { action, code, reason } = row.then ?? {
       action: 'refuse' as const,
       code: 'ERR_RECOVERY_CONTRADICTION' as const,
@@ -116,63 +130,61 @@ function decideJournal(facts: RecoveryFacts, seen: Seen, journal: JournalFacts, 
       label: row.label,
       action,
       code,
-      reason: describeHeader(journal, reason),
+      reason: describeHeader(judged.outline, reason),
       inputs: describeTuple(owner),
       held: null,
     };
   }
-  const { active, content } = judged;
-  const fate = reduceFate(facts, seen, judged);
+  const { dataSet, content } = judged.active;
+  const fate = reduceFate(setting, seen, judged);
   const { label, then } = decide(FATE_TABLE, fate);
   const reason = content.contradiction === null ? then.reason : `${then.reason} (${content.contradiction})`;
   return {
     slot,
     path,
-    dataSet: active.dataSet,
+    dataSet,
     label,
     action: then.action,
     code: then.code,
     reason,
     inputs: `${describeTuple(owner)} ${describeTuple(fate)}`,
-    held: heldBy(judged),
+    held: heldBy(judged.active),
   };
 }
 
-function heldBy({ active, content }: Judged): HeldInJournal {
-  const { records } = active;
-  const firstSequence = active.firstSequence ?? 0;
+function heldBy({ firstSequence, highestSequence, recordCount, bytes, content }: ActiveSummary): HeldInJournal {
   return {
-    firstSequence,
+    firstSequence: firstSequence ?? 0,
     finalSequence: content.finalSequence,
     chain: content.chain,
-    highestSequence: records.reduce((max, record) => Math.max(max, record.sequence), firstSequence - 1),
-    records: records.length,
-    bytes: records.reduce((sum, record) => sum + record.encodedBytes, 0),
+    highestSequence,
+    records: recordCount,
+    bytes,
     missing: content.missing,
   };
 }
 
-function describeHeader({ header }: JournalFacts, reason: string): string {
+function describeHeader({ header }: JournalOutline, reason: string): string {
   if (header.verdict === 'unreadable') return `${reason}; at byte ${header.offset} expected ${header.expected}, found ${header.found}`;
   if (header.verdict === 'later-version') return `${reason}: version ${header.version}`;
   return reason;
 }
 
 /** Reduce a journal to the inputs of the first table. */
-export function reduceOwner(facts: RecoveryFacts, origin: HistoryOrigin, journal: JournalFacts): OwnerTuple {
-  const { completeMark, records } = journal;
-  const names = namesAbove(journal, facts, origin);
-  const first = records.find((record) => record.type !== 'pad');
+function reduceOwner(setting: RecoverySetting, { outline, firstRecord }: JudgedJournal): OwnerTuple {
+  const { identity, origin } = setting;
+  const { completeMark } = outline;
+  const names = namesAbove(outline, firstRecord, setting);
   const olderMark =
-    completeMark.verdict === 'set' && completeMark.stream !== facts.identity.stream && completeMark.point.dataSet >= origin.dataSet;
+    completeMark.verdict === 'set' && completeMark.stream !== identity.stream && completeMark.point.dataSet >= origin.dataSet;
   return {
-    header: reduceHeader(facts, origin, journal),
-    firstRecord: first === undefined ? 'none' : names.record !== null ? 'above' : isOwnStream(facts.identity, first) ? 'retired' : 'stale',
+    header: reduceHeader(setting, outline),
+    firstRecord: firstRecord === null ? 'none' : names.record !== null ? 'above' : isOwnStream(identity, firstRecord) ? 'retired' : 'stale',
     mark: completeMark.verdict === 'unreadable' ? 'unreadable' : names.mark !== null ? 'above' : olderMark ? 'older-stream' : 'none',
   };
 }
 
-function reduceHeader({ identity, geometry }: RecoveryFacts, origin: HistoryOrigin, { header }: JournalFacts): OwnerTuple['header'] {
+function reduceHeader({ identity, geometry, origin }: RecoverySetting, { header }: JournalOutline): OwnerTuple['header'] {
   if (header.verdict !== 'readable') return header.verdict;
   const sameGeometry = header.slots === geometry.slots && header.slotBytes === geometry.slotBytes;
   if (header.dataSet === null) return sameGeometry ? 'free' : 'foreign-geometry-retired';
@@ -185,21 +197,22 @@ function reduceHeader({ identity, geometry }: RecoveryFacts, origin: HistoryOrig
 }
 
 /** Reduce a data set above the watermark to the inputs of the second table. */
-function reduceFate(facts: RecoveryFacts, seen: Seen, { active, content }: Judged): FateTuple {
-  const { journal, dataSet } = active;
-  const { header, completeMark } = journal;
-  const { slots } = facts.geometry;
-  const moved = header.verdict === 'readable' && header.slot !== journal.slot;
-  const flagged = completeMark.verdict === 'set' && completeMark.stream === facts.identity.stream && completeMark.point.dataSet === dataSet;
+function reduceFate(setting: RecoverySetting, seen: Seen, { outline, active }: ActiveJudged): FateTuple {
+  const { header, completeMark } = outline;
+  const { dataSet } = active;
+  const { slots } = setting.geometry;
+  const moved = header.verdict === 'readable' && header.slot !== outline.slot;
+  const flagged =
+    completeMark.verdict === 'set' && completeMark.stream === setting.identity.stream && completeMark.point.dataSet === dataSet;
   return {
     names: active.namesContradict ? 'contradict' : 'agree',
     duplicate: seen.count(dataSet) > 1 ? 'yes' : 'no',
-    place: moved || dataSet % slots !== journal.slot ? 'wrong-slot' : dataSet >= seen.origin.dataSet + slots ? 'above-window' : 'right',
-    content: content.content,
+    place: moved || dataSet % slots !== outline.slot ? 'wrong-slot' : dataSet >= setting.origin.dataSet + slots ? 'above-window' : 'right',
+    content: active.content.content,
     flag: completeMark.verdict === 'unreadable' ? 'unreadable' : flagged ? 'set' : 'not-set',
     earlier: dataSet <= seen.reachable ? 'complete' : 'incomplete',
-    tail: journal.tail.verdict === 'clean-end' ? 'clean' : 'unreadable',
-    mode: facts.mode,
+    tail: outline.tail.verdict === 'clean-end' ? 'clean' : 'unreadable',
+    mode: setting.mode,
   };
 }
 
@@ -207,8 +220,8 @@ function isKept(action: RecoveryAction): boolean {
   return action === 'replay' || action === 'keep partial' || action === 'keep complete';
 }
 
-function restore({ journal, dataSet, firstSequence, records }: ActiveJournal): RestoredDataSet {
-  const { completeMark } = journal;
+function restore({ completeMark }: JournalOutline, active: ActiveSummary, records: readonly RecordFacts[]): RestoredDataSet {
+  const { dataSet, firstSequence } = active;
   const completeFlag = completeMark.verdict === 'set' && completeMark.point.dataSet === dataSet;
   return { dataSet, firstSequence: firstSequence ?? 0, completeFlag, records: records.map(restoreRecord) };
 }
@@ -218,8 +231,9 @@ function restoreRecord(record: RecordFacts): RestoredRecord {
   return { type: record.type === 'pad' ? 'write' : record.type, dataSet, firstSequence, sequence, encodedBytes, headerChecksum, sync };
 }
 
-function slotToKeep({ journal, dataSet, firstSequence, records, endOffset }: ActiveJournal): SlotToKeep {
-  const { slot, header } = journal;
+function slotToKeep({ outline, active }: ActiveJudged): SlotToKeep {
+  const { slot, header } = outline;
+  const { dataSet, firstSequence, recordCount, endOffset } = active;
   const headerIsOld = header.verdict !== 'readable' || header.dataSet !== dataSet;
-  return { slot, dataSet, firstSequence: firstSequence ?? 0, records: records.length, endOffset, headerIsOld };
+  return { slot, dataSet, firstSequence: firstSequence ?? 0, records: recordCount, endOffset, headerIsOld };
 }

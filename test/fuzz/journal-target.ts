@@ -1,9 +1,9 @@
 /** The image of a journal as bytes into the scan, and what the scan found into the plan of recovery. */
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import type { ScannedJournal } from '../../journals/contract.ts';
+import type { ScannedJournal, ScannedRecord } from '../../journals/contract.ts';
 import { RECORDS_OFFSET } from '../../journals/format.ts';
-import { JournalScan, scanJournal } from '../../journals/scan.ts';
+import { JournalScan, scanJournal, scannedRecord } from '../../journals/scan.ts';
 import type { Random } from '../../src/simulation/random.ts';
 import { STREAM } from '../support/secondary-host.ts';
 import { fixBlock, fixRecords } from './checksums.ts';
@@ -112,7 +112,8 @@ function judgeScan(image: Uint8Array, { records, tail, header }: ScannedJournal)
 /** Read as the ring reads it, but in pieces that depend on the content. */
 function inPieces(image: Uint8Array): ScannedJournal {
   const copy = new Uint8Array(image.length);
-  const scan = new JournalScan(copy, source);
+  const records: ScannedRecord[] = [];
+  const scan = new JournalScan(copy, { ...source, fileBytes: image.length, take: (record) => records.push(scannedRecord(record)) });
   let end = 0;
   do {
     const piece = 700 + ((image[end] ?? 0) << 4);
@@ -120,5 +121,5 @@ function inPieces(image: Uint8Array): ScannedJournal {
     copy.set(image.subarray(end, next), end);
     end = next;
   } while (!scan.advance(end));
-  return scan.result();
+  return { ...scan.result(), records };
 }
