@@ -5,6 +5,12 @@ export function journalPath(directory: string, slot: number): string {
   return join(directory, `slot-${String(slot).padStart(4, '0')}.journal`);
 }
 
+/** The slot that a file's name says; null for any other name. */
+export function journalSlotOf(name: string): number | null {
+  const match = /^slot-(\d{4})\.journal$/.exec(name);
+  return match === null ? null : Number(match[1]);
+}
+
 /** Where a failed journal is written anew before it is renamed over the slot's file (I10). */
 export function sparePath(path: string): string {
   return `${path}.spare`;
