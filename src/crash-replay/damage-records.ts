@@ -12,7 +12,7 @@ export type JournalEntry = DecodedRecord | { readonly kind: 'pad'; readonly byte
 export function recordsIn(image: Uint8Array): DecodedRecord[] {
   const reader = new RecordReader(image);
   const records: DecodedRecord[] = [];
-  for (let offset = RECORDS_OFFSET; ; ) {
+  for (let offset = RECORDS_OFFSET; ;) {
     const found = reader.readAt(offset, image.length);
     if (found.kind !== 'record') return records;
     records.push(found);
