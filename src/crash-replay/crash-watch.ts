@@ -47,8 +47,8 @@ export class CrashWatch {
   }
 
   #isArmed(dataSet: DataSetId | null): boolean {
-    const { destaged = 0, ahead = 0, withhold } = this.point;
-    if (this.destaged < destaged || this.#flagged - this.destaged < ahead) return false;
+    const { destaged = 0, ahead, withhold } = this.point;
+    if (this.destaged < destaged || (ahead !== undefined && this.#flagged - this.destaged < ahead)) return false;
     return withhold === undefined || (this.withheldFrom !== null && dataSet !== null && dataSet > this.withheldFrom);
   }
 }

@@ -85,7 +85,7 @@ export class DemoProcesses {
 
   /** Run one command to its end. @throws FarshoreError ERR_DEMO_TIMEOUT */
   async command(args: readonly string[]): Promise<CommandEnd> {
-    const child = this.#spawn(args, ['ignore', 'pipe', 'pipe'], false);
+    const child = this.#spawn([BIN, ...args], ['ignore', 'pipe', 'pipe'], false);
     const output = { stdout: '', stderr: '' };
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
@@ -104,11 +104,11 @@ export class DemoProcesses {
     );
   }
 
-  /** Start a host; its output goes to its log. */
-  host(files: HostFiles): HostProcess {
+  /** Start a host, as an operator does or by another program; its output goes to its log. */
+  host(files: HostFiles, program: readonly string[] = [BIN, 'start', '-c', files.config]): HostProcess {
     const log = openSync(files.log, 'a', 0o600);
     try {
-      const host = new HostProcess(files, this.#spawn(['start', '-c', files.config], ['ignore', log, log], this.#detached));
+      const host = new HostProcess(files, this.#spawn(program, ['ignore', log, log], this.#detached));
       this.hosts.push(host);
       return host;
     } finally {
@@ -140,7 +140,7 @@ export class DemoProcesses {
 
   #spawn(args: readonly string[], stdio: ('ignore' | 'pipe' | number)[], detached: boolean): ChildProcess {
     if (this.#closed) throw new FarshoreError('ERR_DEMO_INTERRUPTED', 'the demo is ending');
-    const child = spawn(process.execPath, [BIN, ...args], { stdio, detached, env: environment() });
+    const child = spawn(process.execPath, args, { stdio, detached, env: environment() });
     this.#children.add(child);
     const gone = (): void => void this.#children.delete(child);
     child.once('exit', gone);
