@@ -33,13 +33,18 @@ export interface RecordInWindow {
   readonly window: Uint8Array;
 }
 
+/** What a scan asks of a file: also of one that stands inside another. */
+export type ScannedFile = Pick<DiskFile, 'path' | 'sizeBytes' | 'readSync'>;
+
 export interface ScanFileOptions {
-  readonly file: DiskFile;
+  readonly file: ScannedFile;
   readonly slot: number;
   /** Memory to scan through, made by `scanWindow`; one serves many files, one after another. */
   readonly window?: Uint8Array;
   /** Called for every record of the journal, pads included, in the file's order. */
   readonly take: (found: RecordInWindow) => void;
+  /** Asked between two reads: true ends the scan, whose tail then says nothing. */
+  readonly enough?: () => boolean;
   /** Awaited between two reads, so that what `take` produced can leave. */
   readonly pause?: () => Promise<void> | null;
 }
@@ -64,6 +69,10 @@ export async function scanFile(options: ScanFileOptions): Promise<FileScan> {
   let end = 0;
   let readError: Error | null = null;
   while (!scan.advance(end)) {
+    if (options.enough?.() === true) {
+      scan.abandon(end, 'not looked at');
+      break;
+    }
     if (end - base + READ_BYTES > window.length) {
       // Whole blocks are kept, so that reads stay aligned in the file.
       const from = Math.floor(scan.neededFrom / BLOCK_BYTES) * BLOCK_BYTES;
@@ -84,7 +93,7 @@ export async function scanFile(options: ScanFileOptions): Promise<FileScan> {
   return { ...scan.result(), fileBytes, readError };
 }
 
-function readExactly(file: DiskFile, target: Uint8Array, position: number): Error | null {
+function readExactly(file: ScannedFile, target: Uint8Array, position: number): Error | null {
   try {
     const bytesRead = file.readSync(target, position);
     return bytesRead === target.length ? null : new Error(`${bytesRead} bytes at byte ${position}, expected ${target.length}`);

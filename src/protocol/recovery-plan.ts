@@ -85,7 +85,7 @@ function isActive(judged: JudgedJournal): judged is ActiveJudged {
 }
 
 /** Turn a plan that refuses into the error for the operator, which names the first journal that cannot be used; else null. */
-export function refusalOf(plan: RecoveryPlan): RefusedError | null {
+export function refusalOf(plan: Pick<RecoveryPlan, 'journals'>): RefusedError | null {
   const refused = plan.journals.filter((journal) => journal.action === 'refuse');
   const first = refused[0];
   if (first === undefined) return null;

@@ -166,7 +166,8 @@ async function makeDurable(ring: JournalRing, plan: RecoveryPlan, { disk, direct
   if (mode === 'start') for (const slot of plan.discard) await awaitDone((done) => ring.discard(slot, done));
 }
 
-function checkWatermark(directory: string, watermark: StoredWatermark | null, state: HostState): void {
+/** Refuse a watermark of another host or time than the state. @throws RefusedError ERR_WATERMARK_FOREIGN */
+export function checkWatermark(directory: string, watermark: StoredWatermark | null, state: HostState): void {
   const expected = journalIdentityOf(state);
   if (watermark === null || isUnbound(watermark)) return;
   if (watermark.groupId === expected.groupId && watermark.generation === expected.generation && watermark.stream === expected.stream)
@@ -194,9 +195,14 @@ async function refuseStray(ring: JournalRing, directory: string): Promise<void> 
     for (const journal of journals) ring.retire(journal.slot);
     return;
   }
-  throw new RefusedError(
+  throw journalsNotBlank(used.path, directory);
+}
+
+/** The refusal of a blank state beside journals that are not. */
+export function journalsNotBlank(path: string, directory: string): RefusedError {
+  return new RefusedError(
     'ERR_JOURNALS_NOT_BLANK',
-    `this host's state is blank, but ${used.path} holds records: state folder and journals in ${directory} do not belong together`,
+    `this host's state is blank, but ${path} holds records: state folder and journals in ${directory} do not belong together`,
     {
       hint: 'restore the state folder that belongs to these journals; journals are never emptied by a start',
     },

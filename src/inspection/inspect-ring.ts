@@ -1,0 +1,327 @@
+/**
+ * Inspect a ring of journals on its files alone, beside a running host or after it died (DESIGN section 6): what each slot holds, and
+ * what recovery would do with it, by recovery's own tables.
+ *
+ * 1 **surroundings**: is a host running, state, watermark, which files there are;
+ * 2 **peek**: header, complete mark and first record of every journal, which tell in which order to judge them;
+ * 3 **scan** the journals in ascending order of their data sets, judge each, and forget its records;
+ * 4 **plan** as a start of the host would;
+ * 5 if a host changed journals meanwhile: once more, at most `ATTEMPTS` times; then it says that the picture moves.
+ *
+ * Takes no lock and writes nothing. Beside a running host no two journals are read at the same moment, so the plan is then no prediction.
+ */
+import { scanFile, scanWindow } from '../../journals/file-scan.ts';
+import { journalPath } from '../../journals/files.ts';
+import type { ScannedCompleteMark, ScannedHeader } from '../../journals/contract.ts';
+import { journalGeometry, journalMissing, journalRead, journalSize } from '../../journals/errors.ts';
+import type { Disk, DiskFile } from '../disk/disk.ts';
+import { FarshoreError, messageOf } from '../model/errors.ts';
+import { CHAIN_START } from '../model/ids.ts';
+import type { DataSetId, Geometry } from '../model/ids.ts';
+import { originAfter } from '../protocol/generations.ts';
+import { compareResumed, resumedLess } from '../protocol/promotion-plan.ts';
+import { dataSetAbove, judgeJournal, type ActiveContent, type JudgedJournal } from '../protocol/recovery-content.ts';
+import type { JournalFacts, RecordFacts, RecoverySetting } from '../protocol/recovery-facts.ts';
+import { effectiveOrigin, planJudged, refusalOf, type RecoveryOutline } from '../protocol/recovery-plan.ts';
+import { hashChain } from '../record/record.ts';
+import { checkWatermark, journalIdentityOf, journalsNotBlank } from '../secondary/recover.ts';
+import { findingsOf, missingFile, unopened, worstVerdict } from './findings.ts';
+import { inspectJournal, type JournalContents } from './inspect-journal.ts';
+import type { LocatedRing } from './locate-ring.ts';
+import { guessGeometry, isUnbound, listSlots, readState, readWatermark } from './read-ring.ts';
+import type { InspectedIdentity, InspectedState, InspectedWatermark, RingReport, SlotReport } from './ring-report.ts';
+import { isRingInUse } from './running.ts';
+
+/** How often a ring that a host writes is read before it is called moving. */
+const ATTEMPTS = 3;
+
+export interface InspectRingOptions {
+  readonly disk: Disk;
+  readonly located: LocatedRing;
+}
+
+/** Inspect a ring. Damage is a finding, never an exception. @throws UsageError ERR_NO_JOURNALS */
+export async function inspectRing(options: InspectRingOptions): Promise<RingReport> {
+  let report = await new RingInspection(options).inspect();
+  for (let attempt = 1; report.moving && attempt < ATTEMPTS; attempt += 1) report = await new RingInspection(options).inspect();
+  return report;
+}
+
+interface Peeked {
+  readonly slot: number;
+  readonly path: string;
+  readonly fileBytes: number;
+  readonly header: ScannedHeader;
+  readonly completeMark: ScannedCompleteMark;
+  readonly firstRecord: RecordFacts | null;
+  /** Why the file could not be opened. */
+  readonly unopened: Error | null;
+}
+
+interface Scanned {
+  readonly contents: JournalContents;
+  readonly judged: JudgedJournal | null;
+  /** What its records amount to on their own, for a data set at or below the watermark. */
+  readonly history: ActiveContent | null;
+}
+
+class RingInspection {
+  readonly #disk: Disk;
+  readonly #located: LocatedRing;
+  readonly #window = scanWindow();
+  readonly #notes: string[] = [];
+  readonly #scanned = new Map<number, Scanned>();
+  #moved = false;
+
+  constructor({ disk, located }: InspectRingOptions) {
+    this.#disk = disk;
+    this.#located = located;
+  }
+
+  async inspect(): Promise<RingReport> {
+    const { directory } = this.#located;
+    const running = isRingInUse(directory);
+    const { state, problem } = readState(this.#disk, this.#located);
+    const { watermark, findings, refusal } = readWatermark(this.#disk, directory);
+    if (problem !== null) this.#notes.push(`the state is not used: ${problem.message}`);
+    const peeked = await this.#peekAll();
+    const geometry = guessGeometry(
+      peeked.map(({ header }) => header),
+      peeked,
+    );
+    const identity = identify(state, watermark, peeked);
+    if (state?.condition === 'promoted')
+      this.#notes.push('this host was promoted: a start serves its volumes and does not look at the journals');
+    if (identity.source !== 'state') this.#notes.push(assumption(identity));
+    const setting = geometry === null ? null : settingOf({ identity, geometry, state, watermark });
+    await this.#scanAll(peeked, setting);
+    const refused = problem ?? refusal ?? this.#refusalBeforePlan({ state, watermark, peeked, geometry });
+    const plan = setting === null || refused !== null || !recovers(state) ? null : planJudged(setting, this.#judged());
+    const refusedAtLast = refused ?? (plan === null ? null : (refusalOf(plan) ?? refusalOfResumed(state, plan)));
+    const slots = this.#slotReports({ peeked, geometry, plan, running: running === true });
+    return {
+      directory,
+      state,
+      identity,
+      geometry,
+      watermark,
+      running,
+      moving: running === true && (this.#moved || !sameWatermark(watermark, readWatermark(this.#disk, directory).watermark)),
+      slots,
+      plan,
+      refusal: refusedAtLast === null ? null : { code: refusedAtLast.code, message: refusedAtLast.message },
+      through: plan === null || refusedAtLast !== null ? null : plan.through,
+      findings: [...findings, ...slots.flatMap((slot) => slot.findings)],
+      notes: this.#notes,
+    };
+  }
+
+  async #peekAll(): Promise<Peeked[]> {
+    const peeked: Peeked[] = [];
+    for (const slot of listSlots(this.#disk, this.#located.directory)) peeked.push(await this.#peek(slot));
+    return peeked;
+  }
+
+  async #peek(slot: number): Promise<Peeked> {
+    const path = journalPath(this.#located.directory, slot);
+    let file: DiskFile;
+    try {
+      file = this.#disk.open(path, { readOnly: true });
+    } catch (error) {
+      const why = error instanceof Error ? error : new Error(messageOf(error));
+      const header = { verdict: 'unreadable', offset: 0, expected: 'a file that can be opened', found: why.message } as const;
+      return { slot, path, fileBytes: 0, header, completeMark: { verdict: 'not-set' }, firstRecord: null, unopened: why };
+    }
+    try {
+      let firstRecord: RecordFacts | null = null;
+      const { header, completeMark, fileBytes } = await scanFile({
+        file,
+        slot,
+        window: this.#window,
+        take: ({ record, fileOffset }) => {
+          if (record.type !== 'pad') firstRecord ??= { ...record, offset: fileOffset };
+        },
+        enough: () => firstRecord !== null,
+      });
+      return { slot, path, fileBytes, header, completeMark, firstRecord, unopened: null };
+    } finally {
+      file.closeSync();
+    }
+  }
+
+  /** In ascending order, so that each data set is judged with what is known of the one before it. */
+  async #scanAll(peeked: readonly Peeked[], setting: RecoverySetting | null): Promise<void> {
+    const order = peeked
+      .filter(({ unopened: why }) => why === null)
+      .map((journal) => ({ journal, dataSet: orderOf(journal, setting) }))
+      .sort((a, b) => a.dataSet - b.dataSet);
+    const above = new Map<DataSetId, ActiveContent>();
+    const below = new Map<DataSetId, ActiveContent>();
+    for (const { journal } of order) {
+      const file = this.#disk.open(journal.path, { readOnly: true });
+      try {
+        const { contents, records } = await inspectJournal({ file, slot: journal.slot, window: this.#window });
+        if (!sameHeader(journal.header, contents.scan.header)) this.#moved = true;
+        const facts = { ...contents.scan, records };
+        if (setting === null) this.#scanned.set(journal.slot, { contents, judged: null, history: null });
+        else this.#scanned.set(journal.slot, { contents, ...judge(facts, setting, { above, below }) });
+      } finally {
+        file.closeSync();
+      }
+    }
+  }
+
+  #judged(): JudgedJournal[] {
+    return [...this.#scanned.values()].flatMap(({ judged }) => (judged === null ? [] : [judged]));
+  }
+
+  /** What opening the ring and reading its watermark would refuse, in the order in which a start looks. */
+  #refusalBeforePlan(found: {
+    state: InspectedState | null;
+    watermark: InspectedWatermark;
+    peeked: readonly Peeked[];
+    geometry: Geometry | null;
+  }): FarshoreError | null {
+    const { state, watermark, peeked, geometry } = found;
+    const { directory } = this.#located;
+    for (let slot = 0; slot < (geometry?.slots ?? 0); slot += 1) {
+      const journal = peeked.find((candidate) => candidate.slot === slot);
+      if (journal === undefined) return journalMissing(journalPath(directory, slot));
+      if (journal.unopened !== null) return journalRead(journal.path, journal.unopened);
+      if (geometry !== null && journal.fileBytes !== geometry.slotBytes)
+        return journalSize(journal.path, geometry.slotBytes, journal.fileBytes);
+      const { header } = journal;
+      if (header.verdict === 'readable' && header.slot !== slot)
+        return journalGeometry(journal.path, `slot ${slot}`, `slot ${header.slot}`);
+      const readError = this.#scanned.get(slot)?.contents.scan.readError ?? null;
+      if (readError !== null) return journalRead(journal.path, readError);
+    }
+    const content = watermark.newest;
+    if (state === null || content === null || state.condition === 'promoted') return null;
+    if (isBlank(state)) {
+      const used = this.#usedJournal(peeked);
+      return used === null ? null : journalsNotBlank(used, directory);
+    }
+    try {
+      checkWatermark(directory, isUnbound(content) ? null : content, state.state);
+    } catch (error) {
+      if (error instanceof FarshoreError) return error;
+      throw error;
+    }
+    return null;
+  }
+
+  #usedJournal(peeked: readonly Peeked[]): string | null {
+    return (
+      peeked.find(({ header, firstRecord }) => firstRecord !== null || (header.verdict === 'readable' && header.dataSet !== null))?.path ??
+      null
+    );
+  }
+
+  #slotReports(found: {
+    peeked: readonly Peeked[];
+    geometry: Geometry | null;
+    plan: RecoveryOutline | null;
+    running: boolean;
+  }): SlotReport[] {
+    const { peeked, geometry, plan, running } = found;
+    const count = Math.max(geometry?.slots ?? 0, (peeked.at(-1)?.slot ?? -1) + 1);
+    return Array.from({ length: count }, (_, slot): SlotReport => {
+      const path = journalPath(this.#located.directory, slot);
+      const decision = plan?.journals.find((journal) => journal.slot === slot) ?? null;
+      const scanned = this.#scanned.get(slot);
+      if (scanned === undefined) {
+        const why = peeked.find((journal) => journal.slot === slot)?.unopened ?? null;
+        const finding = why === null ? missingFile(path, slot) : unopened(path, slot, why);
+        return { slot, path, contents: null, decision, verdict: finding.verdict, findings: [finding] };
+      }
+      const { contents, history } = scanned;
+      const findings = findingsOf({ contents, decision, history, expectedBytes: geometry?.slotBytes ?? null, running });
+      return { slot, path, contents, decision, verdict: worstVerdict(findings), findings };
+    });
+  }
+}
+
+/** Judge a journal for the plan; one at or below the watermark also on its own, as a part of the history. */
+function judge(
+  facts: JournalFacts,
+  setting: RecoverySetting,
+  known: { above: Map<DataSetId, ActiveContent>; below: Map<DataSetId, ActiveContent> },
+): { judged: JudgedJournal; history: ActiveContent | null } {
+  const dataSet = dataSetAbove(facts, facts.records.find(({ type }) => type !== 'pad') ?? null, setting) ?? 0;
+  const { judged } = judgeJournal(facts, setting, known.above.get(dataSet - 1) ?? null);
+  if (judged.active !== null) {
+    known.above.set(judged.active.dataSet, judged.active.content);
+    return { judged, history: null };
+  }
+  const whole = { ...setting, origin: { dataSet: 0, firstSequence: 0, chain: CHAIN_START } };
+  const { header } = facts;
+  const own = header.verdict === 'readable' ? (header.dataSet ?? 0) : 0;
+  const { active } = judgeJournal(facts, whole, known.below.get(own - 1) ?? null).judged;
+  if (active !== null) known.below.set(active.dataSet, active.content);
+  return { judged, history: active?.content ?? null };
+}
+
+function orderOf(journal: Peeked, setting: RecoverySetting | null): number {
+  const above = setting === null ? null : dataSetAbove(journal, journal.firstRecord, setting);
+  const { header } = journal;
+  return above ?? (header.verdict === 'readable' ? header.dataSet : null) ?? -1;
+}
+
+function identify(state: InspectedState | null, { newest }: InspectedWatermark, peeked: readonly Peeked[]): InspectedIdentity {
+  if (state !== null) {
+    const { groupId, stream } = state.state;
+    return { groupId, generation: journalIdentityOf(state.state).generation, stream, source: 'state' };
+  }
+  if (newest !== null && !isUnbound(newest))
+    return { groupId: newest.groupId, generation: newest.generation, stream: newest.stream, source: 'watermark' };
+  const headers = peeked.flatMap(({ header }) => (header.verdict === 'readable' && header.dataSet !== null ? [header] : []));
+  const header = headers.toSorted((a, b) => b.generation - a.generation || (b.dataSet ?? 0) - (a.dataSet ?? 0))[0];
+  if (header === undefined) return { groupId: null, generation: 0, stream: null, source: 'nobody' };
+  return { groupId: header.groupId, generation: header.generation, stream: header.stream, source: 'journals' };
+}
+
+function assumption({ source }: InspectedIdentity): string {
+  if (source === 'nobody') return 'no state was found, and the journals belong to no group yet';
+  return `no state was found: group and stream are taken from the ${source}; --state DIR names the state folder`;
+}
+
+function settingOf(found: {
+  identity: InspectedIdentity;
+  geometry: Geometry;
+  state: InspectedState | null;
+  watermark: InspectedWatermark;
+}): RecoverySetting {
+  const { identity, geometry, state, watermark } = found;
+  const point = watermark.newest?.point ?? null;
+  const promoting = state?.condition === 'promoting';
+  const generations = promoting ? (state?.state.generations.slice(0, -1) ?? []) : (state?.state.generations ?? []);
+  const first = { dataSet: 0, firstSequence: 0, chain: CHAIN_START };
+  const origin = point === null && generations.length === 0 ? first : originAfter(point, generations);
+  const setting = { identity, geometry, watermark: point, origin, hashChain, mode: promoting ? 'promote' : 'start' } as const;
+  return { ...setting, origin: effectiveOrigin(setting) };
+}
+
+/** An interrupted promotion must find what it promised to keep. */
+function refusalOfResumed(state: InspectedState | null, plan: RecoveryOutline): FarshoreError | null {
+  const recorded = state?.condition === 'promoting' ? state.state.generations.at(-1) : undefined;
+  if (recorded === undefined || compareResumed(recorded, plan.through) !== 'less') return null;
+  return resumedLess(recorded, plan.through);
+}
+
+/** A blank host has nothing to recover, and a promoted one serves without looking at its journals. */
+function recovers(state: InspectedState | null): boolean {
+  return state?.condition !== 'promoted' && !isBlank(state);
+}
+
+function isBlank(state: InspectedState | null): boolean {
+  return state !== null && (state.state.groupId === null || state.state.stream === null);
+}
+
+function sameHeader(a: ScannedHeader, b: ScannedHeader): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function sameWatermark(a: InspectedWatermark, b: InspectedWatermark): boolean {
+  return a.newest?.counter === b.newest?.counter;
+}
