@@ -20,7 +20,7 @@ import { prepareOut } from './out-folder.ts';
 import { RecordedHistory } from './recorded-history.ts';
 import { makeRecordingScene, secondaryFolder, startRecordedHosts, type RecordingScene } from './recording-scene.ts';
 import { RecordingWorkload } from './recording-workload.ts';
-import { writeFixture, type RecordReport } from './write-fixture.ts';
+import { writeFixture, type RecordedCrash, type RecordReport } from './write-fixture.ts';
 
 export interface RecordOptions {
   /** Folder of the fixture; made, or empty. */
@@ -37,6 +37,8 @@ export interface RecordOptions {
   /** How to have it again. */
   readonly recipe: string;
   readonly say: (line: string) => void;
+  /** Called with what was recorded, before its files go. */
+  readonly recorded?: (crash: RecordedCrash) => void;
 }
 
 const CRASH_HOST = fileURLToPath(new URL('./crash-host.js', import.meta.url));
@@ -86,7 +88,7 @@ class Recording {
     await this.#replicate(first ?? null);
     if (point !== null && point !== first) await this.#runAgain(point);
     const recover = options.recover ?? (point === null ? (options.at?.host === 'primary' ? 'promote' : 'start') : recoverAfter(point));
-    return writeFixture({
+    const crash = {
       out: options.out,
       name: options.name ?? point?.name ?? `${options.at?.host ?? 'secondary'}-killed`,
       story: point?.sentence ?? `The ${options.at?.host ?? 'secondary'} was killed ${options.at?.afterMs ?? 0} ms after the first write.`,
@@ -95,7 +97,9 @@ class Recording {
       recover,
       crashPoint: point?.name ?? null,
       recipe: options.recipe,
-    });
+    };
+    options.recorded?.(crash);
+    return writeFixture(crash);
   }
 
   #point(): CrashPoint | null {
