@@ -13,6 +13,12 @@ export const journalArgument = Args.string({
   required: true,
 });
 
+export const dumpArgument = Args.string({
+  name: 'DIR|FILE',
+  description: "The journals' folder, the secondary's state folder, one journal file, or the watermark's file.",
+  required: true,
+});
+
 export const stateFlag = Flags.string({
   summary: 'State folder of the secondary, when it is not beside the journals.',
   helpValue: 'DIR',

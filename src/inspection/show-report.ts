@@ -1,0 +1,45 @@
+/** What `journal show` has told when it is done, and how it tells it as it goes. */
+import type { VolumeEntry } from '../model/ids.ts';
+import type { DecodedRecord } from '../record/record.ts';
+import type { JournalContents } from './inspect-journal.ts';
+import type { NumberVerdict } from './record-numbers.ts';
+import type { ByteVerdict, Finding } from './ring-report.ts';
+import type { JournalPeek } from './show-source.ts';
+import type { MissingNumbers, ShowTally } from './show-tally.ts';
+import type { VolumeTouch } from './touch-map.ts';
+
+export interface ShowReport {
+  readonly path: string;
+  /** By the file's name; null if it is not named like a slot's. */
+  readonly slot: number | null;
+  readonly contents: JournalContents;
+  readonly missing: MissingNumbers;
+  readonly tally: ShowTally;
+  /** Whether records were left out, and how many were not. */
+  readonly filtered: boolean;
+  readonly wantedRecords: number;
+  /** What the wanted records touch; null when it was not asked for. */
+  readonly map: readonly VolumeTouch[] | null;
+  readonly verdict: ByteVerdict;
+  readonly findings: readonly Finding[];
+  /** What the bytes behind the last record mean, as one sentence. */
+  readonly tailMeaning: string;
+  readonly notes: readonly string[];
+}
+
+/** What is known before the records are read. */
+export interface ShowHead {
+  readonly path: string;
+  readonly slot: number | null;
+  readonly peek: JournalPeek;
+  readonly volumes: readonly VolumeEntry[] | null;
+  readonly running: boolean | null;
+}
+
+/** Takes what there is to tell, in this order. */
+export interface ShowWriter {
+  begin(head: ShowHead): void;
+  /** `verdict`: what the record's number says; null for a pad. */
+  record(record: DecodedRecord, fileOffset: number, verdict: NumberVerdict | null): void;
+  end(report: ShowReport): void;
+}
