@@ -2,11 +2,14 @@
  * Read one journal's file for inspection: what it holds, and what recovery's tables need of it. Its records are kept only as long as
  * this journal is judged, so a ring of any size is inspected in the memory of one journal.
  */
-import { scanFile, type FileScan, type RecordInWindow } from '../../journals/file-scan.ts';
+import { scanFile, type FileScan } from '../../journals/file-scan.ts';
 import type { DiskFile } from '../disk/disk.ts';
 import type { CutReason, RecordTypeName } from '../model/commands.ts';
+import { LIMITS } from '../model/limits.ts';
+import { ChecksumsByNumber } from '../protocol/checksums-by-number.ts';
 import type { DataSetId, SequenceNumber, StreamId } from '../model/ids.ts';
-import type { RecordFacts } from '../protocol/recovery-facts.ts';
+import type { JournalJudge } from '../protocol/recovery-content.ts';
+import type { DecodedRecord } from '../record/record.ts';
 
 /** What the records of a journal amount to; pads belong to no data set and are only counted. */
 export interface JournalContents {
@@ -35,56 +38,59 @@ export interface JournalContents {
   readonly missing: number;
 }
 
-/** Scan a journal. @returns `records`: what the tables judge, to be forgotten afterwards */
+/** Scan a journal; `judge` takes every record too. */
 export async function inspectJournal(options: {
   readonly file: DiskFile;
   readonly slot: number;
   readonly window?: Uint8Array;
-}): Promise<{ contents: JournalContents; records: readonly RecordFacts[] }> {
+  readonly judge?: JournalJudge | null;
+}): Promise<JournalContents> {
+  const { judge } = options;
   const tally = new Tally();
-  const scan = await scanFile({ ...options, take: (found) => tally.take(found) });
-  return { contents: tally.contents(scan), records: tally.records };
+  const scan = await scanFile({
+    ...options,
+    take: ({ record, fileOffset }) => {
+      tally.take(record);
+      judge?.take(record, fileOffset);
+    },
+  });
+  return tally.contents(scan);
 }
 
 class Tally {
-  readonly records: RecordFacts[] = [];
   readonly #types: Record<RecordTypeName, number> = { write: 0, zero: 0, trim: 0, sync: 0, pad: 0 };
-  readonly #numbers = new Set<SequenceNumber>();
+  #numbers: ChecksumsByNumber | null = null;
+  #first: DecodedRecord | null = null;
+  #closing: DecodedRecord | null = null;
+  #highestSequence = -1;
   #recordBytes = 0;
   #changedBytes = 0;
   #firstUs = Number.POSITIVE_INFINITY;
   #lastUs = Number.NEGATIVE_INFINITY;
 
-  take({ record, fileOffset }: RecordInWindow): void {
-    const { type, generation, stream, dataSet, firstSequence, sequence, encodedBytes, headerChecksum, sync, timeUs } = record;
+  take(record: DecodedRecord): void {
+    const { type, sequence, timeUs } = record;
     this.#types[type] += 1;
-    this.#recordBytes += encodedBytes;
-    this.records.push({
-      offset: fileOffset,
-      encodedBytes,
-      type,
-      generation,
-      stream,
-      dataSet,
-      firstSequence,
-      sequence,
-      headerChecksum,
-      sync,
-    });
+    this.#recordBytes += record.encodedBytes;
     if (type === 'pad') return;
-    this.#numbers.add(sequence);
-    if (type === 'sync') return;
+    this.#first ??= record;
+    this.#numbers ??= new ChecksumsByNumber(record.firstSequence, LIMITS.dataSetRecordsMax);
+    this.#numbers.put(sequence, record.headerChecksum);
+    this.#highestSequence = Math.max(this.#highestSequence, sequence);
+    if (type === 'sync') {
+      this.#closing ??= record;
+      return;
+    }
     this.#changedBytes += record.lengthBytes;
     this.#firstUs = Math.min(this.#firstUs, timeUs);
     this.#lastUs = Math.max(this.#lastUs, timeUs);
   }
 
   contents(scan: FileScan): JournalContents {
-    const own = this.records.filter(({ type }) => type !== 'pad');
-    const first = own[0];
-    const closing = own.find(({ type }) => type === 'sync');
-    const finalSequence = closing?.sequence ?? null;
-    const highestSequence = first === undefined ? null : own.reduce((max, { sequence }) => Math.max(max, sequence), first.sequence);
+    const first = this.#first;
+    const numbers = this.#numbers?.count ?? 0;
+    const finalSequence = this.#closing?.sequence ?? null;
+    const highestSequence = first === null ? null : this.#highestSequence;
     const firstSequence = first?.firstSequence ?? headerFirst(scan);
     // Of a data set without a sync command at least that one is missing.
     const end = finalSequence ?? (highestSequence ?? (firstSequence ?? 1) - 1) + 1;
@@ -94,16 +100,16 @@ class Tally {
       generation: first?.generation ?? null,
       stream: first?.stream ?? null,
       types: this.#types,
-      numbers: this.#numbers.size,
+      numbers,
       recordBytes: this.#recordBytes,
       changedBytes: this.#changedBytes,
       firstSequence,
       highestSequence,
       finalSequence,
-      cutReason: closing?.sync?.reason ?? null,
+      cutReason: this.#closing?.sync?.reason ?? null,
       firstWriteUs: Number.isFinite(this.#firstUs) ? this.#firstUs : null,
       lastWriteUs: Number.isFinite(this.#lastUs) ? this.#lastUs : null,
-      missing: firstSequence === null ? 0 : Math.max(0, end - firstSequence + 1 - this.#numbers.size),
+      missing: firstSequence === null ? 0 : Math.max(0, end - firstSequence + 1 - numbers),
     };
   }
 }

@@ -20,8 +20,8 @@ import { CHAIN_START } from '../model/ids.ts';
 import type { DataSetId, Geometry } from '../model/ids.ts';
 import { originAfter } from '../protocol/generations.ts';
 import { compareResumed, resumedLess } from '../protocol/promotion-plan.ts';
-import { dataSetAbove, judgeJournal, type ActiveContent, type JudgedJournal } from '../protocol/recovery-content.ts';
-import type { JournalFacts, RecordFacts, RecoverySetting } from '../protocol/recovery-facts.ts';
+import { dataSetAbove, JournalJudge, type ActiveContent, type JudgedJournal } from '../protocol/recovery-content.ts';
+import type { RecordFacts, RecoverySetting } from '../protocol/recovery-facts.ts';
 import { effectiveOrigin, planJudged, refusalOf, type RecoveryOutline } from '../protocol/recovery-plan.ts';
 import { hashChain } from '../record/record.ts';
 import { checkWatermark, journalIdentityOf, journalsNotBlank } from '../secondary/recover.ts';
@@ -160,11 +160,11 @@ class RingInspection {
     for (const { journal } of order) {
       const file = this.#disk.open(journal.path, { readOnly: true });
       try {
-        const { contents, records } = await inspectJournal({ file, slot: journal.slot, window: this.#window });
+        const isAbove = setting !== null && dataSetAbove(journal, journal.firstRecord, setting) !== null;
+        const judge = setting === null ? null : new JournalJudge(journal.header, isAbove ? setting : wholeHistory(setting));
+        const contents = await inspectJournal({ file, slot: journal.slot, window: this.#window, judge });
         if (!sameHeader(journal.header, contents.scan.header)) this.#moved = true;
-        const facts = { ...contents.scan, records };
-        if (setting === null) this.#scanned.set(journal.slot, { contents, judged: null, history: null });
-        else this.#scanned.set(journal.slot, { contents, ...judge(facts, setting, { above, below }) });
+        this.#scanned.set(journal.slot, { contents, ...finish(judge, contents, isAbove ? above : below, isAbove) });
       } finally {
         file.closeSync();
       }
@@ -242,24 +242,23 @@ class RingInspection {
   }
 }
 
-/** Judge a journal for the plan; one at or below the watermark also on its own, as a part of the history. */
-function judge(
-  facts: JournalFacts,
-  setting: RecoverySetting,
-  known: { above: Map<DataSetId, ActiveContent>; below: Map<DataSetId, ActiveContent> },
-): { judged: JudgedJournal; history: ActiveContent | null } {
-  const dataSet = dataSetAbove(facts, facts.records.find(({ type }) => type !== 'pad') ?? null, setting) ?? 0;
-  const { judged } = judgeJournal(facts, setting, known.above.get(dataSet - 1) ?? null);
-  if (judged.active !== null) {
-    known.above.set(judged.active.dataSet, judged.active.content);
-    return { judged, history: null };
-  }
-  const whole = { ...setting, origin: { dataSet: 0, firstSequence: 0, chain: CHAIN_START } };
-  const { header } = facts;
-  const own = header.verdict === 'readable' ? (header.dataSet ?? 0) : 0;
-  const { active } = judgeJournal(facts, whole, known.below.get(own - 1) ?? null).judged;
-  if (active !== null) known.below.set(active.dataSet, active.content);
-  return { judged, history: active?.content ?? null };
+/** As if nothing were in the source volumes: a data set at or below the watermark is judged on its own, as a part of the history. */
+function wholeHistory(setting: RecoverySetting): RecoverySetting {
+  return { ...setting, watermark: null, origin: { dataSet: 0, firstSequence: 0, chain: CHAIN_START } };
+}
+
+/** @param known contents of the data sets judged so far, on the same side of the watermark */
+function finish(
+  judge: JournalJudge | null,
+  { scan }: JournalContents,
+  known: Map<DataSetId, ActiveContent>,
+  isAbove: boolean,
+): Omit<Scanned, 'contents'> {
+  if (judge === null) return { judged: null, history: null };
+  const dataSet = judge.dataSet ?? (scan.header.verdict === 'readable' ? scan.header.dataSet : null) ?? 0;
+  const judged = judge.finish(scan, known.get(dataSet - 1) ?? null);
+  if (judged.active !== null) known.set(judged.active.dataSet, judged.active.content);
+  return isAbove ? { judged, history: null } : { judged: { ...judged, active: null }, history: judged.active?.content ?? null };
 }
 
 function orderOf(journal: Peeked, setting: RecoverySetting | null): number {

@@ -33,7 +33,7 @@ export async function verify(options: LocateOptions): Promise<Verification> {
 async function verifyJournal(disk: Disk, { path, slot }: LocatedJournal): Promise<Verification> {
   const file = open(disk, path);
   try {
-    const { contents } = await inspectJournal({ file, slot: slot ?? 0 });
+    const contents = await inspectJournal({ file, slot: slot ?? 0 });
     const named = contents.scan.header;
     // A file that is not named like a slot's was copied out of its ring: its place cannot be wrong.
     const placed = slot === null && named.verdict === 'readable' ? { ...contents, scan: { ...contents.scan, slot: named.slot } } : contents;

@@ -1,32 +1,33 @@
 /** The data set that a journal holds above the watermark: which records are its own, whether they are all there, and whether they agree. */
 import type { HistoryOrigin } from '../model/handshake.ts';
 import type { Chain, DataSetId, SequenceNumber } from '../model/ids.ts';
-import type { FateTuple, JournalFacts, JournalOutline, RecordFacts, RecoveryIdentity, RecoverySetting } from './recovery-facts.ts';
-import type { HashChain, SyncContent } from './secondary-contract.ts';
+import { ChecksumsByNumber } from './checksums-by-number.ts';
+import type {
+  FateTuple,
+  HeaderFacts,
+  JournalFacts,
+  JournalOutline,
+  MarkFacts,
+  RecordFacts,
+  RecoveryIdentity,
+  RecoverySetting,
+} from './recovery-facts.ts';
+import type { SyncContent } from './secondary-contract.ts';
 
-/** A data set above the watermark, as its journal shows it. */
-export interface ActiveJournal {
-  readonly journal: JournalFacts;
+/** A data set above the watermark, as its journal shows it. Pads, repeated numbers and what lies behind a record of another data set do not count. */
+export interface ActiveSummary {
   readonly dataSet: DataSetId;
   /** Null when neither header nor records tell. */
   readonly firstSequence: SequenceNumber | null;
-  /** Its records in the journal's order: pads, repeated numbers and what lies behind a record of another data set left out. */
-  readonly records: readonly RecordFacts[];
-  /** Byte after the last of its records; null when there are none. */
-  readonly endOffset: number | null;
-  /** A number that stands there twice with different checksums. */
-  readonly repeated: SequenceNumber | null;
-  /** Header, first record and complete flag name different data sets above the watermark. */
-  readonly namesContradict: boolean;
-}
-
-/** The same without the records: what a plan needs of it. */
-export interface ActiveSummary extends Omit<ActiveJournal, 'journal' | 'records' | 'repeated'> {
   readonly recordCount: number;
   /** Encoded bytes of its records. */
   readonly bytes: number;
   /** One below its first number when there are no records. */
   readonly highestSequence: SequenceNumber;
+  /** Byte after the last of its records; null when there are none. */
+  readonly endOffset: number | null;
+  /** Header, first record and complete flag name different data sets above the watermark. */
+  readonly namesContradict: boolean;
   readonly content: ActiveContent;
 }
 
@@ -98,133 +99,160 @@ export function judgeJournal(
   setting: RecoverySetting,
   previous: ActiveContent | null,
 ): { judged: JudgedJournal; records: readonly RecordFacts[] } {
-  const { slot, path, header, completeMark, tail } = journal;
-  const outline = { slot, path, header, completeMark, tail };
-  const firstRecord = firstRecordOf(journal);
-  const active = gatherActive(journal, setting);
-  if (active === null) return { judged: { outline, firstRecord, active: null }, records: [] };
-  const { dataSet, firstSequence, records, endOffset, namesContradict } = active;
-  const { recordsMax } = setting.geometry;
-  const content = judgeContent({ active, origin: setting.origin, previous, recordsMax, hashChain: setting.hashChain });
-  const summary = {
-    dataSet,
-    firstSequence,
-    endOffset,
-    namesContradict,
-    recordCount: records.length,
-    bytes: records.reduce((sum, record) => sum + record.encodedBytes, 0),
-    highestSequence: records.reduce((max, record) => Math.max(max, record.sequence), (firstSequence ?? 0) - 1),
-    content,
-  };
-  return { judged: { outline, firstRecord, active: summary }, records };
+  const judge = new JournalJudge(journal.header, setting);
+  const records = journal.records.filter((record) => judge.take(record));
+  return { judged: judge.finish(journal, previous), records };
 }
 
-function gatherActive(journal: JournalFacts, setting: RecoverySetting): ActiveJournal | null {
-  const names = namesAbove(journal, firstRecordOf(journal), setting);
-  const dataSet = names.header ?? names.record ?? names.mark;
-  if (dataSet === null) return null;
-  const { header } = journal;
-  const records: RecordFacts[] = [];
-  const checksums = new Map<SequenceNumber, number>();
-  let repeated: SequenceNumber | null = null;
-  for (const record of journal.records) {
-    if (record.type === 'pad') continue;
-    if (record.dataSet !== dataSet || !isOwnStream(setting.identity, record)) break;
-    const earlier = checksums.get(record.sequence);
-    if (earlier === undefined) records.push(record);
-    else if (earlier !== record.headerChecksum) repeated ??= record.sequence;
-    checksums.set(record.sequence, record.headerChecksum);
+/** Judges a journal while it is read: `take` every record in the file's order, then `finish`. */
+export class JournalJudge {
+  readonly #header: HeaderFacts;
+  readonly #setting: RecoverySetting;
+  #firstRecord: RecordFacts | null = null;
+  /** The data set that its records may belong to. */
+  #dataSet: DataSetId | null = null;
+  #firstSequence: SequenceNumber | null = null;
+  #checksums: ChecksumsByNumber | null = null;
+  #ended = false;
+  #recordCount = 0;
+  #bytes = 0;
+  #highestSequence = -1;
+  #endOffset: number | null = null;
+  #closing: RecordFacts | null = null;
+  /** A number that stands there twice with different checksums. */
+  #repeated: SequenceNumber | null = null;
+  /** The first record that is outside of its data set's bounds. */
+  #outOfBounds: string | null = null;
+
+  constructor(header: HeaderFacts, setting: RecoverySetting) {
+    this.#header = header;
+    this.#setting = setting;
   }
-  const last = records.at(-1);
-  return {
-    journal,
-    dataSet,
-    firstSequence: names.header !== null && header.verdict === 'readable' ? header.firstSequence : (records[0]?.firstSequence ?? null),
-    records,
-    endOffset: last === undefined ? null : last.offset + last.encodedBytes,
-    repeated,
-    namesContradict: new Set([names.header, names.record, names.mark].filter((name) => name !== null)).size > 1,
-  };
+
+  /** The data set whose records it takes; null before the first one. */
+  get dataSet(): DataSetId | null {
+    return this.#dataSet;
+  }
+
+  /** Take the next record; true if it counts. Only the first one and sync commands are kept. @param offset where it begins in the file */
+  take(record: RecordFacts, offset = record.offset): boolean {
+    if (record.type === 'pad' || this.#ended) return false;
+    if (this.#firstRecord === null) this.#begin(record);
+    if (record.dataSet !== this.#dataSet || !isOwnStream(this.#setting.identity, record)) {
+      this.#ended = true;
+      return false;
+    }
+    const earlier = this.#checksums?.put(record.sequence, record.headerChecksum) ?? null;
+    if (earlier !== null) {
+      if (earlier !== record.headerChecksum) this.#repeated ??= record.sequence;
+      return false;
+    }
+    this.#recordCount += 1;
+    this.#bytes += record.encodedBytes;
+    this.#highestSequence = Math.max(this.#highestSequence, record.sequence);
+    this.#endOffset = offset + record.encodedBytes;
+    if (record.type === 'sync') this.#closing ??= record;
+    this.#outOfBounds ??= this.#findOutOfBounds(record, offset);
+    return true;
+  }
+
+  /** Judge what was taken. */
+  finish(outline: JournalOutline, previous: ActiveContent | null): JudgedJournal {
+    const { slot, path, header, completeMark, tail } = outline;
+    const judged = { outline: { slot, path, header, completeMark, tail }, firstRecord: this.#firstRecord };
+    const names = namesAbove(outline, this.#firstRecord, this.#setting);
+    const dataSet = names.header ?? names.record ?? names.mark;
+    if (dataSet === null) return { ...judged, active: null };
+    const firstSequence = this.#firstSequence ?? (names.header !== null && header.verdict === 'readable' ? header.firstSequence : null);
+    const active = {
+      dataSet,
+      firstSequence,
+      recordCount: this.#recordCount,
+      bytes: this.#bytes,
+      highestSequence: Math.max(this.#highestSequence, (firstSequence ?? 0) - 1),
+      endOffset: this.#endOffset,
+      namesContradict: new Set([names.header, names.record, names.mark].filter((name) => name !== null)).size > 1,
+    };
+    return { ...judged, active: { ...active, content: this.#judgeContent({ ...active, completeMark, previous }) } };
+  }
+
+  #begin(record: RecordFacts): void {
+    this.#firstRecord = record;
+    const names = namesAbove({ header: this.#header, completeMark: { verdict: 'not-set' } }, record, this.#setting);
+    this.#dataSet = names.header ?? names.record;
+    const ofHeader = names.header !== null && this.#header.verdict === 'readable' ? this.#header.firstSequence : null;
+    this.#firstSequence = names.header !== null ? ofHeader : names.record !== null ? record.firstSequence : null;
+    this.#checksums = new ChecksumsByNumber(this.#firstSequence ?? 0, this.#setting.geometry.recordsMax);
+  }
+
+  #findOutOfBounds({ firstSequence, sequence }: RecordFacts, offset: number): string | null {
+    const first = this.#firstSequence ?? 0;
+    const { recordsMax } = this.#setting.geometry;
+    if (firstSequence !== first) return `the record at byte ${offset} says that it begins at number ${firstSequence}, expected ${first}`;
+    if (sequence >= first && sequence < first + recordsMax) return null;
+    return `the record at byte ${offset} has number ${sequence}, expected ${first} to ${first + recordsMax - 1}`;
+  }
+
+  #judgeContent(active: Omit<ActiveSummary, 'content'> & ContentQuestion): ActiveContent {
+    const { dataSet, firstSequence, recordCount, highestSequence, previous } = active;
+    if (firstSequence === null) return { content: 'partial', finalSequence: null, chain: null, missing: 1, contradiction: null };
+    const { origin } = this.#setting;
+    const closing = this.#closing;
+    const finalSequence = closing?.sequence ?? null;
+    const whole = finalSequence !== null && recordCount === finalSequence - firstSequence + 1;
+    const before =
+      dataSet === origin.dataSet
+        ? { final: origin.firstSequence - 1, chain: origin.chain }
+        : { final: previous?.finalSequence ?? null, chain: previous?.chain ?? null };
+    const contradiction =
+      this.#findBoundsContradiction({ firstSequence, finalSequence, highestSequence, finalBefore: before.final }) ??
+      (whole && closing?.sync != null
+        ? this.#findChainContradiction(active, { firstSequence, finalSequence, chainBefore: before.chain, sync: closing.sync })
+        : null);
+    return {
+      content: contradiction !== null ? 'contradictory' : whole ? 'complete' : 'partial',
+      finalSequence,
+      chain: closing?.sync?.chain ?? null,
+      missing: (finalSequence ?? highestSequence + 1) - firstSequence + 1 - recordCount,
+      contradiction,
+    };
+  }
+
+  #findBoundsContradiction(found: {
+    firstSequence: number;
+    finalSequence: number | null;
+    highestSequence: number;
+    finalBefore: number | null;
+  }): string | null {
+    const { firstSequence, finalSequence, highestSequence, finalBefore } = found;
+    const { origin } = this.#setting;
+    if (this.#repeated !== null) return `number ${this.#repeated} stands there twice with different contents`;
+    if (finalBefore !== null && firstSequence !== finalBefore + 1)
+      return `it begins at number ${firstSequence}, expected ${finalBefore + 1}`;
+    if (firstSequence < origin.firstSequence) return `it begins at number ${firstSequence}, which is before ${origin.firstSequence}`;
+    if (this.#outOfBounds !== null) return this.#outOfBounds;
+    if (finalSequence !== null && highestSequence > finalSequence)
+      return `it holds number ${highestSequence}, but its sync command ends it at ${finalSequence}`;
+    return null;
+  }
+
+  #findChainContradiction(
+    { dataSet, completeMark: mark }: Omit<ActiveSummary, 'content'> & ContentQuestion,
+    found: { firstSequence: number; finalSequence: number; chainBefore: Chain | null; sync: SyncContent },
+  ): string | null {
+    const { firstSequence, finalSequence, chainBefore, sync } = found;
+    const contradicts = mark.verdict === 'set' && mark.point.dataSet === dataSet;
+    if (contradicts && (mark.point.finalSequence !== finalSequence || mark.point.chain !== sync.chain))
+      return `its complete flag names number ${mark.point.finalSequence} and chain ${mark.point.chain}, its sync command ${finalSequence} and ${sync.chain}`;
+    if (chainBefore === null || this.#checksums === null) return null;
+    // It is whole and within its bounds, and its last number is the sync command's.
+    const computed = this.#setting.hashChain(chainBefore, this.#checksums.first(finalSequence - firstSequence), sync.incarnation);
+    return computed === sync.chain ? null : `its chain is ${computed}, its sync command says ${sync.chain}`;
+  }
 }
 
 interface ContentQuestion {
-  readonly active: ActiveJournal;
-  readonly origin: HistoryOrigin;
+  readonly completeMark: MarkFacts;
   /** The data set before it, when that is above the watermark too. */
   readonly previous: ActiveContent | null;
-  readonly recordsMax: number;
-  readonly hashChain: HashChain;
-}
-
-/** Judge the records of one data set: complete, partial or contradictory. */
-function judgeContent(question: ContentQuestion): ActiveContent {
-  const { active, origin, previous } = question;
-  const { records, firstSequence } = active;
-  if (firstSequence === null) return { content: 'partial', finalSequence: null, chain: null, missing: 1, contradiction: null };
-  const closing = records.find((record) => record.type === 'sync');
-  const highest = records.reduce((max, record) => Math.max(max, record.sequence), firstSequence - 1);
-  const finalSequence = closing?.sequence ?? null;
-  const whole = finalSequence !== null && records.length === finalSequence - firstSequence + 1;
-  const before =
-    active.dataSet === origin.dataSet
-      ? { final: origin.firstSequence - 1, chain: origin.chain }
-      : { final: previous?.finalSequence ?? null, chain: previous?.chain ?? null };
-  const contradiction =
-    findBoundsContradiction(question, { finalSequence, highest, finalBefore: before.final }) ??
-    (whole && closing?.sync != null
-      ? findChainContradiction(question, { chainBefore: before.chain, sync: closing.sync, finalSequence })
-      : null);
-  return {
-    content: contradiction !== null ? 'contradictory' : whole ? 'complete' : 'partial',
-    finalSequence,
-    chain: closing?.sync?.chain ?? null,
-    missing: (finalSequence ?? highest + 1) - firstSequence + 1 - records.length,
-    contradiction,
-  };
-}
-
-function findBoundsContradiction(
-  question: ContentQuestion,
-  found: { finalSequence: number | null; highest: number; finalBefore: number | null },
-): string | null {
-  const { active, origin, recordsMax } = question;
-  const firstSequence = active.firstSequence ?? 0;
-  if (active.repeated !== null) return `number ${active.repeated} stands there twice with different contents`;
-  if (found.finalBefore !== null && firstSequence !== found.finalBefore + 1)
-    return `it begins at number ${firstSequence}, expected ${found.finalBefore + 1}`;
-  if (firstSequence < origin.firstSequence) return `it begins at number ${firstSequence}, which is before ${origin.firstSequence}`;
-  for (const record of active.records) {
-    if (record.firstSequence !== firstSequence)
-      return `the record at byte ${record.offset} says that it begins at number ${record.firstSequence}, expected ${firstSequence}`;
-    if (record.sequence < firstSequence || record.sequence >= firstSequence + recordsMax) {
-      return `the record at byte ${record.offset} has number ${record.sequence}, expected ${firstSequence} to ${firstSequence + recordsMax - 1}`;
-    }
-  }
-  if (found.finalSequence !== null && found.highest > found.finalSequence)
-    return `it holds number ${found.highest}, but its sync command ends it at ${found.finalSequence}`;
-  return null;
-}
-
-function findChainContradiction(
-  question: ContentQuestion,
-  found: { chainBefore: Chain | null; sync: SyncContent; finalSequence: SequenceNumber },
-): string | null {
-  const { active, hashChain } = question;
-  const { chainBefore, sync, finalSequence } = found;
-  const mark = active.journal.completeMark;
-  if (
-    mark.verdict === 'set' &&
-    mark.point.dataSet === active.dataSet &&
-    (mark.point.finalSequence !== finalSequence || mark.point.chain !== sync.chain)
-  ) {
-    return `its complete flag names number ${mark.point.finalSequence} and chain ${mark.point.chain}, its sync command ${finalSequence} and ${sync.chain}`;
-  }
-  if (chainBefore === null) return null;
-  const writes = active.records.filter((record) => record.type !== 'sync').sort((a, b) => a.sequence - b.sequence);
-  const computed = hashChain(
-    chainBefore,
-    Uint32Array.from(writes, (record) => record.headerChecksum),
-    sync.incarnation,
-  );
-  return computed === sync.chain ? null : `its chain is ${computed}, its sync command says ${sync.chain}`;
 }
