@@ -12,7 +12,7 @@ import type { HistoryPoint } from '../model/ids.ts';
 import { originAfter } from '../protocol/generations.ts';
 import { planRecovery, type RecoveryPlan } from '../protocol/recovery-plan.ts';
 import { hashChain } from '../record/record.ts';
-import { journalIdentityOf, previewRecovery } from '../secondary/recover.ts';
+import { checkWatermark, journalIdentityOf, previewRecovery } from '../secondary/recover.ts';
 import { readHostState, type HostState } from '../state/host-state.ts';
 import { checkVolumeTable } from '../state/volume-table.ts';
 import type { ExpectedJournal, FixtureExpected } from './fixture-files.ts';
@@ -73,13 +73,15 @@ function journalsOf(plan: RecoveryPlan): ExpectedJournal[] {
 }
 
 /** The plan that a refusal came from; null when recovery never came so far. */
-function planAnyway({ disk, host, recover }: DecisionQuestion): Promise<RecoveryPlan | null> {
-  const { geometry } = host.journals;
+async function planAnyway({ disk, host, recover }: DecisionQuestion): Promise<RecoveryPlan | null> {
+  const { directory, geometry } = host.journals;
   const state = readState(disk, host);
-  if (state.groupId === null || state.stream === null) return Promise.resolve(null);
+  if (state.groupId === null || state.stream === null) return null;
   const generations = state.condition === 'promoting' ? state.generations.slice(0, -1) : state.generations;
   return readRing(disk, host, async ({ watermark, scan }) => {
-    const point = watermark()?.point ?? null;
+    const stored = watermark();
+    checkWatermark(directory, stored, state);
+    const point = stored?.point ?? null;
     const facts = { identity: journalIdentityOf(state), geometry, watermark: point, origin: originAfter(point, generations), hashChain };
     return planRecovery({ ...facts, journals: await scan(), mode: modeOf(state, recover) });
   });
