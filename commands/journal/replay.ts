@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { optionalConfigFlag } from '../../src/cli/flags.ts';
 import { ringArgument, stateFlag } from '../../src/cli/journal-flags.ts';
+import { UsageError } from '../../src/model/errors.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 
 export default class JournalReplay extends BaseCommand {
@@ -20,9 +21,11 @@ export default class JournalReplay extends BaseCommand {
     '<%= config.bin %> journal replay ./secondary -c secondary.yaml --volumes db1=/dev/vg0/db1-copy --volumes log=/dev/vg0/log-copy',
   ];
   static override args = { dir: ringArgument };
+  /** Further copies may follow one `--volumes`. */
+  static override strict = false;
   static override flags = {
     volumes: Flags.string({
-      summary: 'Copy of a volume, by name or VLUN; once for each volume of the group.',
+      summary: 'Copy of a volume, by name or VLUN; one for each volume of the group.',
       helpValue: 'NAME=PATH',
       multiple: true,
       multipleNonGreedy: true,
@@ -42,7 +45,10 @@ export default class JournalReplay extends BaseCommand {
   };
 
   async run(): Promise<Record<string, unknown>> {
-    const { args, flags } = await this.parse(JournalReplay);
+    const { args, flags, argv } = await this.parse(JournalReplay);
+    const further = (argv as string[]).filter((word) => word !== args.dir);
+    const surplus = further.find((word) => !word.includes('='));
+    if (surplus !== undefined) throw new UsageError('ERR_USAGE', `unexpected argument: ${surplus}; copies are named NAME=PATH`);
     const { carryOutReplay, checkPurity, prepareReplay } = await import('../../src/inspection/replay.ts');
     const { replayEndText, replayJson, replayPlanText } = await import('../../src/inspection/replay-text.ts');
     const { loadConfig } = await import('../../src/cli/config/load-config.ts');
@@ -53,7 +59,7 @@ export default class JournalReplay extends BaseCommand {
       disk,
       path: args.dir,
       stateDirectory: flags.state,
-      volumes: flags.volumes,
+      volumes: [...flags.volumes, ...further],
       through: flags.through,
       volumesAtWatermark: flags['volumes-at-watermark'],
       sourcePaths: sources.map(({ path }) => path),
