@@ -5,9 +5,9 @@ import { join } from 'node:path';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Run with an empty folder. */
-export async function withTemporaryFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), 'farshore-replay-'));
+/** Run with an empty folder; `parent`: where there is room for it. */
+export async function withTemporaryFolder<Result>(work: (folder: string) => Promise<Result>, parent = tmpdir()): Promise<Result> {
+  const folder = mkdtempSync(join(parent, 'farshore-replay-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   const interrupted = (signal: NodeJS.Signals): void => {
     remove();

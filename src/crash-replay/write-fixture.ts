@@ -1,7 +1,7 @@
 /** Write a recorded crash as a fixture: packed, with what recovery will decide, and the volumes that the history says it must lead to. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { journalFilesIn } from './fixture-folder.ts';
 import { scanJournal } from '../../journals/scan.ts';
@@ -21,6 +21,7 @@ import {
 import { expectedVolumePath, packCrash, unpackCrash, type HostFolder } from './fixture-folder.ts';
 import { programVersion } from './program-version.ts';
 import type { RecordedHistory } from './recorded-history.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 import { readmeOf } from './fixture-readme.ts';
 
 export interface RecordedCrash {
@@ -84,13 +85,11 @@ export async function writeFixture(crash: RecordedCrash): Promise<RecordReport> 
 }
 
 /** Ask about an unpacked copy: what was packed is what was decided about. */
-export async function decideOnCopy(fixture: string, recover: 'start' | 'promote'): Promise<Decision> {
-  const copy = mkdtempSync(join(dirname(fixture), '.fixture-'));
-  try {
-    return await decideRecovery({ disk: new NodeDisk(), host: await unpackCrash(fixture, copy), recover });
-  } finally {
-    rmSync(copy, { recursive: true, force: true });
-  }
+export function decideOnCopy(fixture: string, recover: 'start' | 'promote'): Promise<Decision> {
+  return withTemporaryFolder(
+    async (copy) => decideRecovery({ disk: new NodeDisk(), host: await unpackCrash(fixture, copy), recover }),
+    fixture,
+  );
 }
 
 /** The decision as `expected.json` has it. */
@@ -152,12 +151,13 @@ function checkJournals(host: HostFolder, history: RecordedHistory, first: First)
 
 function expectedVolumes({ out, host, history }: RecordedCrash, writes: number): Record<string, { sha256: string }> {
   const images = history.imagesAfter(writes);
-  mkdirSync(join(out, 'expected'), { recursive: true });
   const volumes: Record<string, { sha256: string }> = {};
   for (const { name, vlun, path } of host.volumes) {
     const image = images.get(vlun) ?? Buffer.alloc(0);
     volumes[name] = { sha256: sha256Of(image) };
-    if (!readFileSync(path).equals(image)) writeFileSync(expectedVolumePath(out, name), packed(image));
+    if (readFileSync(path).equals(image)) continue;
+    mkdirSync(join(out, 'expected'), { recursive: true });
+    writeFileSync(expectedVolumePath(out, name), packed(image));
   }
   return volumes;
 }
