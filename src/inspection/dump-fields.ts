@@ -13,7 +13,7 @@ export interface FieldTable {
   readonly fields: readonly FieldLayout[];
   /** Bytes from the first field to the end of the last. */
   readonly lengthBytes: number;
-  readonly explain: (name: string, value: bigint) => string | null;
+  readonly explain: (name: string, value: number) => string | null;
 }
 
 /** Fields of the journal's blocks that are bytes in the order of their hex digits; all other ones are numbers. */
@@ -41,21 +41,26 @@ export function fieldsOf(table: FieldTable, bytes: Uint8Array, fileOffset: numbe
     });
 }
 
-function shown(kind: FieldKind, bytes: Uint8Array, explain: (value: bigint) => string | null): Pick<DumpField, 'value' | 'explained'> {
+function shown(kind: FieldKind, bytes: Uint8Array, explain: (value: number) => string | null): Pick<DumpField, 'value' | 'explained'> {
   if (kind === 'ascii') return { value: asciiOf(bytes), explained: null };
   if (kind === 'hex') return { value: readHex(bytes, 0, 2 * bytes.length), explained: null };
   const value = numberOf(bytes);
-  if (kind === 'crc32') return { value: showU32(Number(value)), explained: null };
-  if (kind === 'zero') return { value: value === 0n ? '0' : `${value}, expected 0`, explained: null };
-  if (kind === 'id' && value > BigInt(ID_MAX)) return { value: `${value}`, explained: 'above 2^53 - 1' };
+  if (kind === 'crc32') return { value: showU32(value), explained: null };
+  if (kind === 'zero' && value !== 0) return { value: `${exactOf(bytes)}, expected 0`, explained: null };
+  if (value > ID_MAX) return { value: `${exactOf(bytes)}`, explained: 'above 2^53 - 1' };
   return { value: `${value}`, explained: explain(value) };
 }
 
-/** Little-endian. */
-function numberOf(bytes: Uint8Array): bigint {
-  let value = 0n;
-  for (const byte of bytes.toReversed()) value = value * 256n + BigInt(byte);
+/** Little-endian; exact up to 2^53 - 1. */
+function numberOf(bytes: Uint8Array): number {
+  let value = 0;
+  for (let index = bytes.length - 1; index >= 0; index -= 1) value = value * 256 + (bytes[index] ?? 0);
   return value;
+}
+
+/** Little-endian. */
+function exactOf(bytes: Uint8Array): bigint {
+  return BigInt(`0x${Buffer.from(bytes.toReversed()).toString('hex')}`);
 }
 
 function asciiOf(bytes: Uint8Array): string {
@@ -70,7 +75,7 @@ function blockTable(table: BlockFields, explainFlags: (flags: number) => string 
   const fields = Object.entries(table)
     .map(([name, { offset, lengthBytes }]) => ({ name, offset, size: lengthBytes, kind: kindOf(name, lengthBytes) }))
     .sort((a, b) => a.offset - b.offset);
-  return tableOf(fields, (name, value) => (name === 'flags' ? explainFlags(Number(value)) : null));
+  return tableOf(fields, (name, value) => (name === 'flags' ? explainFlags(value) : null));
 }
 
 function kindOf(name: string, lengthBytes: number): FieldKind {
@@ -84,8 +89,8 @@ function recordTable(fields: readonly FieldLayout[]): FieldTable {
   return tableOf(fields, (name, value) => {
     if (name === 'type') return nameOf(RECORD_TYPE, value);
     if (name === 'reason') return nameOf(CUT_REASON, value);
-    if (name === 'vlun') return value === BigInt(NO_VLUN) ? 'no volume' : null;
-    if (name === 'timeUs' && value > 0n) return isoOf(Number(value)).replace('T', ' ').replace('Z', '');
+    if (name === 'vlun') return value === NO_VLUN ? 'no volume' : null;
+    if (name === 'timeUs' && value > 0) return isoOf(value).replace('T', ' ').replace('Z', '');
     return null;
   });
 }
@@ -94,6 +99,6 @@ function tableOf(fields: readonly FieldLayout[], explain: FieldTable['explain'])
   return { fields, lengthBytes: Math.max(...fields.map(({ offset, size }) => offset + size)), explain };
 }
 
-function nameOf(codes: Readonly<Record<string, number>>, value: bigint): string {
-  return Object.keys(codes).find((name) => BigInt(codes[name] ?? -1) === value) ?? 'none of version 1';
+function nameOf(codes: Readonly<Record<string, number>>, value: number): string {
+  return Object.keys(codes).find((name) => codes[name] === value) ?? 'none of version 1';
 }

@@ -149,9 +149,11 @@ export class DumpJson implements DumpWriter {
   }
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 function hexOf(bytes: Uint8Array): string {
   let hex = '';
-  for (const byte of bytes) hex += `${hex === '' ? '' : ' '}${byte.toString(16).padStart(2, '0')}`;
+  for (let index = 0; index < bytes.length; index += 1) hex += index === 0 ? HEX[bytes[index] ?? 0] : ` ${HEX[bytes[index] ?? 0]}`;
   return hex;
 }
 

@@ -6,6 +6,9 @@ import { showU32 } from '../record/fields.ts';
 import { TERMINAL_COLUMNS } from './columns.ts';
 import type { NumberVerdict } from './record-numbers.ts';
 
+/** Blocks of a volume of half a TiB: of larger ones the column grows when they come. */
+const LBA_USUAL_MAX = 999_999_999;
+
 const BETWEEN = '  ';
 const BELOW = '    ';
 
@@ -39,7 +42,7 @@ export class RecordTable {
       right('number', last),
       left('type', 5),
       right('VLUN', 0),
-      right('LBA', lbaMax ?? 0),
+      right('LBA', lbaMax ?? LBA_USUAL_MAX),
       right('bytes', LIMITS.recordDataBytesMax),
       ...(checksums ? [left('payload', 8), left('header', 8)] : [left('time (UTC)', 15)]),
     ];

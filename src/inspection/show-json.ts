@@ -78,7 +78,7 @@ export function recordJson(record: DecodedRecord, fileOffset: number, verdict: N
 
 /** What the journal amounts to; scripts depend on its names. */
 export function reportJson(report: ShowReport): Record<string, unknown> {
-  const { path, slot, contents, missing, tally, wantedRecords, map, verdict, findings, tailMeaning, notes } = report;
+  const { path, slot, contents, missing, tally, wantedRecords, map, verdict, findings, tailVerdict, tailMeaning, notes } = report;
   const { numbers } = tally;
   return {
     path,
@@ -91,6 +91,7 @@ export function reportJson(report: ShowReport): Record<string, unknown> {
     repeated: { count: numbers.countOf('again'), examples: numbers.examplesOf('again').map(exampleJson) },
     contradicting: { count: numbers.countOf('contradicts'), examples: numbers.examplesOf('contradicts').map(exampleJson) },
     outside: { count: numbers.countOf('outside'), examples: numbers.examplesOf('outside').map(exampleJson) },
+    tailVerdict,
     tailMeaning,
     map: map?.map((volume) => ({ ...volume })) ?? null,
     findings,

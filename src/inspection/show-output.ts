@@ -16,6 +16,8 @@ export class LineOutput {
 
   constructor(stream: Writable) {
     this.#stream = stream;
+    // Without a listener a broken pipe would end the process before the write tells of it.
+    stream.on('error', () => {});
   }
 
   line(text: string): void {
@@ -40,21 +42,16 @@ export class LineOutput {
       ? parts.join('')
       : Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
     return new Promise((resolve, reject) => {
-      // Without a listener a broken pipe would end the process before the write tells of it.
-      const ignore = (): void => {};
-      this.#stream.on('error', ignore);
       this.#stream.write(bytes, (error) => {
-        // The event follows the callback.
-        setImmediate(() => this.#stream.off('error', ignore));
         if (error == null) resolve();
         else reject(this.#isGone(error) ? new ReaderGone('the reader of the output has gone', { cause: error }) : error);
       });
     });
   }
 
-  /** A stream that was destroyed before this write tells nothing else. */
+  /** After a broken pipe a write may only be told that the stream was destroyed. */
   #isGone(error: Error): boolean {
-    return errnoOf(error) === 'EPIPE' || this.#stream.errored !== null;
+    return errnoOf(error) === 'EPIPE' || errnoOf(this.#stream.errored) === 'EPIPE';
   }
 }
 

@@ -22,7 +22,8 @@ export interface ShowReport {
   readonly map: readonly VolumeTouch[] | null;
   readonly verdict: ByteVerdict;
   readonly findings: readonly Finding[];
-  /** What the bytes behind the last record mean, as one sentence. */
+  /** The verdict on the bytes behind the last record, and what it means, as one sentence. */
+  readonly tailVerdict: ByteVerdict;
   readonly tailMeaning: string;
   readonly notes: readonly string[];
 }

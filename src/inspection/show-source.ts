@@ -135,10 +135,14 @@ async function findInRing({ disk, dataSet, path: named }: FindOptions, ring: Loc
   const there = `data sets there: ${listDataSets(slots.flatMap(({ dataSets }) => dataSets))}`;
   const details = { directory: ring.directory, dataSet: dataSet === null ? null : String(dataSet) };
   if (dataSet === null)
-    throw new UsageError('ERR_DATA_SET_NEEDED', `${named} holds ${slots.length} journals, and no data set is named; ${there}`, {
-      hint: 'name one with --data-set N, or one journal file',
-      details,
-    });
+    throw new UsageError(
+      'ERR_DATA_SET_NEEDED',
+      `${named} holds ${slots.length} ${slots.length === 1 ? 'journal' : 'journals'}, and no data set is named; ${there}`,
+      {
+        hint: 'name one with --data-set N, or one journal file',
+        details,
+      },
+    );
   const [only, ...others] = slots.filter(({ dataSets }) => dataSets.includes(dataSet));
   if (only === undefined)
     throw new UsageError('ERR_DATA_SET_NOT_FOUND', `no journal in ${ring.directory} holds data set ${dataSet}; ${there}`, {

@@ -108,8 +108,9 @@ function endText(report: ShowReport, withRecords: boolean): string[] {
     ...examplesText('repeated', tally.numbers.countOf('again'), tally.numbers.examplesOf('again')),
     ...examplesText('contradict', tally.numbers.countOf('contradicts'), tally.numbers.examplesOf('contradicts')),
     ...examplesText('impossible', tally.numbers.countOf('outside'), tally.numbers.examplesOf('outside')),
-    ...row('tail', `${report.verdict}, byte ${scan.tail.offset}: ${tailMeaning}`),
+    ...row('tail', `${report.tailVerdict}, byte ${scan.tail.offset}: ${tailMeaning}`),
     ...(scan.tail.verdict === 'unreadable' ? [...row('', `expected ${scan.tail.expected}`), ...row('', `found ${scan.tail.found}`)] : []),
+    ...row('verdict', report.verdict),
     '',
     ...found,
   ];
@@ -117,12 +118,14 @@ function endText(report: ShowReport, withRecords: boolean): string[] {
 
 function countText({ contents, filtered, wantedRecords }: ShowReport, withRecords: boolean): string[] {
   const { types, recordBytes, changedBytes, firstWriteUs, lastWriteUs, dataSet } = contents;
-  const named = Object.entries(types).filter(([, count]) => count > 0);
+  const { pad, ...commands } = types;
+  const named = Object.entries(commands).filter(([, count]) => count > 0);
   const total = named.reduce((sum, [, count]) => sum + count, 0);
   const which = named.map(([type, count]) => `${count} ${type}`).join(', ');
   const shown = !filtered ? '' : `; ${wantedRecords} ${withRecords ? 'shown' : 'drawn'}`;
   const whose = dataSet === null ? '' : ` of data set ${dataSet}`;
-  const lines = row('records', total === 0 ? 'none' : `${total}${whose}: ${which}${shown}`);
+  const pads = pad === 0 ? '' : `; ${pad} ${pad === 1 ? 'pad' : 'pads'}`;
+  const lines = row('records', `${total === 0 ? 'none' : `${total}${whose}: ${which}`}${pads}${shown}`);
   if (total === 0) return lines;
   lines.push(...row('', `${formatBytes(recordBytes)} of records, which change ${formatBytes(changedBytes)}`));
   if (firstWriteUs === null || lastWriteUs === null) return lines;

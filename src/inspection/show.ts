@@ -3,13 +3,13 @@
  * what is kept of it are a bit and a checksum. Works on any bytes; takes no lock and writes nothing.
  */
 import { scanFile, type FileScan } from '../../journals/file-scan.ts';
+import { RECORDS_OFFSET } from '../../journals/format.ts';
 import type { Disk } from '../disk/disk.ts';
-import { assert } from '../model/assert.ts';
 import { UsageError } from '../model/errors.ts';
 import { whatFollows } from './dump-read.ts';
 import { worstVerdict } from './findings.ts';
 import { isFiltering, isWanted, type RecordFilter } from './record-filter.ts';
-import type { Finding } from './ring-report.ts';
+import type { ByteVerdict, Finding } from './ring-report.ts';
 import { showFindings } from './show-findings.ts';
 import type { LineOutput } from './show-output.ts';
 import type { ShowReport, ShowWriter } from './show-report.ts';
@@ -82,11 +82,8 @@ function reportOf({ options, peek, scan, tally, map, wantedRecords, follows }: G
   const { found, filter } = options;
   const contents = tally.contents(scan);
   const missing = tally.missing(scan);
-  assert(
-    tally.numbers.count <= contents.types.write + contents.types.zero + contents.types.trim + contents.types.sync,
-    'a record has one number',
-  );
   const findings = showFindings({ contents, tally, missing, running: found.running === true });
+  const tail = judgeTail(scan, findings);
   return {
     path: found.path,
     slot: found.slot,
@@ -98,21 +95,25 @@ function reportOf({ options, peek, scan, tally, map, wantedRecords, follows }: G
     map: map?.volumes(found.volumes) ?? null,
     verdict: worstVerdict(findings),
     findings,
-    tailMeaning: `${tailMeaning(scan, findings)}${follows === null ? '' : `; ${follows}`}`,
+    tailVerdict: tail.verdict,
+    tailMeaning: `${tail.meaning}${follows === null ? '' : `; ${follows}`}`,
     notes: notesOf({ found, peek, scan, tally }),
   };
 }
 
-/** What the bytes behind the last record mean. */
-function tailMeaning(scan: FileScan, findings: readonly Finding[]): string {
-  const { tail, completeMark } = scan;
-  if (tail.verdict === 'clean-end')
-    return findings.length === 0 ? 'every record up to here is whole' : 'the records end here as they should, but something else is wrong';
-  const verdict = findings.find(({ offset, verdict: ofTail }) => offset === tail.offset && ofTail !== 'damaged')?.verdict;
-  if (verdict === 'in flight') return 'a host is running, and may be writing here just now';
-  if (scan.header.verdict === 'later-version') return 'what a later Farshore wrote is not looked at';
-  if (completeMark.verdict === 'set') return 'the data set is flagged complete, so everything was durable once: this is damage';
-  return 'a torn last commit, never acknowledged, or damage: the file alone cannot tell, the next handshake can';
+/** What the bytes behind the last record are. */
+function judgeTail(scan: FileScan, findings: readonly Finding[]): { verdict: ByteVerdict; meaning: string } {
+  const { tail, completeMark, header, fileBytes } = scan;
+  if (tail.verdict === 'clean-end') return { verdict: 'clean end', meaning: 'every record up to here is whole' };
+  const verdict = findings.find(({ offset, found }) => offset === tail.offset && found === tail.found)?.verdict ?? 'unreadable';
+  const meaning = (): string => {
+    if (verdict === 'in flight') return 'a host is running, and may be writing here just now';
+    if (header.verdict === 'later-version') return 'what a later Farshore wrote is not looked at';
+    if (fileBytes < RECORDS_OFFSET) return 'the file ends before the first record: cut short, or no journal';
+    if (completeMark.verdict === 'set') return 'the data set is flagged complete, so everything was durable once: this is damage';
+    return 'a torn last commit, never acknowledged, or damage: the file alone cannot tell, the next handshake can';
+  };
+  return { verdict, meaning: meaning() };
 }
 
 function notesOf({ found, peek, scan, tally }: Pick<Gathered, 'peek' | 'scan' | 'tally'> & { found: FoundJournal }): string[] {
@@ -121,6 +122,8 @@ function notesOf({ found, peek, scan, tally }: Pick<Gathered, 'peek' | 'scan' | 
   if (found.stateProblem !== null) notes.push(`the state is not used: ${found.stateProblem}`);
   if (JSON.stringify(peek.header) !== JSON.stringify(header))
     notes.push('the host took this slot for another data set while it was read: show it again');
+  if (scan.header.verdict === 'unreadable' && scan.completeMark.verdict === 'unreadable' && peek.first === null)
+    notes.push('nothing in this file looks like a journal: is it the right one?');
   const first = peek.first;
   if (header.verdict === 'readable' && first !== null && tally.numbers.count > 0 && header.dataSet !== first.dataSet)
     notes.push(
