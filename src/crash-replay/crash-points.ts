@@ -101,6 +101,7 @@ const REPLICATING_POINTS: readonly CrashPoint[] = [
   point('complete-and-partial', 'Two data sets are complete and not destaged; a third one is partial, and acknowledged.', HELD, {
     ...journal('journal-later-commit', 'before'),
     ahead: 2,
+    nth: 3,
   }),
   point('sync-withheld', 'All writes of a data set are in its journal; its sync command never came.', HELD, {
     ...journal('journal-later-commit', 'before'),

@@ -1,6 +1,6 @@
 /** Edits of the records that a journal holds: the records stay as the primary encoded them, only their company changes. */
 import { alignUp } from '../../journals/commit-plan.ts';
-import { RECORDS_OFFSET } from '../../journals/format.ts';
+import { BLOCK_BYTES, RECORDS_OFFSET } from '../../journals/format.ts';
 import { FarshoreError } from '../model/errors.ts';
 import type { SequenceNumber } from '../model/ids.ts';
 import { RECORD_HEADER_BYTES, RecordReader, RecordWriter, type DecodedRecord } from '../record/record.ts';
@@ -29,6 +29,13 @@ export function recordIn(image: Uint8Array, file: string, sequence: SequenceNumb
   throw new FarshoreError('ERR_FIXTURE_DAMAGE', `${file} holds no record ${sequence}: only ${numbers}`);
 }
 
+/** Encode a write anew, with other data, by the production encoder. */
+export function refillWrite(image: Uint8Array, record: DecodedRecord, fill: number): void {
+  const { offset, vlun, lba, lengthBytes, timeUs, generation, stream } = record;
+  const payload = Buffer.alloc(lengthBytes, fill);
+  new RecordWriter(image).encodeWrite(offset, { type: 'write', vlun, lba, lengthBytes, timeUs, payload }, record, { generation, stream });
+}
+
 /**
  * Write these entries in this order in place of the journal's records, as whole commits would have left them: the rest of the last block is
  * zeroes, and one block of zeroes more where it has no room for a record's header (FORMAT.md). What lies behind stays.
@@ -36,6 +43,8 @@ export function recordIn(image: Uint8Array, file: string, sequence: SequenceNumb
 export function rewriteRecords(image: Uint8Array, entries: readonly JournalEntry[]): void {
   const before = Uint8Array.from(image);
   const oldEnd = recordsIn(image).reduce((end, record) => Math.max(end, record.offset + record.encodedBytes), RECORDS_OFFSET);
+  const newEnd = entries.reduce((end, entry) => end + (entry.kind === 'pad' ? entry.bytes : entry.encodedBytes), RECORDS_OFFSET);
+  if (newEnd > image.length - BLOCK_BYTES) throw new FarshoreError('ERR_FIXTURE_DAMAGE', `records through byte ${newEnd} do not fit`);
   const writer = new RecordWriter(image);
   let offset = RECORDS_OFFSET;
   for (const entry of entries) {
@@ -46,6 +55,6 @@ export function rewriteRecords(image: Uint8Array, entries: readonly JournalEntry
     }
   }
   const blockEnd = alignUp(offset);
-  const end = blockEnd - offset < RECORD_HEADER_BYTES ? blockEnd + alignUp(1) : blockEnd;
+  const end = blockEnd - offset < RECORD_HEADER_BYTES ? blockEnd + BLOCK_BYTES : blockEnd;
   image.fill(0, offset, Math.max(end, alignUp(oldEnd)));
 }

@@ -11,19 +11,19 @@ import {
   decodeHeader,
   decodeWatermark,
   encodeHeader,
-  encodeMark,
   encodeWatermark,
   HEADER_FIELDS,
   HEADER_OFFSET,
   MARK_FIELDS,
   MARK_OFFSET,
+  UNBOUND_IDENTITY,
   WATERMARK_FIELDS,
 } from '../../journals/format.ts';
 import { FarshoreError } from '../model/errors.ts';
-import type { HistoryPoint, SequenceNumber, StreamId } from '../model/ids.ts';
+import type { SequenceNumber } from '../model/ids.ts';
 import { RECORD_HEADER } from '../record/layout.ts';
 import { decodeChecked, encodeChecked, type HostState } from '../state/host-state.ts';
-import { recordIn } from './damage-records.ts';
+import { recordIn, refillWrite } from './damage-records.ts';
 
 /** What stands in a state directory, by path inside it (`journals/slot-0000.journal`), unpacked. */
 export type CrashFiles = Map<string, Uint8Array>;
@@ -73,16 +73,6 @@ export function zeroRange(files: CrashFiles, range: { file: string; offset: numb
   return { file, words: `bytes ${offset} to ${offset + lengthBytes - 1} set to zeroes` };
 }
 
-/** Put one range of an earlier capture of the same file back: blocks of a torn write that kept their old bytes. */
-export function restoreRange(
-  files: CrashFiles,
-  range: { file: string; offset: number; lengthBytes: number; earlier: Uint8Array; earlierName: string },
-): DamageNote {
-  const { file, offset, lengthBytes, earlier, earlierName } = range;
-  fileOf(files, file).set(earlier.subarray(offset, offset + lengthBytes), offset);
-  return { file, words: `bytes ${offset} to ${offset + lengthBytes - 1} as they were ${earlierName}` };
-}
-
 /** Cut a file off. */
 export function truncateFile(files: CrashFiles, { file, lengthBytes }: { file: string; lengthBytes: number }): DamageNote {
   const bytes = fileOf(files, file);
@@ -102,12 +92,27 @@ export function replaceFile(files: CrashFiles, options: { file: string; bytes: U
   return { file: options.file, words: `replaced by ${options.origin}` };
 }
 
-/** Rename a file. */
-export function renameFile(files: CrashFiles, { from, to }: { from: string; to: string }): DamageNote {
-  const bytes = fileOf(files, from);
-  files.delete(from);
-  files.set(to, bytes);
-  return { file: to, words: `is what was ${from}` };
+/** Remove a file. */
+export function removeFile(files: CrashFiles, file: string): DamageNote {
+  fileOf(files, file);
+  files.delete(file);
+  return { file, words: 'removed' };
+}
+
+/** Let two files change places. */
+export function swapFiles(files: CrashFiles, { one, other }: { one: string; other: string }): DamageNote {
+  const [first, second] = [fileOf(files, one), fileOf(files, other)];
+  files.set(one, second);
+  files.set(other, first);
+  return { file: one, words: `changed places with ${other}` };
+}
+
+/** Put the header there that init writes: the slot is free. */
+export function freeHeader(files: CrashFiles, { file, slot, slots }: { file: string; slot: number; slots: number }): DamageNote {
+  const bytes = fileOf(files, file);
+  const block = bytes.subarray(HEADER_OFFSET, HEADER_OFFSET + BLOCK_BYTES);
+  encodeHeader(block, { ...UNBOUND_IDENTITY, slot, slots, slotBytes: bytes.length, dataSet: null, firstSequence: null });
+  return { file, words: 'header replaced by the one that init writes: bound to no group, free' };
 }
 
 /** Change fields of a journal's header; its checksum is right again. */
@@ -120,11 +125,13 @@ export function editHeader(files: CrashFiles, { file, change }: { file: string; 
   return { file, words: `header: ${changesOf(content, change)}; its checksum is right` };
 }
 
-/** Set the complete flag, or set another one. */
-export function setMark(files: CrashFiles, options: { file: string; stream: StreamId; point: HistoryPoint }): DamageNote {
-  const { file, stream, point } = options;
-  encodeMark(fileOf(files, file).subarray(MARK_OFFSET, MARK_OFFSET + BLOCK_BYTES), { stream, point });
-  return { file, words: `complete flag set: data set ${point.dataSet}, final number ${point.finalSequence}; its checksum is right` };
+/** Replace the data of a write by one byte over and over; its checksums are right again. */
+export function reencodeWrite(files: CrashFiles, options: { file: string; sequence: SequenceNumber; fill: number }): DamageNote {
+  const { file, sequence, fill } = options;
+  const image = fileOf(files, file);
+  const record = recordIn(image, file, sequence);
+  refillWrite(image, record, fill);
+  return { file, words: `record ${sequence} at byte ${record.offset}: its data replaced by ${hexOf(fill)}; its checksums are right` };
 }
 
 /** Change fields of one of the watermark's blocks; its checksum is right again. */

@@ -7,8 +7,8 @@ import type { ReplayReport } from './replay.ts';
 
 const WIDTH = 80;
 const VOLUMES = { equal: 'equal', unchanged: 'same', 'not compared': '-', wrong: 'WRONG' } as const;
-const VOLUMES_WIDTH = 7;
-const VERDICT_WIDTH = 6;
+const VOLUMES_WIDTH = 5;
+const VERDICT_WIDTH = 7;
 const DECISION_WIDTH_MIN = 20;
 const GAPS = 6;
 
@@ -24,7 +24,7 @@ export class ReplayTable {
   }
 
   head(): string {
-    return this.#line('fixture', 'recovery', 'volumes', 'verdict'.slice(0, VERDICT_WIDTH));
+    return this.#line('fixture', 'recovery', 'copy', 'verdict');
   }
 
   row(report: ReplayReport): string[] {

@@ -1,9 +1,9 @@
 /**
  * Replay one crash-replay fixture: let production code recover a copy of what the crash left, and compare with what is expected.
  *
- * 1 **lay out** the crash in a temporary folder; 2 **decide**: what recovery would do with each journal, which changes no byte;
- * 3 **recover** with the real start or promotion, on the real disk; 4 **compare** the volumes; 5 **do it again**: nothing is left to
- * do, and not one byte of the host changes.
+ * 1 **lay out** the crash in a temporary folder; 2 **decide**: what recovery would do with each journal, and whether `journal ls`
+ * says the same, which changes no byte; 3 **recover** with the real start or promotion, on the real disk; 4 **compare** the volumes;
+ * 5 **do it again**: nothing is left to do, and not one byte of the host changes.
  *
  * A refusal leaves every byte as it was. Where the volumes are not in the folder, only the decisions are compared.
  */
@@ -17,6 +17,7 @@ import { decideRecovery } from './decide-recovery.ts';
 import { differencesOf, differ, type Difference, type FoundDecision } from './replay-differences.ts';
 import { readExpected, readManifest, type FixtureExpected, type FixtureManifest } from './fixture-files.ts';
 import { sha256OfFile, unpackCrash, type HostFolder } from './fixture-folder.ts';
+import { predictedOtherwise } from './replay-prediction.ts';
 import { runRecovery, type RecoveryRun } from './run-recovery.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 
@@ -88,6 +89,7 @@ class Replay {
     const crash = await this.#hashes();
     const found = await this.#decide();
     this.#add(differencesOf(expected, found));
+    this.#add(await predictedOtherwise({ disk: this.#disk, host: this.#options.host, recover: manifest.recover, found }));
     this.#same('the files after the decisions', crash, await this.#hashes());
     const volumes = this.#hasVolumes ? await this.#recover(crash) : 'not compared';
     const differences = this.#differences;
