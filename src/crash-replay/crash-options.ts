@@ -38,9 +38,8 @@ class HeldDestage {
     const watch = this.#watch;
     const open = inlineCarrier(() => watchVolumes(openVolumes(disk, volumes, { lock: false }), watch), buffers);
     return (report) => {
-      let sets = 0;
       const carrier = open((done) => {
-        if (done.error === null) watch.destaged += sets;
+        if (done.error === null) watch.destaged += 1;
         report(done);
       });
       const start = (order: DestageOrder): void => {
@@ -48,7 +47,6 @@ class HeldDestage {
           this.#release = () => start(order);
           return;
         }
-        sets = order.sets.length;
         carrier.start(order);
       };
       return { start, close: () => carrier.close() };

@@ -12,7 +12,7 @@ export interface DestageSet {
 
 /** Order to whoever stores: `reopen` asks for freshly opened volumes. */
 export interface DestageOrder {
-  readonly sets: readonly DestageSet[];
+  readonly set: DestageSet;
   readonly reopen: boolean;
 }
 
@@ -24,13 +24,12 @@ export const WORKER_READY = 'ready';
 /** Store and flush one order with volumes that are open in this thread; what worker and tests have in common. */
 export function carryOutDestage(order: DestageOrder, sources: readonly DestageSource[], volumes: ReadonlyMap<Vlun, Volume>): DestageReport {
   try {
-    for (const set of order.sets) {
-      const source = sources[set.slot];
-      assert(source !== undefined, `slot ${set.slot} has a memory buffer`);
-      storeDataSet(source, set.writes, volumes);
-    }
+    const { set } = order;
+    const source = sources[set.slot];
+    assert(source !== undefined, `slot ${set.slot} has a memory buffer`);
+    storeDataSet(source, set.writes, volumes);
     for (const volume of volumes.values()) volume.flushSync();
-    return { destaged: (order.sets.at(-1) as DestageSet).dataSet, error: null };
+    return { destaged: set.dataSet, error: null };
   } catch (error) {
     if (error instanceof BrokenInvariant) throw error;
     return { destaged: null, error: error instanceof Error ? error.message : String(error) };

@@ -1,9 +1,12 @@
 /**
- * Destage off the acknowledgement path: data sets are stored in ascending order (I4) by a worker thread, and several of them share
- * one flush of each volume. What is told as destaged is durable in the source volumes.
+ * Destage off the acknowledgement path: data sets are stored in ascending order (I4) by a worker thread, which flushes each volume after
+ * each. What is told as destaged is durable in the source volumes.
  *
- * After a failed store or flush (I10) the volumes are opened anew, every data set above the watermark is stored again in full and
- * flushed; a second failure is final.
+ * One data set at a time, and the next one only when the watermark covers it: so a crash leaves parts of at most one data set above the
+ * watermark in the volumes, and they can be brought to every complete data set, not only to the last (docs/decisions/0005).
+ *
+ * After a failed store or flush (I10) the volumes are opened anew, the data set is stored again in full and flushed; a second failure
+ * is final. Those before it are durable under a durable watermark.
  */
 import { Worker } from 'node:worker_threads';
 import { assert } from '../model/assert.ts';
@@ -25,7 +28,7 @@ export type { DestageOrder, DestageReport, DestageSet } from './destage-order.ts
 export interface DestagerEvents {
   /** Everything through this data set is in the source volumes, durably. */
   destaged(dataSet: DataSetId): void;
-  /** A store or flush failed; when not fatal, everything above the watermark is stored again. */
+  /** A store or flush failed; when not fatal, the data set is stored again. */
   failed(error: Error, fatal: boolean): void;
 }
 
@@ -34,16 +37,15 @@ export type OpenCarrier = (report: (report: DestageReport) => void) => DestageCa
 export class Destager {
   readonly #events: DestagerEvents;
   readonly #carrier: DestageCarrier;
-  /** Data sets that are above the watermark, ascending: handed over already, then not yet. */
-  readonly #above: DestageSet[] = [];
-  #handedOver = 0;
-  #busy = false;
+  /** Data sets that are not handed over yet, ascending. */
+  readonly #waiting: DestageSet[] = [];
+  /** Handed over, and not covered by the watermark yet. */
+  #current: DestageSet | null = null;
+  #newest = -1;
+  #isStored = false;
   #failures = 0;
   #closed = false;
   #closing: Promise<void> | null = null;
-  /** Everything above the watermark is being stored again. */
-  #mending = false;
-  #coveredMeanwhile: (() => void) | null = null;
 
   constructor(openCarrier: OpenCarrier, events: DestagerEvents) {
     this.#events = events;
@@ -52,32 +54,29 @@ export class Destager {
 
   /** Store this data set after all that came before. */
   destage(set: DestageSet): void {
-    const newest = this.#above.at(-1);
-    assert(newest === undefined || newest.dataSet < set.dataSet, `data set ${set.dataSet} is destaged after ${newest?.dataSet ?? '-'}`);
-    this.#above.push(set);
+    assert(this.#newest < set.dataSet, `data set ${set.dataSet} is destaged after ${this.#newest}`);
+    this.#newest = set.dataSet;
+    this.#waiting.push(set);
   }
 
   /** End of a batch: start what waits. */
   start(): void {
-    if (this.#busy || this.#closed || this.#handedOver === this.#above.length) return;
-    const sets = this.#above.slice(this.#handedOver);
-    this.#handedOver = this.#above.length;
-    this.#busy = true;
-    this.#carrier.start({ sets, reopen: false });
+    if (this.#closed || this.#current !== null) return;
+    const set = this.#waiting.shift();
+    if (set === undefined) return;
+    this.#current = set;
+    this.#isStored = false;
+    this.#carrier.start({ set, reopen: false });
   }
 
-  /** The watermark covers this data set: it will never be stored again. `retire` is called when nothing reads its memory buffer any more. */
-  covered(dataSet: DataSetId, retire: () => void): void {
-    if (this.#mending) {
-      // It is being stored again just now, because its watermark was not durable yet: its slot must not be used for another one.
-      this.#coveredMeanwhile = () => this.covered(dataSet, retire);
-      return;
-    }
-    while (this.#above[0] !== undefined && this.#above[0].dataSet <= dataSet) {
-      this.#above.shift();
-      this.#handedOver -= 1;
-    }
-    retire();
+  /** The watermark covers this data set: it will never be stored again, and nothing reads its memory buffer any more. */
+  covered(dataSet: DataSetId): void {
+    const set = this.#current;
+    assert(
+      set !== null && this.#isStored && set.dataSet === dataSet,
+      `the watermark covers data set ${dataSet}, which is not in the volumes`,
+    );
+    this.#current = null;
   }
 
   /** A promotion closes before it serves, and the stop after it closes again. */
@@ -88,28 +87,18 @@ export class Destager {
   }
 
   #reported(report: DestageReport): void {
-    if (this.#closed) return;
-    this.#busy = false;
+    const set = this.#current;
+    if (this.#closed || set === null) return;
     if (report.error === null) {
-      this.#mending = false;
+      this.#isStored = true;
       this.#events.destaged(report.destaged);
-      const covered = this.#coveredMeanwhile;
-      this.#coveredMeanwhile = null;
-      covered?.();
-      this.start();
       return;
     }
     this.#failures += 1;
     const fatal = this.#failures > 1;
     this.#events.failed(new Error(report.error), fatal);
-    if (fatal) {
-      this.#closed = true;
-      return;
-    }
-    this.#busy = true;
-    this.#mending = true;
-    this.#handedOver = this.#above.length;
-    this.#carrier.start({ sets: [...this.#above], reopen: true });
+    if (fatal) this.#closed = true;
+    else this.#carrier.start({ set, reopen: true });
   }
 }
 

@@ -106,7 +106,8 @@ export class Replica {
 
   watermarkDurable(point: HistoryPoint): void {
     this.watermarkPoint = point;
-    this.#destager.covered(point.dataSet, () => this.step({ event: 'watermarkDurable', dataSet: point.dataSet }));
+    this.#destager.covered(point.dataSet);
+    this.step({ event: 'watermarkDurable', dataSet: point.dataSet });
   }
 
   journalFailed(slot: number, error: Error, fatal: boolean): void {

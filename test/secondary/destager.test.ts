@@ -28,7 +28,6 @@ class Bench {
   readonly orders: DestageOrder[] = [];
   readonly destaged: number[] = [];
   readonly failures: { message: string; fatal: boolean }[] = [];
-  readonly retired: number[] = [];
   report: (report: DestageReport) => void = () => {};
   readonly destager: Destager;
 
@@ -51,43 +50,48 @@ class Bench {
   }
 
   cover(dataSet: number): void {
-    this.destager.covered(dataSet, () => void this.retired.push(dataSet));
+    this.destager.covered(dataSet);
+    this.destager.start();
   }
 
   get lastOrder(): string {
     const order = this.orders.at(-1);
-    return `${order?.reopen === true ? 'reopen, ' : ''}${order?.sets.map((one) => one.dataSet).join(' ')}`;
+    return `${order?.reopen === true ? 'reopen, ' : ''}${order?.set.dataSet}`;
   }
 }
 
-test('one order at a time; what waits meanwhile shares the next one', () => {
+test('one data set at a time, and the next one only when the watermark covers it', () => {
   const bench = new Bench();
   bench.destage(0);
   bench.destage(1);
   bench.destage(2);
   assert.equal([bench.orders.length, bench.lastOrder], [1, '0']);
   bench.report({ destaged: 0, error: null });
-  assert.equal([bench.orders.length, bench.lastOrder], [2, '1 2']);
-  bench.report({ destaged: 2, error: null });
   bench.destager.start();
-  assert.is(bench.orders.length, 2);
-  assert.equal(bench.destaged, [0, 2]);
+  assert.equal([bench.orders.length, bench.destaged], [1, [0]], 'its watermark is not durable yet');
+  bench.cover(0);
+  assert.equal([bench.orders.length, bench.lastOrder], [2, '1']);
+  assert.throws(() => bench.cover(1), /not in the volumes/);
+  bench.report({ destaged: 1, error: null });
+  assert.throws(() => bench.cover(2), /not in the volumes/);
+  bench.cover(1);
+  assert.equal([bench.orders.length, bench.lastOrder, bench.destaged], [3, '2', [0, 1]]);
   assert.throws(() => bench.destage(2), /destaged after/);
 });
 
-test('after a failure everything above the watermark is stored again with fresh volumes, also what was stored before', () => {
+test('after a failure the data set is stored again with fresh volumes, then the others go on', () => {
   const bench = new Bench();
-  bench.destage(0, 1);
-  bench.report({ destaged: 1, error: null });
+  bench.destage(0, 1, 2);
+  bench.report({ destaged: 0, error: null });
   bench.cover(0);
-  bench.destage(2);
-  bench.destage(3);
   bench.report({ destaged: null, error: 'EIO' });
-  assert.is(bench.lastOrder, 'reopen, 1 2 3');
-  bench.report({ destaged: 3, error: null });
-  assert.equal(bench.destaged, [1, 3]);
-  bench.destage(4);
-  assert.is(bench.lastOrder, '4');
+  assert.is(bench.lastOrder, 'reopen, 1');
+  bench.destage(3);
+  assert.is(bench.orders.length, 3);
+  bench.report({ destaged: 1, error: null });
+  bench.cover(1);
+  assert.equal(bench.destaged, [0, 1]);
+  assert.is(bench.lastOrder, '2');
   assert.equal(bench.failures, [{ message: 'EIO', fatal: false }]);
 });
 
@@ -98,6 +102,7 @@ test('the second failure is final: nothing is stored any more', () => {
     bench.report({ destaged: null, error: 'first' });
     if (between) {
       bench.report({ destaged: 0, error: null });
+      bench.cover(0);
       bench.destage(1);
     }
     bench.report({ destaged: null, error: 'second' });
@@ -111,23 +116,6 @@ test('the second failure is final: nothing is stored any more', () => {
     assert.is(bench.orders.length, orders);
     assert.equal(bench.destaged, between ? [0] : []);
   }
-});
-
-test('a data set that is being stored again keeps its slot, although its watermark becomes durable meanwhile', () => {
-  const bench = new Bench();
-  bench.destage(0);
-  bench.report({ destaged: 0, error: null });
-  bench.destage(1);
-  bench.report({ destaged: null, error: 'EIO' });
-  assert.is(bench.lastOrder, 'reopen, 0 1');
-  bench.cover(0);
-  assert.equal(bench.retired, [], 'its memory buffer is being read');
-  bench.report({ destaged: 1, error: null });
-  assert.equal(bench.retired, [0]);
-  bench.cover(1);
-  assert.equal(bench.retired, [0, 1]);
-  bench.destage(2);
-  assert.is(bench.lastOrder, '2');
 });
 
 /** Run a whole secondary through a failure of the volumes at the n-th operation of this kind. */

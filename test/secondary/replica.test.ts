@@ -120,14 +120,22 @@ test('events that come while effects are carried out wait for the next step of t
 });
 
 test('what the ring reports reaches the machine as events, the watermark also the destager', () => {
-  const bench = new Bench();
+  const bench = new Bench([
+    { effect: 'destage', dataSet: 4, slot: 0, writes: 2 },
+    { effect: 'destage', dataSet: 5, slot: 1, writes: 1 },
+  ]);
+  bench.replica.resume();
   const events = Replica.journalEvents(() => bench.replica);
   events.durable(4, 7);
   events.completeFlagDurable(4);
+  bench.report({ destaged: 4, error: null });
+  assert.is(bench.orders.length, 1, 'the next one waits for the watermark');
   events.watermarkDurable(point(4));
+  assert.is(bench.orders.length, 2);
   assert.equal(bench.turns.flat(), [
     { event: 'journalDurable', dataSet: 4, records: 7 },
     { event: 'completeFlagDurable', dataSet: 4 },
+    { event: 'destaged', dataSet: 4 },
     { event: 'watermarkDurable', dataSet: 4 },
   ]);
   assert.equal(bench.replica.watermarkPoint, point(4));
@@ -141,17 +149,9 @@ test('destage: told orders start at the end of the turn, and the report is an ev
     { effect: 'destage', dataSet: 1, slot: 1, writes: 3 },
   ]);
   bench.replica.resume();
-  assert.equal(bench.orders, [
-    {
-      sets: [
-        { effect: 'destage', dataSet: 0, slot: 0, writes: 2 },
-        { effect: 'destage', dataSet: 1, slot: 1, writes: 3 },
-      ],
-      reopen: false,
-    },
-  ]);
-  bench.report({ destaged: 1, error: null });
-  assert.equal(bench.turns, [[{ event: 'destaged', dataSet: 1 }]]);
+  assert.equal(bench.orders, [{ set: { effect: 'destage', dataSet: 0, slot: 0, writes: 2 }, reopen: false }]);
+  bench.report({ destaged: 0, error: null });
+  assert.equal(bench.turns, [[{ event: 'destaged', dataSet: 0 }]]);
 });
 
 test('a slot is given back only by the machine, and what it held is no longer counted', () => {

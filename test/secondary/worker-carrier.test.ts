@@ -11,7 +11,7 @@ import { Destager, workerCarrier } from '../../src/secondary/destager.ts';
 type Deed = 'stores' | 'throws' | 'exits' | 'ends before';
 
 const DEEDS: Readonly<Record<Deed, string>> = {
-  stores: `parentPort.on('message', ({ sets }) => parentPort.postMessage({ destaged: sets.at(-1).dataSet, error: null }))`,
+  stores: `parentPort.on('message', ({ set }) => parentPort.postMessage({ destaged: set.dataSet, error: null }))`,
   throws: `parentPort.on('message', () => { throw new Error('torn') })`,
   exits: `parentPort.on('message', () => process.exit(0))`,
   'ends before': '',
@@ -97,7 +97,7 @@ test('a closed carrier reports nothing', async () => {
     [{ count } as unknown as MemoryBuffer],
     programOf(['ends before']),
   )((report) => void reports.push(report));
-  carrier.start({ sets: [{ dataSet: 0, slot: 0, writes: 1 }], reopen: false });
+  carrier.start({ set: { dataSet: 0, slot: 0, writes: 1 }, reopen: false });
   await carrier.close();
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(reports, []);

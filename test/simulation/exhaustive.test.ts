@@ -33,7 +33,7 @@ test('a share of the small worlds breaks no promise', async () => {
   const summary = await exploreWorlds({ threads: 2, plans: 3, failuresMax: 3, oneGroupOf: ONE_GROUP_OF, onProgress: () => {} });
   process.stdout.write(`${exhaustiveText(summary)}\n`);
   assert.is(summary.violations.length, 0, exhaustiveText(summary));
-  assert.ok(summary.statesJudged > 8_000, `${summary.statesJudged} states were judged`);
+  assert.ok(summary.statesJudged > 7_000, `${summary.statesJudged} states were judged`);
   assert.is(summary.statesJudged, summary.powerCuts + summary.kills + summary.secondCrashes, 'each state is counted once');
   for (const [name, count] of Object.entries(summary)) if (typeof count === 'number') assert.ok(count > 0, `${name} is not 0`);
 });

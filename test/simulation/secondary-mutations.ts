@@ -190,14 +190,14 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: 'after a failed flush only what is not handed over is stored again',
+    name: 'after a failed flush the data set is not stored again',
     invariant: 'I10',
     seedsMax: 1060,
     patches: [
       {
         file: 'src/secondary/destager.ts',
-        find: 'this.#carrier.start({ sets: [...this.#above], reopen: true });',
-        replace: 'this.#carrier.start({ sets: this.#above.slice(-1), reopen: true });',
+        find: 'else this.#carrier.start({ set, reopen: true });',
+        replace: 'else this.#carrier.start({ set: { ...set, writes: 0 }, reopen: true });',
       },
     ],
   },

@@ -314,18 +314,19 @@ export class SecondaryHost {
   }
 
   #judgeOrder(order: DestageOrder): void {
-    let expected = (order.reopen ? this.witness.watermark : this.#destaged) + 1;
-    for (const { dataSet, writes } of order.sets) {
-      assert.is(dataSet, expected, 'data sets are destaged in ascending order, without a hole');
-      expected += 1;
-      const set = this.witness.model.dataSets[dataSet] as ModelDataSet;
-      assert.is(writes, set.records.length - 1, 'every write of it is stored');
-      this.#judgeDurable(set, set.records);
-      const mark = decodeMark(this.#durableJournal(set).subarray(MARK_OFFSET, MARK_OFFSET + BLOCK_BYTES));
-      assert.ok(
-        mark.verdict === 'set' && mark.point.dataSet === dataSet,
-        `data set ${dataSet} is destaged before its complete flag is durable`,
-      );
-    }
+    const { dataSet, writes } = order.set;
+    assert.is(
+      dataSet,
+      this.witness.watermark + 1,
+      'data sets are destaged in ascending order, each when the watermark covers all before it',
+    );
+    const set = this.witness.model.dataSets[dataSet] as ModelDataSet;
+    assert.is(writes, set.records.length - 1, 'every write of it is stored');
+    this.#judgeDurable(set, set.records);
+    const mark = decodeMark(this.#durableJournal(set).subarray(MARK_OFFSET, MARK_OFFSET + BLOCK_BYTES));
+    assert.ok(
+      mark.verdict === 'set' && mark.point.dataSet === dataSet,
+      `data set ${dataSet} is destaged before its complete flag is durable`,
+    );
   }
 }
