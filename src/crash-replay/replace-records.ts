@@ -9,7 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { RECORDS_OFFSET } from '../../journals/format.ts';
 import { LIMITS } from '../model/limits.ts';
-import { hexHalf, isZero, readHex, readId, showU32 } from '../record/fields.ts';
+import { hexHalf, isZero, NOT_AN_ID, readHex, readId, showU32 } from '../record/fields.ts';
 import { FORMAT_MAGIC, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, SYNC_PAYLOAD } from '../record/layout.ts';
 import { RecordReader } from '../record/record.ts';
 import { RECORD_TYPE } from '../model/commands.ts';
@@ -24,6 +24,11 @@ const STEP_BYTES = 8;
 const SECTOR_BYTES = 512;
 /** A checksum that differs by so few bits from what it should be was damaged itself. */
 const DAMAGED_BITS_MAX = 4;
+
+const NUMBERS = ['dataSet', 'firstSequence', 'sequence', 'lba', 'lengthBytes'] as const;
+/** From 2005 to 2041. */
+const TIME_US_MIN = 2 ** 50;
+const TIME_US_MAX = 2 ** 51;
 
 export type ReplaceRecordsOptions = Omit<ReplaceBlockOptions, 'kind' | 'offset'>;
 
@@ -75,7 +80,7 @@ class RecordReplacer {
     const left = image.length - offset;
     if (left < RECORD_HEADER_BYTES) return 0;
     if (isZero(image, offset, offset + RECORD_HEADER_BYTES)) return RECORD_HEADER_BYTES;
-    if (!this.#looksLikeHeader(offset)) return 0;
+    if (!this.#looksLikeHeader(offset)) return this.#keepsMagic(offset) ? STEP_BYTES : 0;
     const verdict = this.#reader.examine(offset, image.length);
     const { header, fault } = this.#reader;
     if (verdict === 'record') this.#replaceWhole(offset, header.type, header.payloadBytes);
@@ -85,16 +90,35 @@ class RecordReplacer {
     return header.encodedBytes;
   }
 
-  /** Of this host, by its stream or one that differs by a few bits; another stream's where a record is expected, if it is whole. */
+  /** A whole header, of another stream only where a record is expected; or what damage has left of one of this host's. */
   #looksLikeHeader(offset: number): boolean {
-    const stream = readHex(this.#image, offset + AT.stream, 16);
+    const isWhole = this.#hasMagic(offset) && this.#view.getUint32(offset + AT.headerChecksum, true) === this.#headerChecksum(offset);
+    const isOurs = this.#isNearStream(readHex(this.#image, offset + AT.stream, 16));
+    return isWhole ? isOurs || this.#looseFrom === null : isOurs && this.#isPlausible(offset);
+  }
+
+  #isNearStream(stream: string): boolean {
     for (const known of this.#options.streams) {
       const differing = bitsOf(hexHalf(stream, 0) ^ hexHalf(known, 0)) + bitsOf(hexHalf(stream, 1) ^ hexHalf(known, 1));
       if (differing <= DAMAGED_BITS_MAX) return true;
     }
-    const magic = this.#image.toString('latin1', offset, offset + 4) === FORMAT_MAGIC;
-    const isWhole = magic && this.#view.getUint32(offset + AT.headerChecksum, true) === this.#headerChecksum(offset);
-    return isWhole && this.#looseFrom === null;
+    return false;
+  }
+
+  /** All numbers but one are what a header could have: data that lies over a part of it would not pass. */
+  #isPlausible(offset: number): boolean {
+    const numbers = NUMBERS.map((name) => readId(this.#view, offset + AT[name]) !== NOT_AN_ID);
+    const timeUs = readId(this.#view, offset + AT.timeUs);
+    return [...numbers, timeUs > TIME_US_MIN && timeUs < TIME_US_MAX].filter((isGood) => !isGood).length <= 1;
+  }
+
+  /** Where a record is expected, its first bytes alone say how it is damaged; they are too few to tell of data. */
+  #keepsMagic(offset: number): boolean {
+    return this.#looseFrom === null && this.#hasMagic(offset);
+  }
+
+  #hasMagic(offset: number): boolean {
+    return this.#image.toString('latin1', offset, offset + FORMAT_MAGIC.length) === FORMAT_MAGIC;
   }
 
   #replaceWhole(offset: number, type: string, payloadBytes: number): void {
