@@ -13,8 +13,8 @@ export default class JournalReplay extends BaseCommand {
     'A replay that was interrupted is run again.\n\n' +
     'Refuses (exit code 5) while a host uses the journals, to go back, over a hole, and onto a volume that a running host has locked. A source volume of a stopped host can be told from its copy only with -c FILE, the config that ' +
     'names it: without -c, be sure to name copies.\n\n' +
-    'A host that died may have begun to store data sets above its watermark, so its volumes can hold blocks of them. A replay through an earlier one would leave those blocks: it compares them, and refuses if the copies hold what a later data set ' +
-    'writes there (also if by chance the same stood there before). --volumes-at-watermark says that the copies were taken exactly at the watermark, before any of that.';
+    'Copies that an earlier replay brought further are not brought back: it compares them with what the data sets above --through write, and refuses if they hold it (also if, by chance, the same data stood there before). ' +
+    '--volumes-at-watermark says that the copies were taken just at the watermark, and skips that.';
   static override examples = [
     '<%= config.bin %> journal replay ./secondary --volumes db1=./copy.img --dry-run',
     '<%= config.bin %> journal replay ./secondary/journals --volumes db1=./copy.img --through 457',

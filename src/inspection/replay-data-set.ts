@@ -170,6 +170,16 @@ export class OrderedReader {
     }
   }
 
+  /** The record with one number, counted from the first; valid until the next. */
+  readOne(disk: Disk, index: DataSetIndex, at: number): OrderedRecord {
+    const file = disk.open(index.set.path, { readOnly: true });
+    try {
+      return this.#read(file, index, at);
+    } finally {
+      file.closeSync();
+    }
+  }
+
   #read(file: DiskFile, { set, offsets, lengths, checksums }: DataSetIndex, at: number): OrderedRecord {
     const offset = offsets[at] ?? 0;
     const encodedBytes = lengths[at] ?? 0;

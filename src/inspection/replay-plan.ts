@@ -20,7 +20,7 @@ export interface ReplaySet {
   readonly chainBefore: Chain;
   readonly generation: number;
   readonly stream: StreamId;
-  /** Its complete flag is set or cannot be read: its destage may have begun (I3). */
+  /** Its complete flag is set, or cannot be read. */
   readonly flagged: boolean;
 }
 
@@ -102,7 +102,7 @@ function checkReport(options: PlanReplayOptions): { plan: RecoveryOutline; state
   return { plan, state: state.state };
 }
 
-/** What recovery refuses may have begun to be stored; only copies from before then can be brought forward. */
+/** What recovery cannot understand may have been stored in part; only copies from before then are known. */
 function wayOut(report: RingReport): string {
   const ids = report.plan === null ? [] : completeSets(report, report.plan).map(({ dataSet }) => dataSet);
   return ids.length === 0

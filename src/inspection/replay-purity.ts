@@ -1,26 +1,29 @@
 /**
- * Do copies hold blocks of data sets that a replay is not to bring them to? A crash may have come while several data sets were being
- * destaged, so the volumes can hold parts of W+1 .. W+k, and an earlier replay by hand may have brought them even further. What stood
- * there before is nowhere: a replay through N would give N and stray blocks of later data sets, a mixture that never existed.
+ * Do copies hold blocks of data sets that a replay is not to bring them to? What stood there before would be nowhere, and the replay
+ * would leave a mixture that never existed.
  *
- * So for each complete data set above N, every block that it changes and that none through N changes (those are stored anew) is
- * compared with the copy. A block of 512 bytes is on a disk as it was before or as some command made it: where no such block holds what a
- * later data set writes there, each still holds what the watermark's history left, and the replay through N is pure.
- * Equal contents may also be chance (the same data written twice), which nobody can tell apart, so it refuses: the operator may know.
- * Blocks of zeroes are equal by chance all the time; they count only in a data set whose destage may have begun (I3: its complete flag
- * is set), and in one that writes nothing else.
+ * A crash does not make such copies: a host destages the next data set only when the watermark covers the one before
+ * (docs/decisions/0005), so its volumes hold parts of the first one above the watermark at most, and every replay stores that anew.
+ * An earlier replay by hand does, if it went further; and nothing in a copy says where it is. But stores come in the order of the
+ * numbers, so whatever began to store data sets above N has stored the first record above N, and perhaps later ones over it. Copies are
+ * refused if every block of that record holds what it or a later one writes there, and some block that no data set through N
+ * stores anew holds what a later one writes.
  *
- * What is pure through N is pure through every later one, because there is less to compare and more is stored anew.
- * Not seen: an earlier replay by hand that was interrupted after it had stored nothing but zeroes of a data set above N.
+ * A block of zeroes is equal by chance all the time: it counts only in a data set that writes nothing else. Other contents may be equal by
+ * chance as well, where the same data was written again; then it refuses although it need not, and says how to go on.
+ * Not seen: an earlier replay that was killed when it had stored nothing but zeroes above N, or that a power cut tore, which may keep
+ * later stores and lose earlier ones. So an interrupted replay is run again, or begun anew with fresh copies.
  */
 import { scanWindow, type RecordInWindow } from '../../journals/file-scan.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { BLOCK_BYTES, type DataSetId, type Vlun, type VolumeEntry } from '../model/ids.ts';
+import type { DecodedRecord } from '../record/record.ts';
 import type { VolumeConfig } from '../volume/contract.ts';
 import { BlockRanges, type BlockRange } from './block-ranges.ts';
-import { indexDataSet } from './replay-data-set.ts';
+import { indexDataSet, OrderedReader, type DataSetIndex } from './replay-data-set.ts';
 import type { ReplaySet } from './replay-plan.ts';
 
+/** Blocks that are compared at a time, and of the first record at all: if any is not explained, nothing was stored. */
 const PIECE_BLOCKS = 2048;
 const ZEROES = Buffer.alloc(BLOCK_BYTES);
 
@@ -44,6 +47,7 @@ export class PurityCheck {
   readonly #options: PurityOptions;
   readonly #files = new Map<Vlun, DiskFile>();
   readonly #window = scanWindow();
+  readonly #reader = new OrderedReader();
   readonly #piece = Buffer.alloc(PIECE_BLOCKS * BLOCK_BYTES);
 
   constructor(options: PurityOptions) {
@@ -55,97 +59,141 @@ export class PurityCheck {
     for (const file of this.#files.values()) file.closeSync();
   }
 
-  /** Find a block that a replay of the first `count` complete data sets would leave as a later one made it; null: none. */
+  /** Find a block that a replay of the first `count` complete data sets would leave as a later one made it; null: the copies hold none. */
   async findStray(count: number): Promise<Stray | null> {
     const { complete } = this.#options;
-    if (count === complete.length) return null;
+    const first = await this.#firstRecord(complete.slice(count));
+    if (first === null) return null;
     const stored = new BlockRanges();
-    for (const set of complete.slice(0, count))
-      await this.#read(set, ({ record: { vlun, lba, lengthBytes } }) =>
-        stored.add(vlun, { from: lba, to: lba + lengthBytes / BLOCK_BYTES }),
-      );
+    for (const set of complete.slice(0, count)) await this.#index(set, ({ record }) => stored.add(record.vlun, rangeOf(record)));
+    let stray: Stray | null = null;
     for (const set of complete.slice(count)) {
-      const search = new StraySearch(set, stored);
-      await this.#read(set, (found) => this.#search(search, found));
-      const stray = search.end();
-      if (stray !== null) return stray;
+      const likeness = new Likeness();
+      await this.#index(set, (found) => {
+        this.#explain(first, found);
+        if (stray === null && !likeness.isFound) this.#compare(likeness, stored, found);
+      });
+      stray ??= likeness.end();
+    }
+    return first.unexplained === 0 ? stray : null;
+  }
+
+  /** Every data set to which these copies can be brought. */
+  async possible(): Promise<DataSetId[]> {
+    const ids: DataSetId[] = [];
+    for (const [index, { dataSet }] of this.#options.complete.entries()) if ((await this.findStray(index + 1)) === null) ids.push(dataSet);
+    return ids;
+  }
+
+  async #index(set: ReplaySet, take: (found: RecordInWindow) => void): Promise<DataSetIndex> {
+    const { disk, volumes } = this.#options;
+    return indexDataSet({ disk, set, volumes, window: this.#window, take });
+  }
+
+  /** The first record of these data sets that changes a volume, as far as the copy has to be explained; null: none does. */
+  async #firstRecord(sets: readonly ReplaySet[]): Promise<FirstRecord | null> {
+    for (const set of sets) {
+      if (set.finalSequence === set.firstSequence) continue;
+      const index = await this.#index(set, () => {});
+      const { record } = this.#reader.readOne(this.#options.disk, index, 0);
+      const range = rangeOf(record);
+      const blocks = Math.min(PIECE_BLOCKS, range.to - range.from);
+      const copy = Buffer.alloc(blocks * BLOCK_BYTES);
+      this.#fileOf(record.vlun).readSync(copy, range.from * BLOCK_BYTES);
+      return { vlun: record.vlun, from: range.from, to: range.from + blocks, copy, explained: new Uint8Array(blocks), unexplained: blocks };
     }
     return null;
   }
 
-  /** The least data set to which these copies can be brought; every later complete one is possible too. */
-  async lowestPure(): Promise<ReplaySet> {
-    const { complete } = this.#options;
-    let [low, high] = [1, complete.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((await this.findStray(middle)) === null) high = middle;
-      else low = middle + 1;
+  /** Note which of the first record's blocks hold what this record writes there. */
+  #explain(first: FirstRecord, { record, window }: RecordInWindow): void {
+    if (first.unexplained === 0 || record.vlun !== first.vlun) return;
+    const payload = payloadOf(record, window);
+    const range = rangeOf(record);
+    for (let lba = Math.max(range.from, first.from); lba < Math.min(range.to, first.to); lba += 1) {
+      const block = lba - first.from;
+      if (first.explained[block] === 1 || !isWritten({ record, payload, lba }, first.copy, block)) continue;
+      first.explained[block] = 1;
+      first.unexplained -= 1;
     }
-    return complete[low - 1] as ReplaySet;
   }
 
-  async #read(set: ReplaySet, take: (found: RecordInWindow) => void): Promise<void> {
-    const { disk, volumes } = this.#options;
-    await indexDataSet({ disk, set, volumes, window: this.#window, take });
-  }
-
-  #search(search: StraySearch, { record, window }: RecordInWindow): void {
-    if (search.isFound) return;
-    const { vlun, lba, lengthBytes, type, payloadOffset } = record;
-    const file = this.#files.get(vlun) as DiskFile;
+  /** Look for blocks that this record writes, that the replay does not store anew, and that are in the copy already. */
+  #compare(likeness: Likeness, stored: BlockRanges, { record, window }: RecordInWindow): void {
+    const { vlun } = record;
+    const payload = payloadOf(record, window);
+    likeness.notePayload(payload);
     const { name } = this.#options.volumes.get(vlun) as VolumeEntry;
-    const payload = type === 'write' ? Buffer.from(window.buffer, window.byteOffset + payloadOffset, lengthBytes) : null;
-    if (payload !== null) search.notePayload(payload);
-    for (const part of search.unstored(vlun, { from: lba, to: lba + lengthBytes / BLOCK_BYTES })) {
-      for (let from = part.from; from < part.to && !search.isFound; from += PIECE_BLOCKS) {
+    for (const part of stored.without(vlun, rangeOf(record))) {
+      for (let from = part.from; from < part.to && !likeness.isFound; from += PIECE_BLOCKS) {
         const count = Math.min(PIECE_BLOCKS, part.to - from);
-        const piece = this.#piece.subarray(0, count * BLOCK_BYTES);
-        file.readSync(piece, from * BLOCK_BYTES);
+        this.#fileOf(vlun).readSync(this.#piece.subarray(0, count * BLOCK_BYTES), from * BLOCK_BYTES);
         for (let block = 0; block < count; block += 1) {
-          const at = (from + block - lba) * BLOCK_BYTES;
-          const written = payload === null ? ZEROES : payload.subarray(at, at + BLOCK_BYTES);
-          if (written.compare(piece, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES) === 0)
-            search.equal({ dataSet: search.set.dataSet, volume: name, lba: from + block }, written.equals(ZEROES));
+          const lba = from + block;
+          if (!isWritten({ record, payload, lba }, this.#piece, block)) continue;
+          likeness.equal({ dataSet: record.dataSet, volume: name, lba }, isZeroes(this.#piece, block));
         }
       }
     }
   }
+
+  #fileOf(vlun: Vlun): DiskFile {
+    return this.#files.get(vlun) as DiskFile;
+  }
+}
+
+/** The first record above the replay: which of its blocks hold what it or a later record writes there. */
+interface FirstRecord extends BlockRange {
+  readonly vlun: Vlun;
+  readonly copy: Buffer;
+  readonly explained: Uint8Array;
+  unexplained: number;
 }
 
 /** What one later data set and the copies have in common. */
-class StraySearch {
-  readonly set: ReplaySet;
-  readonly #stored: BlockRanges;
-  #found: Stray | null = null;
+class Likeness {
+  #other: Stray | null = null;
   #zeroes: Stray | null = null;
   #onlyZeroes = true;
 
-  constructor(set: ReplaySet, stored: BlockRanges) {
-    this.set = set;
-    this.#stored = stored;
-  }
-
   get isFound(): boolean {
-    return this.#found !== null;
+    return this.#other !== null;
   }
 
-  /** Blocks that no data set of the replay stores anew. */
-  unstored(vlun: Vlun, range: BlockRange): BlockRange[] {
-    return this.#stored.without(vlun, range);
-  }
-
-  notePayload(payload: Buffer): void {
-    this.#onlyZeroes &&= payload.every((byte) => byte === 0);
+  notePayload(payload: Buffer | null): void {
+    this.#onlyZeroes &&= payload === null || payload.every((byte) => byte === 0);
   }
 
   equal(stray: Stray, zeroes: boolean): void {
-    if (!zeroes || this.set.flagged) this.#found ??= stray;
-    else this.#zeroes ??= stray;
+    if (zeroes) this.#zeroes ??= stray;
+    else this.#other ??= stray;
   }
 
-  /** The set was read to its end. */
+  /** The data set was read to its end. */
   end(): Stray | null {
-    return this.#found ?? (this.#onlyZeroes ? this.#zeroes : null);
+    return this.#other ?? (this.#onlyZeroes ? this.#zeroes : null);
   }
+}
+
+function rangeOf({ lba, lengthBytes }: DecodedRecord): BlockRange {
+  return { from: lba, to: lba + lengthBytes / BLOCK_BYTES };
+}
+
+/** Null: zeroes. */
+function payloadOf({ type, payloadOffset, payloadBytes }: DecodedRecord, window: Uint8Array): Buffer | null {
+  return type === 'write' ? Buffer.from(window.buffer, window.byteOffset + payloadOffset, payloadBytes) : null;
+}
+
+/** Whether block number `block` of a copy's piece is what a record writes into `lba`. */
+function isWritten(
+  { record, payload, lba }: { record: DecodedRecord; payload: Buffer | null; lba: number },
+  piece: Buffer,
+  block: number,
+): boolean {
+  const at = payload === null ? 0 : (lba - record.lba) * BLOCK_BYTES;
+  return (payload ?? ZEROES).compare(piece, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES, at, at + BLOCK_BYTES) === 0;
+}
+
+function isZeroes(piece: Buffer, block: number): boolean {
+  return ZEROES.compare(piece, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES) === 0;
 }

@@ -15,6 +15,7 @@ import { scanWindow } from '../../journals/file-scan.ts';
 import type { Disk } from '../disk/disk.ts';
 import { FarshoreError, messageOf, RefusedError } from '../model/errors.ts';
 import type { DataSetId, Vlun, VolumeEntry } from '../model/ids.ts';
+import { rangesOf } from '../protocol/recovery-summary.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import { inspectRing } from './inspect-ring.ts';
@@ -78,15 +79,13 @@ export async function checkPurity(disk: Disk, prepared: PreparedReplay): Promise
   try {
     const stray = await check.findStray(plan.replayed.length);
     if (stray === null) return;
-    const { dataSet: lowest } = await check.lowestPure();
-    const last = plan.complete.at(-1)?.dataSet ?? lowest;
-    const possible = lowest === last ? `data set ${last}` : `data sets ${lowest} to ${last}`;
+    const possible = await check.possible();
     throw new RefusedError(
       'ERR_REPLAY_MIXED',
-      `--through ${plan.through?.dataSet}: these copies already hold parts of data set ${stray.dataSet}: block ${stray.lba} of volume ${stray.volume} is what it writes there, and what stood there before is not known`,
+      `--through ${plan.through?.dataSet}: an earlier replay brought these copies further: block ${stray.lba} of volume ${stray.volume} is what data set ${stray.dataSet} writes there, and what stood there before is not known`,
       {
-        hint: `they can be brought to ${possible}; or replay onto copies taken at the watermark, before that data set was stored, and say --volumes-at-watermark`,
-        details: { ...stray, possible: plan.complete.filter(({ dataSet }) => dataSet >= lowest).map(({ dataSet }) => dataSet) },
+        hint: `they can be brought to data set ${rangesOf(possible)}; or replay onto fresh copies; if these are fresh, say --volumes-at-watermark`,
+        details: { ...stray, possible },
       },
     );
   } finally {

@@ -7,12 +7,14 @@ import { existsSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync, t
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import * as fc from 'fast-check';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { BlockRanges } from '../../src/inspection/block-ranges.ts';
 import { holdsLock } from '../../src/inspection/running.ts';
+import { rangesOf } from '../../src/protocol/recovery-summary.ts';
 import { Random } from '../../src/simulation/random.ts';
-import { thrownBy, withFolder } from '../support/scratch.ts';
-import { BLOCK, DeadSecondary, makeHistory, type Command } from './replay-support.ts';
+import { codeOf, thrownBy, withFolder } from '../support/scratch.ts';
+import { apply, BLOCK, DeadSecondary, makeHistory, VOLUMES, type Command, type MadeSet } from './replay-support.ts';
 
 async function refusal(work: Promise<unknown>): Promise<FarshoreError> {
   const error = await thrownBy(() => work);
@@ -55,15 +57,6 @@ function isLocked(path: string): boolean {
   return holdsLock(readFileSync('/proc/locks', 'utf8'), { device: dev, inode: ino });
 }
 
-/** Put one block of a data set's volumes into the copies, as a destage that was cut off would. */
-function stray(dead: DeadSecondary, dataSet: number, { name = 'data', lba }: { name?: string; lba: number }): void {
-  const path = dead.copyPath('copy', name);
-  const image = readFileSync(path);
-  const from = dead.history[dataSet]?.images[name === 'data' ? 0 : 1] as Buffer;
-  from.copy(image, lba * BLOCK, lba * BLOCK, (lba + 1) * BLOCK);
-  writeFileSync(path, image);
-}
-
 test('copies at the watermark can be brought to every complete data set, however many flags are set', async () => {
   for (const flagged of [0, 1, 4]) {
     for (const through of [1, 2, 3, 4]) {
@@ -77,39 +70,71 @@ test('copies at the watermark can be brought to every complete data set, however
   }
 });
 
-test('a block of a later data set is found, and named with what is still possible', async () => {
-  const cases: readonly { at: number; lba: number; name?: string; least: number }[] = [
-    // The first data set above N that changes the block stores it anew.
-    { at: 2, lba: 2, least: 2 },
-    { at: 3, lba: 2, least: 2 },
-    { at: 3, lba: 3, least: 3 },
-    { at: 4, lba: 3, least: 3 },
-    { at: 3, lba: 16, least: 3 },
-    { at: 2, lba: 5, name: 'log', least: 2 },
-    { at: 2, lba: 8, least: 1 },
-    { at: 1, lba: 1, least: 1 },
-  ];
-  for (const { at, lba, name = 'data', least } of cases) {
+/** Store the first `stores` records above the watermark 0 into the copies, as a destage or replay that was killed would. */
+function storeFirst(dead: DeadSecondary, history: readonly (readonly Command[])[], stores: number): void {
+  const images = VOLUMES.map(({ name }) => readFileSync(dead.copyPath('copy', name)));
+  for (const command of history.slice(1).flat().slice(0, stores)) apply(command, images);
+  for (const [index, { name }] of VOLUMES.entries()) writeFileSync(dead.copyPath('copy', name), images[index] as Buffer);
+}
+
+test('a replay that was killed at any record, then one to any data set: the history at it, or a refusal that is right', async () => {
+  const refused: string[] = [];
+  const stores = HISTORY.slice(1).flat().length;
+  for (let stored = 0; stored <= stores; stored += 1) {
     for (const through of [1, 2, 3, 4]) {
-      await withDead(4, async (dead, copies) => {
-        stray(dead, at, { name, lba });
-        const what = `a block of data set ${at}, replay through ${through}`;
-        if (through >= least) {
-          await dead.replay(copies, { through });
+      await withDead(0, async (dead, copies) => {
+        const what = `${stored} records are stored, replay through ${through}`;
+        storeFirst(dead, HISTORY, stored);
+        const error = await thrownBy(() => dead.dryRun(copies, { through }));
+        assert.is(await codeOf(() => dead.replay(copies, { through })), error === undefined ? 'none' : 'ERR_REPLAY_MIXED', what);
+        if (error === undefined) {
           assert.is(dead.stateOf('copy'), through, what);
           return;
         }
-        for (const attempt of [dead.dryRun(copies, { through }), dead.replay(copies, { through })]) {
-          const error = await refusal(attempt);
-          assert.equal([error.code, error.exitCode], ['ERR_REPLAY_MIXED', 5], what);
-          assert.match(error.message, new RegExp(`block ${lba} of volume ${name} `));
-          assert.match(error.hint ?? '', new RegExp(`to data set${least === 4 ? '' : 's'} ${least}`));
-        }
+        if (!(error instanceof FarshoreError)) throw new Error(what, { cause: error });
+        refused.push(`${stored}:${through}`);
+        assert.is(error.exitCode, 5);
+        assert.match(error.message, /block \d+ of volume (data|log) is what data set \d writes there/);
+        const { possible } = error.facts as { possible: number[] };
+        assert.ok(possible.includes(4) && !possible.includes(through), what);
+        assert.ok(error.hint?.includes(`to data set ${rangesOf(possible)};`), error.hint);
         await dead.replay(copies, { through, volumesAtWatermark: true });
-        assert.is(dead.stateOf('copy'), 'mixed', `${what}: the refusal was right`);
+        assert.is.not(dead.stateOf('copy'), through, `${what}: the refusal was right`);
       });
     }
   }
+  // Data set 1 has two records, 2 three, 3 two; the only block of data set 4 is stored anew by a replay of data set 3.
+  assert.is(refused.join(' '), '3:1 4:1 5:1 6:1 6:2 7:1 7:2 8:1 8:2');
+});
+
+test('the same for any history', async () => {
+  await withFolder(async (folder) => {
+    let run = 0;
+    const place = fc.record({ vlun: fc.constantFrom(3, 0), lba: fc.integer({ min: 0, max: 12 }), blocks: fc.integer({ min: 1, max: 4 }) });
+    const places = fc.array(fc.array(place, { minLength: 1, maxLength: 8 }), { minLength: 3, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(places, fc.nat(), fc.nat(), async (sets, stored, pick) => {
+        run += 1;
+        let fill = 0;
+        // Every write has contents of its own, so that nothing is equal by chance.
+        const commands = sets.map((set) => set.map((command) => ({ ...command, fill: (fill += 1) })));
+        const dead = new DeadSecondary(join(folder, `${run}`), makeHistory(commands), 0);
+        for (let dataSet = 1; dataSet < sets.length; dataSet += 1) dead.writeJournal(dataSet);
+        const copies = dead.writeCopies('copy', 0);
+        storeFirst(dead, commands, stored % (commands.slice(1).flat().length + 1));
+        const through = 1 + (pick % (sets.length - 1));
+        const error = await thrownBy(() => dead.replay(copies, { through }));
+        if (error !== undefined) {
+          assert.is((error as FarshoreError).code, 'ERR_REPLAY_MIXED');
+          await dead.replay(copies, { through, volumesAtWatermark: true });
+        }
+        const expected = (dead.history[through] as MadeSet).images;
+        const isRight = VOLUMES.every(({ name }, index) => readFileSync(dead.copyPath('copy', name)).equals(expected[index] as Buffer));
+        assert.is(isRight, error === undefined, `through ${through}`);
+      }),
+      { numRuns: 60 },
+    );
+  });
 });
 
 test('copies that were replayed further by hand are not brought back, also where no flag is set', async () => {
@@ -122,32 +147,42 @@ test('copies that were replayed further by hand are not brought back, also where
   });
 });
 
-test('zeroes over zeroes are no sign of a later data set, unless its destage may have begun', async () => {
-  const history: readonly (readonly Command[])[] = [
-    [{ type: 'zero', lba: 0, blocks: 32 }],
-    [{ lba: 0, fill: 1 }],
-    [
-      { type: 'trim', lba: 8, blocks: 8 },
-      { lba: 1, fill: 2 },
-    ],
+test('what is equal by chance: zeroes count only in a data set that writes nothing else, the same data only with all before it', async () => {
+  const zeroed: readonly Command[] = [{ type: 'zero', lba: 0, blocks: 32 }];
+  const trim: Command = { type: 'trim', lba: 8, blocks: 8 };
+  const cases: readonly { last: readonly Command[]; refused: boolean }[] = [
+    { last: [trim, { lba: 1, fill: 2 }], refused: false },
+    { last: [{ lba: 1, fill: 2 }, trim], refused: false },
+    { last: [trim], refused: true },
+    // The same as data set 0 left there, first and last.
+    {
+      last: [
+        { lba: 20, fill: 9 },
+        { lba: 1, fill: 2 },
+      ],
+      refused: true,
+    },
+    {
+      last: [
+        { lba: 1, fill: 2 },
+        { lba: 20, fill: 9 },
+      ],
+      refused: false,
+    },
   ];
-  await withDead(
-    1,
-    async (dead, copies) => {
-      await dead.replay(copies, { through: 1 });
-      assert.is(dead.stateOf('copy'), 1);
-    },
-    history,
-  );
-  await withDead(
-    2,
-    async (dead, copies) => {
-      assert.is((await refusal(dead.replay(copies, { through: 1 }))).code, 'ERR_REPLAY_MIXED');
-      await dead.replay(copies, { through: 1, volumesAtWatermark: true });
-      assert.is(dead.stateOf('copy'), 1);
-    },
-    history,
-  );
+  for (const { last, refused } of cases) {
+    await withDead(
+      1,
+      async (dead, copies) => {
+        const code = await codeOf(() => dead.replay(copies, { through: 1 }));
+        assert.is(code, refused ? 'ERR_REPLAY_MIXED' : 'none', JSON.stringify(last));
+        await dead.replay(copies, { through: 1, volumesAtWatermark: true });
+        // Zeroes over zeroes: the volumes are the same after both.
+        assert.is(dead.stateOf('copy'), last.length === 1 ? 2 : 1);
+      },
+      [[...zeroed, { lba: 20, fill: 9 }], [{ lba: 0, fill: 1 }], last],
+    );
+  }
 });
 
 test('what recovery refuses can be stepped around only with pure images of the watermark', async () => {

@@ -86,7 +86,8 @@ function encode(
   return { record, checksum: writer.headerChecksumAt(0) };
 }
 
-function apply({ type = 'write', vlun = 3, lba, blocks = 1, fill = 1 }: Command, images: readonly Buffer[]): void {
+/** Carry a command out on images of VOLUMES. */
+export function apply({ type = 'write', vlun = 3, lba, blocks = 1, fill = 1 }: Command, images: readonly Buffer[]): void {
   images[VOLUMES.findIndex((volume) => volume.vlun === vlun)]?.fill(type === 'write' ? fill : 0, lba * BLOCK, (lba + blocks) * BLOCK);
 }
 
