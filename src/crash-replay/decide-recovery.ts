@@ -44,7 +44,7 @@ export async function decideRecovery({ disk, host, recover }: DecisionQuestion):
     if (!(error instanceof FarshoreError)) throw error;
     const { code, exitCode } = error;
     const plan = await planAnyway({ disk, host, recover }).catch(ifOperating(null));
-    const journals = plan?.outcome === 'refuse' ? journalsOf(plan) : [];
+    const journals = plan === null ? [] : journalsOf(plan);
     return { outcome: 'refuse', error: { code, exitCode }, journals, through: null, throughPoint: null, watermarkBefore };
   }
 }

@@ -5,6 +5,7 @@
  * It cannot say what the primary wrote after its last head; it says *at least* what is lost.
  */
 import { awaitDone } from '../disk/await-done.ts';
+import { assert } from '../model/assert.ts';
 import { messageOf, RefusedError } from '../model/errors.ts';
 import type { HistoryPoint } from '../model/ids.ts';
 import { appendGeneration } from '../protocol/generations.ts';
@@ -13,7 +14,6 @@ import {
   planPromotion,
   PROMOTION_STEPS,
   promotionOfHeld,
-  resumedLess,
   resumePromotion,
   type PromotionPlan,
   type PromotionStep,
@@ -151,14 +151,14 @@ async function finishPromotion(secondary: Secondary, keep: HistoryPoint | null, 
   await secondary.serve();
 }
 
-/** A start that finds `promoting`: check that what was promised to be kept is there, then go on with step 3. */
+/** A start that finds `promoting`, and that recovery has found what was promised to be kept: go on with step 3. */
 export async function resumeInterruptedPromotion(secondary: Secondary): Promise<void> {
   const { state, recovery } = secondary;
   const recorded = state.generations.at(-1);
   if (recorded === undefined) throw new RefusedError('ERR_PROMOTION_BLANK', 'the state says promoting, but knows no generation');
   const through = recovery?.through ?? null;
   const found = compareResumed(recorded, through);
-  if (found === 'less') throw resumedLess(recorded, through);
+  assert(found !== 'less', 'recovery refuses a promotion that lost what it had kept');
   if (found === 'more') {
     const seen = {
       dataSet: Math.max(recorded.firstDataSet - 1, through?.dataSet ?? -1),

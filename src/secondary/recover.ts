@@ -17,6 +17,7 @@ import { openRing } from '../../journals/ring.ts';
 import { RefusedError } from '../model/errors.ts';
 import type { Geometry } from '../model/ids.ts';
 import { originAfter } from '../protocol/generations.ts';
+import { compareResumed, resumedLess } from '../protocol/promotion-plan.ts';
 import { planRecovery, refusalOf, type RecoveryPlan } from '../protocol/recovery-plan.ts';
 import { SecondaryMachine } from '../protocol/secondary-machine.ts';
 import type { SecondaryCore } from '../protocol/secondary-contract.ts';
@@ -90,10 +91,17 @@ async function readAndPlan(
   checkWatermark(directory, watermark, state);
   const facts = await recoveryFacts(ring, options, watermark);
   const plan = planRecovery(facts);
-  const refusal = refusalOf(plan);
+  const refusal = refusalOf(plan) ?? refusalOfResumed(state, plan);
   if (refusal !== null) throw refusal;
   const cuts = cutsIn(facts.journals, state.stream, watermark?.point?.dataSet ?? 0);
   return { watermark, plan, cuts, unreadable: unreadableIn(facts.journals, plan) };
+}
+
+/** An interrupted promotion finds what it promised to keep, or refuses before anything is written. */
+function refusalOfResumed({ condition, generations }: HostState, { through }: RecoveryPlan): RefusedError | null {
+  const recorded = generations.at(-1);
+  if (condition !== 'promoting' || recorded === undefined) return null;
+  return compareResumed(recorded, through) === 'less' ? resumedLess(recorded, through) : null;
 }
 
 /** Of the journals that are kept: where reading ended although it was no clean end (I9). A torn last commit looks like this too. */

@@ -1,5 +1,7 @@
 /** Fixtures whose state, watermark and journals are of different streams or generations, after a real crash. */
-import { editHeader, editHostState, editWatermark, flipBit, type DamageNote } from '../../src/crash-replay/damage.ts';
+import { BLOCK_BYTES, MARK_OFFSET } from '../../journals/format.ts';
+import { editHeader, editHostState, editWatermark, flipBit, zeroRange, type DamageNote } from '../../src/crash-replay/damage.ts';
+import { SYNC_RECORD_BYTES } from '../../src/record/record.ts';
 import { STATE_FILE, WATERMARK_FILE, type Recipe, type Scene } from './recipe.ts';
 
 const MID_LOAD = { crashPoint: 'complete-and-partial', slots: 4 } as const;
@@ -83,6 +85,32 @@ export const STREAM_RECIPES: readonly Recipe[] = [
       `older stream, flag unreadable: data set ${scene.at(1)} may have been complete, and then nothing may skip it (I3).`,
       NOTHING_CHANGED,
       'Reports it with this folder. Which of the two histories counts is for a person to say.',
+    ],
+  },
+  {
+    crashPoint: 'promotion-recorded',
+    slots: 4,
+    name: 'promotion-lost-its-prefix',
+    damage: (scene) => {
+      const { offset } = scene.records(2).at(-1) ?? { offset: 0 };
+      return [
+        zeroRange(scene.files, { file: scene.file(1), offset: MARK_OFFSET, lengthBytes: BLOCK_BYTES }),
+        zeroRange(scene.files, { file: scene.file(2), offset: MARK_OFFSET, lengthBytes: BLOCK_BYTES }),
+        zeroRange(scene.files, { file: scene.file(2), offset, lengthBytes: SYNC_RECORD_BYTES }),
+      ];
+    },
+    expected: {
+      refuses: { code: 'ERR_PROMOTION_LOST_PREFIX', exitCode: 5 },
+      through: null,
+      above: { 1: 'flag and replay', 2: 'give up: partial', 3: 'give up: partial' },
+    },
+    proves: 'an interrupted promotion serves what it promised, or nothing',
+    story: (scene) => [
+      'The secondary was killed in its promotion, and before the next start two journals were restored from an older moment.',
+      `The state says promoting, kept through data set ${scene.at(2)}; data set ${scene.at(1)} is whole and lost its flag, of ${scene.at(2)} flag and sync command are gone.`,
+      `Refused with ERR_PROMOTION_LOST_PREFIX: the rows alone would give data set ${scene.at(2)} up as partial, but the new generation was recorded behind it.`,
+      `Data set ${scene.at(2)}, by the restore, unless the right file is found. The refusal itself changes no byte.`,
+      PUT_BACK,
     ],
   },
 ];
