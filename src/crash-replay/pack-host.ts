@@ -10,7 +10,7 @@ import { scanJournal } from '../../journals/scan.ts';
 import { isRunning } from '../cli/control-client.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
 import { FarshoreError, RefusedError, UsageError } from '../model/errors.ts';
-import type { Geometry, VolumeEntry } from '../model/ids.ts';
+import type { Geometry } from '../model/ids.ts';
 import { locateRing } from '../inspection/locate-ring.ts';
 import { guessGeometry } from '../inspection/read-ring.ts';
 import { isRingInUse } from '../inspection/running.ts';
@@ -92,7 +92,7 @@ async function findHost(options: PackOptions): Promise<SourceHost> {
   const state = stateOf(disk, stateDirectory);
   const entries = state?.volumes ?? [];
   const stray = options.volumes.find(({ name }) => !entries.some((entry) => entry.name === name));
-  if (stray !== undefined) throw noSuchVolume(stray.name, entries);
+  if (stray !== undefined) throw noSuchVolume(stray.name, state);
   return {
     stateDirectory,
     journals: { directory, geometry: geometryIn(directory) },
@@ -215,8 +215,16 @@ function reportOf(options: PackOptions, decision: Decision): RecordReport {
   };
 }
 
-function noSuchVolume(name: string, entries: readonly VolumeEntry[]): UsageError {
+function noSuchVolume(name: string, state: HostState | null): UsageError {
+  if (state === null)
+    return new UsageError(
+      'ERR_FIXTURE_VOLUME',
+      `the host's state is damaged, so which volumes it has is not known; "${name}" cannot be packed`,
+      {
+        hint: 'pack without volumes',
+      },
+    );
   return new UsageError('ERR_FIXTURE_VOLUME', `the host has no volume "${name}"`, {
-    hint: `its volumes: ${entries.map((entry) => entry.name).join(', ') || 'none that can be read'}`,
+    hint: `its volumes: ${state.volumes.map((entry) => entry.name).join(', ')}`,
   });
 }

@@ -1,0 +1,113 @@
+/**
+ * `farshore fixture record` as an operator calls it: two crash points recorded from real processes, and one of them packed again as a
+ * bug report, with and without its data. Recovery itself, on these very files, must lead to what the recording says.
+ * @timeLimit 240 s
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readExpected, readManifest } from '../../src/crash-replay/fixture-files.ts';
+import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
+import { replayFixture } from '../../src/crash-replay/replay.ts';
+import type { RecordReport } from '../../src/crash-replay/write-fixture.ts';
+import { BIN } from '../../src/demo/processes.ts';
+import { withFolder } from '../support/scratch.ts';
+
+function farshore(args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', timeout: 120_000 });
+  return { status, stdout, stderr };
+}
+
+function record(args: readonly string[]): RecordReport {
+  const { status, stdout, stderr } = farshore(['fixture', 'record', ...args, '--json']);
+  assert.is(status, 0, stderr);
+  return JSON.parse(stdout) as RecordReport;
+}
+
+function leftovers(): string[] {
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('farshore-fixture-'));
+}
+
+test('two crash points: the recording names what is left, and recovery leads where the history says', async () => {
+  await withFolder(async (folder) => {
+    const before = leftovers();
+    const half = join(folder, 'half');
+    const report = record(['--crash-point', 'two-volumes-half-destaged', '--seed', '5', '--out', half]);
+    assert.is(report.outcome, 'recover');
+    assert.is(report.through, (report.watermarkBefore ?? -2) + 1);
+    assert.equal(
+      report.journals.filter(({ action }) => action === 'replay').map(({ dataSet }) => dataSet),
+      [report.through],
+    );
+    const manifest = readManifest(half);
+    assert.is(manifest.madeBy.crashPoint, 'two-volumes-half-destaged');
+    assert.not.match(JSON.stringify(manifest), folder);
+    // One volume has what the destage brought, the other one has not.
+    const changed = manifest.volumes.map(({ name }) => existsSync(join(half, 'expected', `${name}.img.gz`)));
+    assert.equal(changed.toSorted(), [true, true]);
+    assert.equal((await replayFixture(half)).differences, []);
+
+    const promoted = join(folder, 'promoted');
+    const interrupted = record(['--crash-point', 'promotion-step-4', '--seed', '6', '--volumes', '1', '--slots', '3', '--out', promoted]);
+    assert.is(interrupted.recover, 'start');
+    assert.match(readFileSync(join(promoted, 'crash', 'host-state.json'), 'utf8'), '"condition": "promoting"');
+    assert.ok(interrupted.journals.some(({ action }) => action === 'discard'));
+    assert.is(readManifest(promoted).volumes.length, 1);
+    assert.equal((await replayFixture(promoted)).differences, []);
+    assert.equal(leftovers(), before, 'a recording leaves files behind');
+
+    const refused = farshore(['fixture', 'record', '--crash-point', 'watermark-torn', '--out', half]);
+    assert.is(refused.status, 2);
+    assert.match(refused.stderr, 'ERR_FIXTURE_OUT');
+  });
+});
+
+test('a stopped host is packed as a report; without data its decisions are the same', async () => {
+  await withFolder(async (folder) => {
+    const fixture = join(folder, 'fixture');
+    const recorded = record(['--at', '300ms', '--seed', '3', '--out', fixture]);
+    assert.is(recorded.recover, 'start');
+    assert.equal((await replayFixture(fixture)).differences, []);
+    const host = await unpackCrash(fixture, join(folder, 'host'));
+    for (const [name, more] of [
+      ['whole', host.volumes.flatMap((volume) => ['--volumes', `${volume.name}=${volume.path}`])],
+      ['bare', ['--without-data']],
+    ] as const) {
+      const out = join(folder, name);
+      const report = record(['--from', host.stateDirectory, '--out', out, ...more]);
+      assert.equal(report.journals, recorded.journals);
+      assert.is(report.through, recorded.through);
+      assert.equal(readExpected(out).journals, readExpected(fixture).journals);
+      assert.equal((await replayFixture(out)).differences, []);
+      const journal = gunzipSync(readFileSync(join(out, 'crash/journals/slot-0000.journal.gz')));
+      assert.is(journal.includes('seed 3 write'), name === 'whole');
+    }
+  });
+});
+
+test('what is asked wrongly is told, and nothing is made', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'farshore-test-'));
+  try {
+    const out = join(folder, 'out');
+    for (const [args, words] of [
+      [['--out', out], 'when to kill'],
+      [['--crash-point', 'nowhere', '--out', out], 'no crash point'],
+      [['--crash-point', 'watermark-torn'], 'where to'],
+      [['--from', folder, '--out', out], 'no state folder'],
+    ] as const) {
+      const { status, stderr } = farshore(['fixture', 'record', ...args]);
+      assert.is(status, 2, stderr);
+      assert.match(stderr.replaceAll('\n', ' '), words);
+    }
+    const list = execFileSync(process.execPath, [BIN, 'fixture', 'record', '--list', '--json'], { encoding: 'utf8' });
+    assert.ok((JSON.parse(list) as unknown[]).length > 40);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test.run();
