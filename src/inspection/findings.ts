@@ -117,6 +117,18 @@ function meaningOf({ decision, contents }: JournalQuestion): Meaning {
   }
 }
 
+/** Header and complete mark can be made anew as long as recovery keeps the data set: then its records told whose they are. */
+function meaningOfBlock(question: JournalQuestion, what: 'header' | 'complete mark'): Meaning {
+  const { decision } = question;
+  const kept = decision?.action === 'replay' || decision?.action === 'keep partial' || decision?.action === 'keep complete';
+  if (!kept) return meaningOf(question);
+  return {
+    matters: false,
+    meaning: `does not matter: its records tell which data set it holds (${decision.label}), and recovery writes the ${what} anew`,
+    advice: 'start the host; a crash does not do this, so look after the disk',
+  };
+}
+
 function headerFindings(question: JournalQuestion): Finding[] {
   const { header, path, slot } = question.contents.scan;
   if (header.verdict === 'later-version') {
@@ -137,7 +149,9 @@ function headerFindings(question: JournalQuestion): Finding[] {
   }
   if (header.verdict === 'unreadable') {
     const { offset, expected, found } = header;
-    return [{ path, slot, offset, what: 'the header is damaged', expected, found, verdict: 'damaged', ...meaningOf(question) }];
+    return [
+      { path, slot, offset, what: 'the header is damaged', expected, found, verdict: 'damaged', ...meaningOfBlock(question, 'header') },
+    ];
   }
   if (header.slot === slot) return [];
   const expected = `slot ${slot}`;
@@ -153,7 +167,9 @@ function markFindings(question: JournalQuestion): Finding[] {
   const what = 'the complete mark is damaged: whether the data set was complete is unknown';
   const expected = 'a whole mark, or zeroes';
   const found = 'neither';
-  return [{ path, slot, offset: completeMark.offset, what, expected, found, verdict: 'damaged', ...meaningOf(question) }];
+  return [
+    { path, slot, offset: completeMark.offset, what, expected, found, verdict: 'damaged', ...meaningOfBlock(question, 'complete mark') },
+  ];
 }
 
 function tailFindings(question: JournalQuestion): Finding[] {

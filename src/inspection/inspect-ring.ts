@@ -29,7 +29,7 @@ import { findingsOf, missingFile, unopened, worstVerdict } from './findings.ts';
 import { inspectJournal, type JournalContents } from './inspect-journal.ts';
 import type { LocatedRing } from './locate-ring.ts';
 import { guessGeometry, isUnbound, listSlots, readState, readWatermark } from './read-ring.ts';
-import type { InspectedIdentity, InspectedState, InspectedWatermark, RingReport, SlotReport } from './ring-report.ts';
+import type { Finding, InspectedIdentity, InspectedState, InspectedWatermark, RingReport, SlotReport } from './ring-report.ts';
 import { isRingInUse } from './running.ts';
 
 /** How often a ring that a host writes is read before it is called moving. */
@@ -111,7 +111,7 @@ class RingInspection {
       plan,
       refusal: refusedAtLast === null ? null : { code: refusedAtLast.code, message: refusedAtLast.message },
       through: plan === null || refusedAtLast !== null ? null : plan.through,
-      findings: [...findings, ...slots.flatMap((slot) => slot.findings)],
+      findings: [...findings.map((finding) => weighed(finding, refusedAtLast)), ...slots.flatMap((slot) => slot.findings)],
       notes: this.#notes,
     };
   }
@@ -306,6 +306,17 @@ function refusalOfResumed(state: InspectedState | null, plan: RecoveryOutline): 
   const recorded = state?.condition === 'promoting' ? state.state.generations.at(-1) : undefined;
   if (recorded === undefined || compareResumed(recorded, plan.through) !== 'less') return null;
   return resumedLess(recorded, plan.through);
+}
+
+/** The damaged block of a watermark may have been the newer one: then the journals are ahead of the block that is left. */
+function weighed(finding: Finding, refused: { readonly code: string } | null): Finding {
+  if (finding.matters || refused === null) return finding;
+  return {
+    ...finding,
+    matters: true,
+    meaning: `the other block counts, and it may be the older one: a start refuses with ${refused.code}`,
+    advice: 'bring the watermark back from its disk, or make the secondary anew; Farshore does not guess',
+  };
 }
 
 /** A blank host has nothing to recover, and a promoted one serves without looking at its journals. */
