@@ -49,7 +49,8 @@ function row({ slot, contents, decision }: SlotReport, capacityBytes: number): s
     shownGeneration === null ? '-' : `${shownGeneration}`,
     empty ? '-' : flag,
     empty ? '-' : `${numbers}`,
-    empty ? '-' : `${missing}`,
+    // Without a sync command nobody knows how many come: these are missing at least.
+    empty ? '-' : `${missing}${contents.finalSequence === null ? '+' : ''}`,
     empty ? '-' : formatBytes(recordBytes),
     bar(capacityBytes === 0 ? 0 : recordBytes / capacityBytes, BAR_WIDTH),
     cutReason ?? '',
