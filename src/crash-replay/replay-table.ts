@@ -6,8 +6,8 @@ import type { FoundDecision } from './replay-differences.ts';
 import type { ReplayReport } from './replay.ts';
 
 const WIDTH = 80;
-const VOLUMES = { equal: 'equal', unchanged: 'same', 'not compared': '-', wrong: 'WRONG' } as const;
-const VOLUMES_WIDTH = 5;
+const COPY = { equal: 'equal', unchanged: 'same', wrong: 'WRONG', unknown: '?', 'not there': '-' } as const;
+const COPY_WIDTH = 5;
 const VERDICT_WIDTH = 7;
 const DECISION_WIDTH_MIN = 20;
 const GAPS = 6;
@@ -19,8 +19,8 @@ export class ReplayTable {
 
   constructor(names: readonly string[]) {
     const widest = Math.max('fixture'.length, ...names.map((name) => name.length));
-    this.#nameWidth = Math.min(widest, WIDTH - GAPS - VOLUMES_WIDTH - VERDICT_WIDTH - DECISION_WIDTH_MIN);
-    this.#decisionWidth = WIDTH - GAPS - this.#nameWidth - VOLUMES_WIDTH - VERDICT_WIDTH;
+    this.#nameWidth = Math.min(widest, WIDTH - GAPS - COPY_WIDTH - VERDICT_WIDTH - DECISION_WIDTH_MIN);
+    this.#decisionWidth = WIDTH - GAPS - this.#nameWidth - COPY_WIDTH - VERDICT_WIDTH;
   }
 
   head(): string {
@@ -30,13 +30,13 @@ export class ReplayTable {
   row(report: ReplayReport): string[] {
     const decision = wrap(describeDecision(report.found), this.#decisionWidth);
     const name = cut(report.fixture, this.#nameWidth);
-    const volumes = VOLUMES[report.volumes];
-    const first = this.#line(name, decision[0] ?? '', volumes, report.passed ? 'ok' : 'FAILED');
+    const copy = COPY[report.volumes];
+    const first = this.#line(name, decision[0] ?? '', copy, report.passed ? 'ok' : 'FAILED');
     return [first, ...decision.slice(1).map((text) => this.#line('', text, '', ''))];
   }
 
-  #line(name: string, decision: string, volumes: string, verdict: string): string {
-    const cells = [name.padEnd(this.#nameWidth), decision.padEnd(this.#decisionWidth), volumes.padEnd(VOLUMES_WIDTH), verdict];
+  #line(name: string, decision: string, copy: string, verdict: string): string {
+    const cells = [name.padEnd(this.#nameWidth), decision.padEnd(this.#decisionWidth), copy.padEnd(COPY_WIDTH), verdict];
     return cells.join('  ').trimEnd();
   }
 }
@@ -52,13 +52,17 @@ export function describeDifferences(report: ReplayReport): string[] {
   return ['', `${cut(report.fixture, WIDTH - 20)} does not agree:`, ...lines];
 }
 
-/** The last line. */
-export function describeTotal(reports: readonly ReplayReport[]): string {
+/** The last lines: what the marks of the column `copy` mean, as far as they occur, and how many do not agree. */
+export function describeTotal(reports: readonly ReplayReport[]): string[] {
   const failed = reports.filter(({ passed }) => !passed).length;
   const count = `${reports.length} ${reports.length === 1 ? 'fixture' : 'fixtures'}`;
-  return failed === 0
-    ? `${count} replayed twice each: all as expected`
-    : `${failed} of ${count} ${failed === 1 ? 'does' : 'do'} not agree with what is expected`;
+  const occurs = (volumes: ReplayReport['volumes']): boolean =>
+    reports.some((report) => report.found !== null && report.volumes === volumes);
+  return [
+    ...(occurs('unknown') ? ['?  recovered twice; what the volumes should be is not known'] : []),
+    ...(occurs('not there') ? ['-  the volumes are not wholly in the folder: only decisions were compared'] : []),
+    failed === 0 ? `${count}: all as expected` : `${failed} of ${count} ${failed === 1 ? 'does' : 'do'} not agree with what is expected`,
+  ];
 }
 
 /** What recovery decided, in a few words: `replay 4-5, keep 6`. */

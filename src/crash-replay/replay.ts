@@ -5,7 +5,7 @@
  * says the same, which changes no byte; 3 **recover** with the real start or promotion, on the real disk; 4 **compare** the volumes;
  * 5 **do it again**: nothing is left to do, and not one byte of the host changes.
  *
- * A refusal leaves every byte as it was. Where the volumes are not in the folder, only the decisions are compared.
+ * A refusal leaves every byte as it was. Where the volumes are not wholly in the folder, only the decisions are compared.
  */
 import { readdirSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
@@ -28,8 +28,11 @@ export interface ReplayReport {
   readonly recover: FixtureManifest['recover'] | null;
   /** What recovery decided, as it was found. */
   readonly found: FoundDecision | null;
-  /** `equal` to what is expected, `unchanged` by a refusal, `not compared` because they are not in the folder, or `wrong`. */
-  readonly volumes: 'equal' | 'unchanged' | 'not compared' | 'wrong';
+  /**
+   * `equal` to what is expected, `unchanged` by a refusal, or `wrong`. `unknown`: recovered, and nobody knows what they should be.
+   * `not there`: not wholly in the folder, so only the decisions were compared.
+   */
+  readonly volumes: 'equal' | 'unchanged' | 'wrong' | 'unknown' | 'not there';
   /** Where found and expected differ; empty if the fixture passes. */
   readonly differences: readonly Difference[];
   readonly passed: boolean;
@@ -59,7 +62,7 @@ export async function replayFixture(directory: string): Promise<ReplayReport> {
     if (!(error instanceof FarshoreError)) throw error;
     const differences = [{ what: 'the fixture', expected: 'a folder that can be replayed', found: `${error.code}: ${error.message}` }];
     const fixture = basename(resolve(directory));
-    return { fixture, directory, recover: null, found: null, volumes: 'not compared', differences, passed: false };
+    return { fixture, directory, recover: null, found: null, volumes: 'not there', differences, passed: false };
   }
 }
 
@@ -75,13 +78,12 @@ class Replay {
   readonly #options: ReplayOptions;
   readonly #disk: Disk = new NodeDisk();
   readonly #differences: Difference[] = [];
-  /** All volumes are wholly there, and somebody knows what they should be. */
+  /** All volumes are wholly there. */
   readonly #hasVolumes: boolean;
 
   constructor(options: ReplayOptions) {
     this.#options = options;
-    const { manifest, expected } = options;
-    this.#hasVolumes = manifest.volumes.every(({ name, content }) => content === 'whole' && expected.volumes[name] != null);
+    this.#hasVolumes = options.manifest.volumes.every(({ content }) => content === 'whole');
   }
 
   async run(): Promise<ReplayReport> {
@@ -91,7 +93,7 @@ class Replay {
     this.#add(differencesOf(expected, found));
     this.#add(await predictedOtherwise({ disk: this.#disk, host: this.#options.host, recover: manifest.recover, found }));
     this.#same('the files after the decisions', crash, await this.#hashes());
-    const volumes = this.#hasVolumes ? await this.#recover(crash) : 'not compared';
+    const volumes = this.#hasVolumes ? await this.#recover(crash) : 'not there';
     const differences = this.#differences;
     return { fixture: manifest.name, directory, recover: manifest.recover, found, volumes, differences, passed: differences.length === 0 };
   }
@@ -107,14 +109,13 @@ class Replay {
     const after = await this.#hashes();
     this.#compareRun('the recovery', first);
     if (first.error !== null) this.#same('the files after the refusal', crash, after);
-    const volumesDiffer = this.#compareVolumes(after);
+    const volumes = this.#compareVolumes(after);
     const again = await runRecovery({ disk: this.#disk, host, manifest });
     const afterAgain = await this.#hashes();
     this.#compareRun('the second recovery', again);
     this.#same('the files after the second recovery', after, afterAgain);
     if (first.error === null) await this.#nothingIsLeft();
-    if (volumesDiffer) return 'wrong';
-    return expected.outcome === 'refuse' ? 'unchanged' : 'equal';
+    return expected.outcome === 'refuse' && volumes !== 'wrong' ? 'unchanged' : volumes;
   }
 
   #compareRun(what: string, { error, through }: RecoveryRun): void {
@@ -131,12 +132,15 @@ class Replay {
     }
   }
 
-  #compareVolumes(found: Hashes): boolean {
+  #compareVolumes(found: Hashes): 'equal' | 'wrong' | 'unknown' {
     const { expected, host, temporary } = this.#options;
-    const before = this.#differences.length;
-    for (const { name, path } of host.volumes)
-      this.#add(differ(`volume ${name}, SHA-256`, expected.volumes[name]?.sha256 ?? null, found.get(relative(temporary, path)) ?? null));
-    return this.#differences.length > before;
+    const known = host.volumes.filter(({ name }) => expected.volumes[name] != null);
+    const wrong = known.flatMap(({ name, path }) =>
+      differ(`volume ${name}, SHA-256`, expected.volumes[name]?.sha256 ?? null, found.get(relative(temporary, path)) ?? null),
+    );
+    this.#add(wrong);
+    if (wrong.length > 0) return 'wrong';
+    return known.length === host.volumes.length ? 'equal' : 'unknown';
   }
 
   /** A recovery that is over leaves a host for which a further one only keeps what waits for the primary. */

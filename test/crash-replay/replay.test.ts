@@ -105,7 +105,19 @@ test('without volumes only the decisions are compared, and no volume is opened',
     rmSync(join(fixture, 'crash/volumes'), { recursive: true });
   });
   assert.equal(report.differences, []);
-  assert.is(report.volumes, 'not compared');
+  assert.is(report.volumes, 'not there');
+  assert.match(describeTotal([report])[0] ?? '', /^-  the volumes are not wholly in the folder/);
+});
+
+test('a report of a real host is recovered, although nobody knows what its volumes should be', async () => {
+  const report = await replayChanged(RECOVERS, (fixture) => {
+    writeExpected(fixture, { ...readExpected(fixture), volumes: { vol1: null, vol2: null } });
+    rmSync(join(fixture, 'expected'), { recursive: true });
+  });
+  assert.equal(report.differences, []);
+  assert.is(report.volumes, 'unknown');
+  const other = await replayChanged(RECOVERS, (fixture) => writeExpected(fixture, { ...readExpected(fixture), volumes: {}, through: 2 }));
+  assert.ok(namesOf(other).includes('the second recovery: data set of the copy'));
 });
 
 test('a folder that is damaged is told, and the others are replayed', async () => {
@@ -149,7 +161,7 @@ test('no line of table and differences is wider than 80 columns, whatever the na
     );
     assert.ok(lines.some((line) => line.endsWith('FAILED')));
   }
-  assert.is(describeTotal([failed, passed]), '1 of 2 fixtures does not agree with what is expected');
+  assert.equal(describeTotal([failed, passed]), ['1 of 2 fixtures does not agree with what is expected']);
   assert.ok(describeDifferences(failed).join('').includes('not one byte changed'));
 });
 
