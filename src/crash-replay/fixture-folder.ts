@@ -82,8 +82,7 @@ export async function packCrash(fixture: string, host: HostFolder, volumes: read
   for (const volume of volumes) {
     const from = host.volumes.find(({ name }) => name === volume.name)?.path;
     if (from === undefined || volume.content === 'none') continue;
-    const ranges = volume.content === 'ranges' ? volume.ranges : [{ offset: 0, lengthBytes: volume.sizeBytes }];
-    await packRanges(from, ranges, crashVolumePath(fixture, volume));
+    await packRanges(from, rangesOf(volume), crashVolumePath(fixture, volume));
   }
 }
 
@@ -102,6 +101,12 @@ export async function unpackCrash(fixture: string, into: string): Promise<HostFo
   }
   for (const volume of manifest.volumes) await unpackVolume(fixture, volume, volumePath(into, volume.name));
   return host;
+}
+
+/** The parts of a volume that are in a fixture. */
+export function rangesOf(volume: FixtureVolume): readonly ByteRange[] {
+  if (volume.content === 'none') return [];
+  return volume.content === 'ranges' ? volume.ranges : [{ offset: 0, lengthBytes: volume.sizeBytes }];
 }
 
 /** Where `unpackCrash` puts what. @throws UsageError ERR_JOURNAL_GEOMETRY_INVALID */

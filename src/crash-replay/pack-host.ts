@@ -27,6 +27,7 @@ import { programVersion } from './program-version.ts';
 import { NotesFile } from './replaced-notes.ts';
 import { withoutReason } from './replace-state.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
+import { writeVolumesWithoutData } from './replace-volumes.ts';
 import { writeWithoutData } from './without-data.ts';
 import { decideOnCopy, withoutPoint, type RecordReport } from './write-fixture.ts';
 
@@ -60,8 +61,8 @@ async function pack(source: SourceHost, work: string, options: PackOptions): Pro
   const { out, recover } = options;
   const copy = copyHost(source, join(work, 'copy'));
   const decision = await decideRecovery({ disk: new NodeDisk(), host: copy, recover });
-  const volumes = source.volumes.map((volume) => contentOf(volume, copy, options));
-  const packed = options.withoutData ? leaveDataOut(copy, join(work, 'without'), options) : copy;
+  const volumes = source.volumes.map((volume) => contentOf(volume, copy));
+  const packed = options.withoutData ? leaveDataOut(copy, { ...options, volumes, into: join(work, 'without') }) : copy;
   // It may have been started since.
   await refuseRunning(source);
   writeManifest(out, manifestOf(options, source, volumes));
@@ -154,10 +155,15 @@ function copyHost(source: HostFolder, into: string): HostFolder {
   return { stateDirectory, journals: { ...source.journals, directory }, volumes: source.volumes };
 }
 
-function leaveDataOut(host: HostFolder, into: string, { out, say }: PackOptions): HostFolder {
+function leaveDataOut(
+  host: HostFolder,
+  { into, out, volumes, say }: { into: string; out: string; volumes: readonly FixtureVolume[]; say: (line: string) => void },
+): HostFolder {
+  const key = new DataKey();
   const notes = new NotesFile(out);
   try {
-    return writeWithoutData({ host, into, key: new DataKey(), note: notes.add });
+    const without = writeWithoutData({ host, into, key, note: notes.add });
+    return { ...without, volumes: writeVolumesWithoutData({ host, volumes, into: join(into, 'volumes'), key }) };
   } finally {
     notes.close();
     say(`${notes.count} checksums and chains replaced`);

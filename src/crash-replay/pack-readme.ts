@@ -21,7 +21,7 @@ export function packReadme({ options, volumes, decision }: Pack): string {
     `1. A ${options.recover} now ${then}; \`expected.json\` has the decision for every journal.`,
     `2. Volumes: ${volumes.map(describeVolume).join('; ') || 'none is known'}.`,
     options.withoutData
-      ? '3. No data is in it: every payload is text that follows from a key that is stored nowhere; `replaced.json` lists every checksum that changed for it.'
+      ? '3. No data is in it: every payload is text that follows from a key that is stored nowhere; `replaced.json` lists every checksum that changed for it. Which payloads, or blocks of a volume, were equal or zeroes can still be seen.'
       : '3. The journals are whole files: **they hold the data that was written**.',
     '4. Names of group and volumes, numbers, lengths, places and times of writes are as they were; free text, paths and addresses are left out.',
     '5. `farshore fixture replay DIR` asks recovery again about these files.',

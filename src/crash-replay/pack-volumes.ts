@@ -14,10 +14,10 @@ import { journalFilesIn, type HostFolder } from './fixture-folder.ts';
 export const WHOLE_VOLUME_BYTES_MAX = 16 * 1024 * 1024;
 
 /** @param host its state and journals; @throws UsageError ERR_FIXTURE_VOLUME when the file has another size than the host's state says */
-export function contentOf(volume: VolumeConfig, host: HostFolder, { withoutData }: { withoutData: boolean }): FixtureVolume {
+export function contentOf(volume: VolumeConfig, host: HostFolder): FixtureVolume {
   const { name, vlun, sizeBytes, path } = volume;
   const entry = { name, vlun, sizeBytes };
-  if (path === '' || withoutData) return { ...entry, content: 'none' };
+  if (path === '') return { ...entry, content: 'none' };
   const file = new NodeDisk().open(path, { readOnly: true });
   try {
     if (file.sizeBytes() !== sizeBytes)

@@ -2,7 +2,7 @@
  * A pack without data holds no data, and tells recovery the same: on rings that are damaged in every way, and on every fixture of ours.
  * @timeLimit 180 s
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
@@ -18,10 +18,11 @@ import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
 import { packHost, type PackOptions } from '../../src/crash-replay/pack-host.ts';
 import type { RecordReport } from '../../src/crash-replay/write-fixture.ts';
 import { geometryOf } from '../../journals/geometry.ts';
+import { Random } from '../../src/demo/random.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { withFolder } from '../support/scratch.ts';
 import { damageRing } from './damaged-ring.ts';
-import { writeDataRing } from './data-ring.ts';
+import { randomBytesOf, writeDataRing } from './data-ring.ts';
 
 const SEEDS = 25;
 const WINDOW_BYTES = 16;
@@ -186,6 +187,41 @@ test('names stay; free text, paths and addresses do not, with data or without', 
       assert.is(files.has('replaced.json'), withoutData);
     });
   }
+});
+
+test('a volume without data shows which blocks hold what a record says, and no data', async () => {
+  await withFolder(async (folder) => {
+    const ring = writeDataRing(folder, 31);
+    const path = join(folder, 'db1.img');
+    const record = scansOf(ring.journals, 4)[0]?.records.find(({ type, vlun }) => type === 'write' && vlun === 0);
+    assert.ok(record !== undefined);
+    const image = randomBytesOf(new Random(8), 262_144);
+    const journal = readFileSync(journalPath(ring.journals, 0));
+    // One record is destaged, 8 KiB elsewhere are zeroes, and two blocks are equal.
+    const at = record.lba * 512;
+    image.set(journal.subarray(record.offset + 80, record.offset + 80 + record.lengthBytes), at);
+    image.fill(0, 253_952);
+    image.copyWithin(250_000 - (250_000 % 512), 249_000 - (249_000 % 512), 249_000 - (249_000 % 512) + 512);
+    writeFileSync(path, image);
+    const out = join(folder, 'out');
+    await packWithoutData(ring.stateDirectory, out, { volumes: [{ name: 'db1', path }] });
+    assert.is(findLeak([...ring.payloads, image], filesOf(out)), null);
+    const copy = await unpackCrash(out, join(folder, 'copy'));
+    const replaced = readFileSync(copy.volumes[0]?.path ?? '');
+    const without = readFileSync(journalPath(copy.journals.directory, 0));
+    assert.is(replaced.length, image.length);
+    assert.ok(
+      replaced.subarray(at, at + record.lengthBytes).equals(without.subarray(record.offset + 80, record.offset + 80 + record.lengthBytes)),
+    );
+    const blocks = Array.from({ length: 512 }, (_, block) => replaced.toString('latin1', block * 512, block * 512 + 512));
+    assert.equal(
+      blocks.map((block) => /^\0*$/.test(block)),
+      blocks.map((_, block) => block >= 496),
+    );
+    const others = blocks.filter((block) => block.startsWith('without data: block '));
+    assert.is(others.length, 496 - record.lengthBytes / 512);
+    assert.is(new Set(others).size, others.length - 1);
+  });
 });
 
 test('the key is another one for every pack', async () => {
