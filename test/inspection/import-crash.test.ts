@@ -44,20 +44,19 @@ async function everyCrash(directory: string, judge: (crashed: Crashed) => Promis
         const watch = { asked: () => {} };
         const disk = await prepare(watch);
         let asked = 0;
-        let next: TestDisk | null = null;
+        const run: { ended: boolean; next: TestDisk | null } = { ended: false, next: null };
         watch.asked = () => {
           asked += 1;
-          if (asked === step) next = disk.crash(kept, { random, onAsked: () => {} });
+          if (asked === step) run.next = disk.crash(kept, { random, onAsked: () => {} });
         };
-        let ended = false;
-        const end = (): void => void (ended = true);
+        const end = (): void => void (run.ended = true);
         void importJournals({ disk, path: FILE, directory, dryRun: false }).then(end, end);
         // What is asynchronous on a dead disk is never heard of again.
-        while (!ended && next === null) await new Promise((resolve) => setImmediate(resolve));
-        reached = next !== null;
-        if (next === null) break;
+        while (!run.ended && run.next === null) await new Promise((resolve) => setImmediate(resolve));
+        reached = run.next !== null;
+        if (run.next === null) break;
         steps += 1;
-        await judge({ disk: next, step, what: `step ${step}, ${kept}` });
+        await judge({ disk: run.next, step, what: `step ${step}, ${kept}` });
       }
     }
   }
