@@ -2,7 +2,6 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { optionalConfigFlag } from '../../src/cli/flags.ts';
 import { ringArgument, stateFlag } from '../../src/cli/journal-flags.ts';
-import { UsageError } from '../../src/model/errors.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 
 export default class JournalReplay extends BaseCommand {
@@ -18,17 +17,14 @@ export default class JournalReplay extends BaseCommand {
   static override examples = [
     '<%= config.bin %> journal replay ./secondary --volumes db1=./copy.img --dry-run',
     '<%= config.bin %> journal replay ./secondary/journals --volumes db1=./copy.img --through 457',
-    '<%= config.bin %> journal replay ./secondary -c secondary.yaml --volumes db1=/dev/vg0/db1-copy --volumes log=/dev/vg0/log-copy',
+    '<%= config.bin %> journal replay ./secondary -c secondary.yaml --volumes db1=/dev/vg0/db1-copy log=/dev/vg0/log-copy',
   ];
   static override args = { dir: ringArgument };
-  /** Further copies may follow one `--volumes`. */
-  static override strict = false;
   static override flags = {
     volumes: Flags.string({
       summary: 'Copy of a volume, by name or VLUN; one for each volume of the group.',
       helpValue: 'NAME=PATH',
       multiple: true,
-      multipleNonGreedy: true,
       required: true,
     }),
     through: Flags.integer({
@@ -45,10 +41,7 @@ export default class JournalReplay extends BaseCommand {
   };
 
   async run(): Promise<Record<string, unknown>> {
-    const { args, flags, argv } = await this.parse(JournalReplay);
-    const further = (argv as string[]).filter((word) => word !== args.dir);
-    const surplus = further.find((word) => !word.includes('='));
-    if (surplus !== undefined) throw new UsageError('ERR_USAGE', `unexpected argument: ${surplus}; copies are named NAME=PATH`);
+    const { args, flags } = await this.parse(JournalReplay);
     const { carryOutReplay, checkPurity, prepareReplay } = await import('../../src/inspection/replay.ts');
     const { replayEndText, replayJson, replayPlanText } = await import('../../src/inspection/replay-text.ts');
     const { loadConfig } = await import('../../src/cli/config/load-config.ts');
@@ -59,7 +52,7 @@ export default class JournalReplay extends BaseCommand {
       disk,
       path: args.dir,
       stateDirectory: flags.state,
-      volumes: [...flags.volumes, ...further],
+      volumes: flags.volumes,
       through: flags.through,
       volumesAtWatermark: flags['volumes-at-watermark'],
       sourcePaths: sources.map(({ path }) => path),

@@ -15,9 +15,9 @@ import type { ReplaySet } from './replay-plan.ts';
 
 /** What a data set changes of one volume. */
 export interface VolumeTally {
-  records: number;
+  commands: number;
   /** Bytes of the volume, each as often as it is changed. */
-  bytes: number;
+  changedBytes: number;
 }
 
 /** Where the records of a verified data set lie, by sequence number less the first one; the sync is the last. */
@@ -109,7 +109,7 @@ class Indexing {
       throw damaged(set, tail.offset, { expected: `number ${set.firstSequence + missing}`, found: 'no more records of this data set' });
     const sync = this.#sync;
     assert(sync !== null, 'the last number of a data set is its sync command');
-    const chain = hashChain(set.chainBefore, this.#checksums.subarray(0, -1), sync.incarnation);
+    const chain = set.chainBefore === null ? set.chain : hashChain(set.chainBefore, this.#checksums.subarray(0, -1), sync.incarnation);
     if (chain !== set.chain || sync.chain !== set.chain)
       throw damaged(set, this.#offsets.at(-1) ?? 0, { expected: `chain ${chain}`, found: `chain ${sync.chain}` });
     return { set, offsets: this.#offsets, lengths: this.#lengths, checksums: this.#checksums, tallies: this.#tallies };
@@ -139,9 +139,9 @@ class Indexing {
           volume === undefined ? 'a VLUN of the volume table' : `a command inside the ${volume.sizeBytes} bytes of volume ${volume.name}`,
         found: `number ${sequence} with VLUN ${vlun}, LBA ${lba}, ${lengthBytes} bytes`,
       });
-    const tally = this.#tallies.get(vlun) ?? { records: 0, bytes: 0 };
-    tally.records += 1;
-    tally.bytes += lengthBytes;
+    const tally = this.#tallies.get(vlun) ?? { commands: 0, changedBytes: 0 };
+    tally.commands += 1;
+    tally.changedBytes += lengthBytes;
     this.#tallies.set(vlun, tally);
   }
 }

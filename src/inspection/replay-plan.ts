@@ -15,9 +15,9 @@ export interface ReplaySet {
   readonly path: string;
   readonly firstSequence: SequenceNumber;
   readonly finalSequence: SequenceNumber;
-  /** Its chain, and the one of the data set before it. */
   readonly chain: Chain;
-  readonly chainBefore: Chain;
+  /** Chain of the data set before it; null: not known, so that its own is only compared with the watermark's. */
+  readonly chainBefore: Chain | null;
   readonly generation: number;
   readonly stream: StreamId;
   /** Its complete flag is set, or cannot be read. */
@@ -35,6 +35,8 @@ export interface ReplayPlan {
   readonly directory: string;
   readonly watermark: HistoryPoint | null;
   readonly volumes: readonly VolumeEntry[];
+  /** The watermark's own data set, if its slot was not used again: what it wrote last must be in the copies. */
+  readonly newestDone: ReplaySet | null;
   /** Every data set to which copies can be brought if nothing of later ones is in them, ascending. */
   readonly complete: readonly ReplaySet[];
   /** Those that are stored: a prefix of `complete`. */
@@ -64,6 +66,7 @@ export function planReplay(options: PlanReplayOptions): ReplayPlan {
     directory: report.directory,
     watermark,
     volumes: state.volumes,
+    newestDone: newestDone(report, watermark),
     complete,
     replayed,
     notReplayed: notReplayed(report, replayed),
@@ -118,7 +121,8 @@ function unfit(message: string, { hint }: { hint: string }): RefusedError {
 function completeSets(report: RingReport, plan: RecoveryOutline): ReplaySet[] {
   const { generation, stream } = report.identity;
   const sets: ReplaySet[] = [];
-  let { dataSet, chain: chainBefore } = plan.origin;
+  let { dataSet } = plan.origin;
+  let chainBefore: Chain = plan.origin.chain;
   for (;;) {
     const slot = report.slots.find(({ decision }) => decision?.action === 'replay' && decision.dataSet === dataSet);
     const held = slot?.decision?.held ?? null;
@@ -140,6 +144,18 @@ function completeSets(report: RingReport, plan: RecoveryOutline): ReplaySet[] {
     chainBefore = chain;
     dataSet += 1;
   }
+}
+
+function newestDone(report: RingReport, watermark: HistoryPoint | null): ReplaySet | null {
+  if (watermark === null) return null;
+  const { dataSet, finalSequence, chain } = watermark;
+  for (const { slot, path, contents } of report.slots) {
+    if (contents === null || contents.dataSet !== dataSet || contents.finalSequence !== finalSequence || contents.missing > 0) continue;
+    const { firstSequence, generation, stream } = contents;
+    if (firstSequence === null || generation === null || stream === null) continue;
+    return { dataSet, slot, path, firstSequence, finalSequence, chain, chainBefore: null, generation, stream, flagged: true };
+  }
+  return null;
 }
 
 function isFlagged({ contents }: SlotReport): boolean {

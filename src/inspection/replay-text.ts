@@ -9,13 +9,13 @@ const SET_COLUMNS: readonly Column[] = [
   { title: 'slot', align: 'right' },
   { title: 'flag', align: 'left' },
   { title: 'records', align: 'right' },
-  { title: 'bytes', align: 'right' },
+  { title: 'changes', align: 'right' },
 ];
 const VOLUME_COLUMNS: readonly Column[] = [
   { title: 'volume', align: 'left' },
   { title: 'vlun', align: 'right' },
-  { title: 'records', align: 'right' },
-  { title: 'bytes', align: 'right' },
+  { title: 'commands', align: 'right' },
+  { title: 'changes', align: 'right' },
 ];
 
 /** The plan, before anything is stored. */
@@ -37,7 +37,7 @@ export function replayPlanText({ plan, copies, sets, volumesAtWatermark }: Prepa
       ...indented(
         layOut(
           SET_COLUMNS,
-          sets.map((set) => [`${set.dataSet}`, `${set.slot}`, set.flagged ? 'yes' : 'no', `${set.records}`, formatBytes(set.bytes)]),
+          sets.map((set) => [`${set.dataSet}`, `${set.slot}`, set.flagged ? 'yes' : 'no', `${set.records}`, formatBytes(set.changedBytes)]),
         ),
       ),
     );
@@ -48,7 +48,7 @@ export function replayPlanText({ plan, copies, sets, volumesAtWatermark }: Prepa
     ...indented(
       layOut(
         VOLUME_COLUMNS,
-        tallies.map(({ name, vlun, records, bytes }) => [name, `${vlun}`, `${records}`, formatBytes(bytes)]),
+        tallies.map(({ name, vlun, commands, changedBytes }) => [name, `${vlun}`, `${commands}`, formatBytes(changedBytes)]),
       ),
     ),
   );
@@ -82,13 +82,13 @@ export function replayJson(prepared: PreparedReplay, dryRun: boolean): Record<st
     watermark: watermark === null ? null : `${watermark.dataSet}`,
     through: through === null ? null : { dataSet: `${through.dataSet}`, finalSequence: `${through.finalSequence}`, chain: through.chain },
     complete: complete.map(({ dataSet }) => `${dataSet}`),
-    replayed: sets.map(({ dataSet, slot, path, flagged, records, bytes }) => ({
+    replayed: sets.map(({ dataSet, slot, path, flagged, records, changedBytes }) => ({
       dataSet: `${dataSet}`,
       slot,
       path,
       completeFlag: flagged,
       records,
-      bytes,
+      changedBytes,
     })),
     notReplayed: notReplayed.map(({ dataSet, slot, reason }) => ({ dataSet: dataSet === null ? null : `${dataSet}`, slot, reason })),
     volumes: talliesOf(prepared),
@@ -100,14 +100,14 @@ function talliesOf({ copies, sets }: Pick<PreparedReplay, 'copies' | 'sets'>): {
   vlun: number;
   path: string;
   sizeBytes: number;
-  records: number;
-  bytes: number;
+  commands: number;
+  changedBytes: number;
 }[] {
   return copies.map(({ name, vlun, path, sizeBytes }) => {
     const tallies = sets.flatMap((set) => set.tallies.get(vlun) ?? []);
-    const records = tallies.reduce((sum, tally) => sum + tally.records, 0);
-    const bytes = tallies.reduce((sum, tally) => sum + tally.bytes, 0);
-    return { name, vlun, path, sizeBytes, records, bytes };
+    const commands = tallies.reduce((sum, tally) => sum + tally.commands, 0);
+    const changedBytes = tallies.reduce((sum, tally) => sum + tally.changedBytes, 0);
+    return { name, vlun, path, sizeBytes, commands, changedBytes };
   });
 }
 

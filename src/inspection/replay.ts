@@ -3,13 +3,14 @@
  *
  * 1 **inspect** the ring and plan, or refuse; 2 **look** at the copies; 3 **verify** every record of every data set that is to be stored:
  * checksums, numbers, bounds and the chain from the watermark on; 4 **lock** the copies as a host locks its volumes, for the whole
- * replay; 5 **compare** them with later data sets, of which they must hold nothing (replay-purity.ts); 6 **store** in ascending order,
+ * replay; 5 **compare** them with what the watermark's data set wrote, which they must hold (replay-age.ts), and with later data sets, of
+ * which they must hold nothing (replay-purity.ts); 6 **store** in ascending order,
  * the records of each data set in the order of their numbers, each verified again as it is read (I4, I9); 7 **flush**.
  *
  * Nothing is written before step 6. A replay that was killed is done again from its beginning: every block that it changes gets its
  * last contents whatever it holds. Memory: one data set's numbers, and the ranges that the data sets change.
  *
- * Not guaranteed: that the copies are of this host and not older than its watermark. A volume says nothing about itself.
+ * Not guaranteed: that the copies are of this host and not older than its watermark, where the journal that would tell is gone.
  */
 import { scanWindow } from '../../journals/file-scan.ts';
 import type { Disk } from '../disk/disk.ts';
@@ -20,6 +21,7 @@ import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import { inspectRing } from './inspect-ring.ts';
 import { locateRing } from './locate-ring.ts';
+import { findOlderBlock } from './replay-age.ts';
 import { checkCopies, parseCopies } from './replay-copies.ts';
 import { indexDataSet, OrderedReader, storeRecord, type VolumeTally } from './replay-data-set.ts';
 import { planReplay, type ReplayPlan, type ReplaySet } from './replay-plan.ts';
@@ -40,8 +42,9 @@ export interface ReplayOptions {
 
 /** A data set that was verified, with what it changes of each volume. */
 export interface VerifiedSet extends ReplaySet {
+  /** Its sync command is one of them. */
   readonly records: number;
-  readonly bytes: number;
+  readonly changedBytes: number;
   readonly tallies: ReadonlyMap<Vlun, VolumeTally>;
 }
 
@@ -65,8 +68,8 @@ export async function prepareReplay(options: ReplayOptions): Promise<PreparedRep
   const sets: VerifiedSet[] = [];
   for (const set of plan.replayed) {
     const { offsets, tallies } = await indexDataSet({ disk, set, volumes, window });
-    const bytes = [...tallies.values()].reduce((sum, tally) => sum + tally.bytes, 0);
-    sets.push({ ...set, records: offsets.length - 1, bytes, tallies });
+    const changedBytes = [...tallies.values()].reduce((sum, tally) => sum + tally.changedBytes, 0);
+    sets.push({ ...set, records: offsets.length, changedBytes, tallies });
   }
   return { plan, copies, sets, volumesAtWatermark };
 }
@@ -74,6 +77,7 @@ export async function prepareReplay(options: ReplayOptions): Promise<PreparedRep
 /** Step 5 without locks and without storing: what `--dry-run` adds. @throws RefusedError ERR_REPLAY_MIXED */
 export async function checkPurity(disk: Disk, prepared: PreparedReplay): Promise<void> {
   const { plan, copies, volumesAtWatermark } = prepared;
+  await checkAge(disk, prepared);
   if (volumesAtWatermark || plan.replayed.length === plan.complete.length) return;
   const check = new PurityCheck({ disk, volumes: tableOf(plan), copies, complete: plan.complete });
   try {
@@ -91,6 +95,21 @@ export async function checkPurity(disk: Disk, prepared: PreparedReplay): Promise
   } finally {
     check.close();
   }
+}
+
+async function checkAge(disk: Disk, { plan, copies }: PreparedReplay): Promise<void> {
+  const older = await findOlderBlock({ disk, plan, volumes: tableOf(plan), copies });
+  if (older === null) return;
+  const { copy, lba } = older;
+  const { dataSet } = plan.newestDone as ReplaySet;
+  throw new RefusedError(
+    'ERR_REPLAY_COPY',
+    `the copy of volume ${copy.name} at ${copy.path} is not at the watermark: block ${lba} is not what data set ${dataSet} wrote there`,
+    {
+      hint: 'it is older than these journals, was changed since, or is of another host: copy volumes, journals and state of one stopped host together',
+      details: { volume: copy.name, path: copy.path, lba, dataSet },
+    },
+  );
 }
 
 /** Carry steps 4-7 out. @throws RefusedError ERR_VOLUME_LOCKED, ERR_REPLAY_MIXED; FarshoreError ERR_REPLAY_INCOMPLETE when the copies are mixed now */

@@ -169,7 +169,7 @@ async function theCommand(crash: Crash): Promise<void> {
   assert.is((JSON.parse(back.stdout) as { error: { code: string } }).error.code, 'ERR_REPLAY_THROUGH');
 }
 
-/** Beside the living host: neither its journals nor its volumes. */
+/** Beside the living host: neither its journals nor its volumes; and when it is dead, not its volumes that the config names. */
 async function besideTheLiving(hosts: Hosts, crash: Crash): Promise<void> {
   const { secondary } = hosts;
   const running = await farshore([
@@ -184,6 +184,11 @@ async function besideTheLiving(hosts: Hosts, crash: Crash): Promise<void> {
   const onto = await farshore(['journal', 'replay', crash.directory, ...live]);
   assert.is(onto.exitCode, 5, onto.stdout + onto.stderr);
   assert.match(onto.stderr, /ERR_REPLAY_COPY.*is in use/s);
+  await secondary.kill();
+  const stopped = await farshore(['journal', 'replay', secondary.stateDirectory, '-c', secondary.configPath, ...live]);
+  assert.is(stopped.exitCode, 5, stopped.stdout + stopped.stderr);
+  assert.match(stopped.stderr, /ERR_REPLAY_COPY.*is a source volume of the config/s);
+  await secondary.start();
 }
 
 test('every complete data set of every kill: the history at it', async () => {

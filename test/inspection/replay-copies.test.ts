@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as fc from 'fast-check';
+import { journalPath } from '../../journals/files.ts';
+import { RECORDS_OFFSET } from '../../journals/format.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { BlockRanges } from '../../src/inspection/block-ranges.ts';
 import { holdsLock } from '../../src/inspection/running.ts';
 import { rangesOf } from '../../src/protocol/recovery-summary.ts';
 import { Random } from '../../src/simulation/random.ts';
-import { codeOf, thrownBy, withFolder } from '../support/scratch.ts';
+import { codeOf, needsTried, thrownBy, withFolder, withLoopDevice } from '../support/scratch.ts';
 import { apply, BLOCK, DeadSecondary, makeHistory, VOLUMES, type Command, type MadeSet } from './replay-support.ts';
 
 async function refusal(work: Promise<unknown>): Promise<FarshoreError> {
@@ -185,6 +187,61 @@ test('what is equal by chance: zeroes count only in a data set that writes nothi
   }
 });
 
+test("copies that are older than the watermark, or not of this host, are known by what the watermark's data set wrote", async () => {
+  const history: readonly (readonly Command[])[] = [
+    [{ lba: 0, blocks: 32, fill: 1 }],
+    [
+      { lba: 4, blocks: 3, fill: 2 },
+      { lba: 5, fill: 3 },
+      { lba: 10, blocks: 2, fill: 4 },
+      { type: 'zero', lba: 11 },
+      { type: 'zero', lba: 12 },
+    ],
+    [{ lba: 6, blocks: 2, fill: 5 }],
+  ];
+  await withFolder(async (folder) => {
+    const dead = new DeadSecondary(folder, makeHistory(history), 1);
+    dead.writeJournal(2);
+    const old = dead.writeCopies('copy', 0);
+    await dead.dryRun(old);
+    dead.writeJournal(1, { order: [3, 1, 4, 2, 0, 5], flagged: true });
+    for (const volumesAtWatermark of [false, true]) {
+      for (const attempt of [dead.dryRun, dead.replay]) {
+        const error = await refusal(attempt.call(dead, old, { volumesAtWatermark }));
+        assert.equal([error.code, error.exitCode], ['ERR_REPLAY_COPY', 5]);
+        assert.match(error.message, /copy-data.img is not at the watermark: block 5 is not what data set 1 wrote there/);
+      }
+    }
+    assert.is(dead.stateOf('copy'), 0);
+    // Only what it wrote last, and nobody after it, tells.
+    for (const [lba, tells] of [
+      [4, true],
+      [5, true],
+      [6, false],
+      [7, false],
+      [10, true],
+      [11, false],
+      [12, false],
+      [20, false],
+    ] as const) {
+      const copies = dead.writeCopies('copy', 1);
+      const image = readFileSync(dead.copyPath('copy', 'data'));
+      image.fill(0x77, lba * BLOCK, (lba + 1) * BLOCK);
+      writeFileSync(dead.copyPath('copy', 'data'), image);
+      assert.is(await codeOf(() => dead.replay(copies)), tells ? 'ERR_REPLAY_COPY' : 'none', `block ${lba}`);
+    }
+    const copies = dead.writeCopies('copy', 1);
+    for (let times = 0; times < 2; times += 1) await dead.replay(copies);
+    assert.is(dead.stateOf('copy'), 2);
+    // A retired journal that can no longer be read tells nothing.
+    const path = journalPath(dead.directory, 1);
+    const bytes = readFileSync(path);
+    bytes[RECORDS_OFFSET + 90] = 0x55;
+    writeFileSync(path, bytes);
+    await dead.dryRun(dead.writeCopies('copy', 0));
+  });
+});
+
 test('what recovery refuses can be stepped around only with pure images of the watermark', async () => {
   await withDead(4, async (dead, copies) => {
     dead.writeJournal(3, { flagged: true, order: [0] });
@@ -270,6 +327,20 @@ test('a volume that a running host has locked is refused, and the copies are loc
     const first = locked.indexOf(true);
     assert.ok(first > 0, 'the plan takes no lock');
     assert.ok(locked.slice(first).every(Boolean) && locked.length - first >= 4, 'every journal is read again under the lock');
+  });
+});
+
+needsTried(test, 'losetup')('a copy may be a block device, and is one device by whatever name', async () => {
+  await withLoopDevice(32 * BLOCK, async (device) => {
+    await withDead(1, async (dead, copies) => {
+      writeFileSync(device, readFileSync(dead.copyPath('copy', 'data')));
+      const volumes = [`data=${device}`, copies[1] ?? ''];
+      assert.is(await codeOf(() => dead.replay(volumes, { sourcePaths: [device] })), 'ERR_REPLAY_COPY');
+      await dead.replay(volumes, { through: 3 });
+      assert.is(await codeOf(() => dead.replay(volumes, { through: 2 })), 'ERR_REPLAY_MIXED');
+      writeFileSync(dead.copyPath('copy', 'data'), readFileSync(device));
+      assert.is(dead.stateOf('copy'), 3);
+    });
   });
 });
 
