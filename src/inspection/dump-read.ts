@@ -44,7 +44,7 @@ export function wholeHeader(bytes: Uint8Array): WholeHeader | null {
   if (bytes.length < RECORD_HEADER_BYTES) return null;
   const reader = new RecordReader(bytes);
   const verdict = reader.examine(0, RECORD_HEADER_BYTES);
-  // Of a record with a payload the reader wants more bytes only when the header is right.
-  const isWhole = verdict === 'record' || (verdict === 'incomplete' && reader.neededBytes > RECORD_HEADER_BYTES);
+  // All bytes of a header are there: more are wanted only for a payload, and only when the header is right.
+  const isWhole = verdict === 'record' || verdict === 'incomplete';
   return isWhole ? reader.header : null;
 }

@@ -68,7 +68,9 @@ function headText({ path, slot, peek, running }: ShowHead): string[] {
   const { fileBytes, header, completeMark } = peek;
   const use = running === true ? ', beside a running host' : '';
   return [
-    ...row('journal', `${path}${slot === null ? '' : ` (slot ${slot})`}, ${fileBytes} bytes${use}`),
+    // Never broken: a path is for copying.
+    `${'journal'.padEnd(NAME_WIDTH)} ${path}`,
+    ...row('', `${slot === null ? '' : `slot ${slot}, `}${fileBytes} bytes${use}`),
     ...headerText(header),
     ...markText(completeMark),
   ];

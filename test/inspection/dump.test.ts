@@ -218,6 +218,10 @@ test('the payload of one record, and never one that fails a checksum', async () 
   assert.is((await payloadOf(903)).length, 40, "a sync command's");
   assert.is(await codeOf(() => payloadOf(902)), 'ERR_NO_PAYLOAD');
   assert.is(await codeOf(() => payloadOf(904)), 'ERR_RECORD_NOT_FOUND');
+  const twice = JOURNAL.image.slice();
+  twice.set(encodeRecord({ dataSet: 9, firstSequence: 900, sequence: 900 }), second);
+  writeFileSync(path, twice);
+  assert.ok((await payloadOf(900)).equals(JOURNAL.image.subarray(first + 80, second)), 'the first one counts');
   const torn = JOURNAL.image.slice();
   torn[third + 90] = (torn[third + 90] ?? 0) ^ 1;
   writeFileSync(path, torn);
@@ -257,6 +261,16 @@ test('the watermark: both blocks field by field, and which of them counts', asyn
   assert.is(one.report.readable, false);
   assert.match(one.text.replaceAll(/\s+/g, ' '), /watermark block 0, byte 0 to 4095: UNREADABLE at byte 8: expected checksum/);
   assert.match(one.text, /^block 1 counts \(counter 6\)$/m);
+  const fields = objectsOf((await dumpBytes(file, bytes.subarray(0, 50), { format: 'ndjson' })).text).filter(
+    (line) => line['kind'] === 'field',
+  );
+  assert.equal(
+    fields.slice(-2).map(({ field, value }) => [field, value]),
+    [
+      ['generation', '3'],
+      ['stream', 'cut off'],
+    ],
+  );
   for (const length of [0, 1, 50, 4096, 4100, 8191]) {
     const cut = await dumpBytes(file, bytes.subarray(0, length));
     fits(cut.lines.filter((line) => !line.includes(folder)));
