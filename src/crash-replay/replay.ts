@@ -20,6 +20,7 @@ import { sha256OfFile, unpackCrash, type HostFolder } from './fixture-folder.ts'
 import { predictedOtherwise } from './replay-prediction.ts';
 import { runRecovery, type RecoveryRun } from './run-recovery.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
+import { withoutPoint } from './write-fixture.ts';
 
 export interface ReplayReport {
   /** Name of the fault; the folder's name if that cannot be read. */
@@ -98,9 +99,9 @@ class Replay {
     return { fixture: manifest.name, directory, recover: manifest.recover, found, volumes, differences, passed: differences.length === 0 };
   }
 
-  #decide(): Promise<FoundDecision> {
+  async #decide(): Promise<FoundDecision> {
     const { host, manifest } = this.#options;
-    return decideRecovery({ disk: this.#disk, host, recover: manifest.recover });
+    return withoutPoint(await decideRecovery({ disk: this.#disk, host, recover: manifest.recover }));
   }
 
   async #recover(crash: Hashes): Promise<ReplayReport['volumes']> {
