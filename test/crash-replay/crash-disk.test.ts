@@ -206,6 +206,22 @@ test('a point waits until the host is as far as it says, counts, and waits for a
   );
 });
 
+test('a write beside another one that is in flight is not counted', async () => {
+  await withFolder(async (folder) => {
+    const directory = join(folder, 'journals');
+    await awaitDone((done) => createRing({ disk: new NodeDisk(), directory, geometry: GEOMETRY, alignedStart }, done));
+    const disk = new CrashDisk(new NodeDisk(), new CrashWatch({ ...pointNow('journal-commit-before'), nth: 2 }, die));
+    const files = [0, 1].map((slot) => disk.open(journalPath(directory, slot), {}));
+    const write = (slot: number): Promise<void> => awaitDone((done) => files[slot]?.write([Buffer.alloc(16_384, 1)], 0, done));
+    await Promise.all([write(0), write(1)]);
+    assert.throws(
+      () => files[1]?.write([Buffer.alloc(16_384, 1)], 0, () => {}),
+      (error: unknown) => error instanceof Died,
+    );
+    for (const file of files) file.closeSync();
+  });
+});
+
 interface Stored {
   readonly volumes: readonly Volume[];
   readonly images: () => Buffer[];
