@@ -17,7 +17,11 @@ export interface ShowQuestion {
 export function showFindings(question: ShowQuestion): Finding[] {
   const { contents, running } = question;
   const ofBytes = findingsOf({ contents, decision: null, history: null, expectedBytes: null, running });
-  return [...ofBytes, ...headerFindings(question), ...numberFindings(question), ...flagFindings(question)];
+  const { tail, header } = contents.scan;
+  // Records that are gone behind damage that is told, or that a later version may have elsewhere, are no finding of their own.
+  const isTold =
+    header.verdict === 'later-version' || ofBytes.some(({ offset, verdict }) => offset === tail.offset && verdict === 'damaged');
+  return [...ofBytes, ...headerFindings(question), ...numberFindings(question), ...(isTold ? [] : flagFindings(question))];
 }
 
 const CONTRADICTION = {
