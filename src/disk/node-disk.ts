@@ -5,6 +5,7 @@ import {
   constants,
   existsSync,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -23,6 +24,7 @@ import { lockExclusive, namePath, pwriteSync, systemError } from './libc.ts';
 import { NodeFile } from './node-file.ts';
 
 const EIO = 5;
+const ENOTBLK = 15;
 /** What access(2) says of a path that is not there. */
 const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
 
@@ -77,11 +79,18 @@ export class NodeDisk implements Disk {
   }
 
   readFile(path: string): Uint8Array | null {
+    let fd: number | null = null;
     try {
-      return readFileSync(path);
+      // O_NONBLOCK: a FIFO would be waited for, for ever, and a character device may have no end.
+      fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const kind = fstatSync(fd);
+      if (!kind.isFile() && !kind.isDirectory()) throw systemError({ errno: ENOTBLK, syscall: 'open', path });
+      return readFileSync(fd);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return null;
       throw namePath(error, path);
+    } finally {
+      if (fd !== null) closeSync(fd);
     }
   }
 

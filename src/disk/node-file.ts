@@ -53,7 +53,8 @@ export class NodeFile implements DiskFile {
   constructor(path: string, options: OpenOptions) {
     this.path = path;
     this.#readOnly = options.readOnly === true;
-    let flags = this.#readOnly ? constants.O_RDONLY : constants.O_RDWR;
+    // Without O_NONBLOCK opening a FIFO to read would wait for a writer, for ever; files and block devices do not heed it.
+    let flags = this.#readOnly ? constants.O_RDONLY | constants.O_NONBLOCK : constants.O_RDWR;
     if (options.create === true) flags |= constants.O_CREAT | constants.O_EXCL;
     if (options.durableWrites === true) flags |= constants.O_DSYNC;
     this.#fd = openSync(path, flags, 0o600);

@@ -87,6 +87,17 @@ test('what cannot be opened is refused with its errno', async () => {
   });
 });
 
+test('a FIFO or a device where a file is to be read is an error at once: nobody waits for a writer or an end', async () => {
+  await withFolder(async (folder) => {
+    const fifo = join(folder, 'slot-0000.journal');
+    execFileSync('mkfifo', [fifo]);
+    assert.is(await codeOf(() => disk.open(fifo, { readOnly: true })), 'ENOTBLK');
+    assert.is(await codeOf(() => disk.readFile(fifo)), 'ENOTBLK');
+    assert.is(await codeOf(() => disk.readFile('/dev/zero')), 'ENOTBLK');
+    assert.is(await codeOf(() => disk.readFile(folder)), 'EISDIR');
+  });
+});
+
 test('durable writes are written from aligned memory, and read at any alignment', async () => {
   await withFolder(async (folder) => {
     const file = disk.open(join(folder, 'a'), { create: true, durableWrites: true });
