@@ -1,6 +1,7 @@
 /**
  * Damaged journals: cut short at every length, a bit flipped at every byte. `journal show` and `journal dump` never throw, show what
  * stands before the damage and nothing else of it, name the right byte, and never call damage a clean end.
+ * @timeLimit 240 s
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
