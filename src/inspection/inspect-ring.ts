@@ -95,7 +95,7 @@ class RingInspection {
     if (identity.source !== 'state') this.#notes.push(assumption(identity));
     const setting = geometry === null ? null : settingOf({ identity, geometry, state, watermark });
     await this.#scanAll(peeked, setting);
-    const refused = problem ?? refusal ?? this.#refusalBeforePlan({ state, watermark, peeked, geometry });
+    const refused = problem ?? this.#refusalBeforePlan({ state, watermark, unreadable: refusal, peeked, geometry });
     const plan = setting === null || refused !== null || !recovers(state) ? null : planJudged(setting, this.#judged());
     const refusedAtLast = refused ?? (plan === null ? null : (refusalOf(plan) ?? refusalOfResumed(state, plan)));
     const slots = this.#slotReports({ peeked, geometry, plan, running: running === true });
@@ -179,11 +179,15 @@ class RingInspection {
   #refusalBeforePlan(found: {
     state: InspectedState | null;
     watermark: InspectedWatermark;
+    /** Why the watermark cannot be used. */
+    unreadable: { code: string; message: string } | null;
     peeked: readonly Peeked[];
     geometry: Geometry | null;
-  }): FarshoreError | null {
-    const { state, watermark, peeked, geometry } = found;
+  }): { code: string; message: string } | null {
+    const { state, watermark, unreadable, peeked, geometry } = found;
     const { directory } = this.#located;
+    if (state?.condition === 'promoted') return null;
+    if (unreadable?.code === 'ERR_WATERMARK_MISSING') return unreadable;
     for (let slot = 0; slot < (geometry?.slots ?? 0); slot += 1) {
       const journal = peeked.find((candidate) => candidate.slot === slot);
       if (journal === undefined) return journalMissing(journalPath(directory, slot));
@@ -193,11 +197,14 @@ class RingInspection {
       const { header } = journal;
       if (header.verdict === 'readable' && header.slot !== slot)
         return journalGeometry(journal.path, `slot ${slot}`, `slot ${header.slot}`);
+    }
+    if (unreadable !== null) return unreadable;
+    for (const { slot, path } of peeked) {
       const readError = this.#scanned.get(slot)?.contents.scan.readError ?? null;
-      if (readError !== null) return journalRead(journal.path, readError);
+      if (readError !== null) return journalRead(path, readError);
     }
     const content = watermark.newest;
-    if (state === null || content === null || state.condition === 'promoted') return null;
+    if (state === null || content === null) return null;
     if (isBlank(state)) {
       const used = this.#usedJournal(peeked);
       return used === null ? null : journalsNotBlank(used, directory);
