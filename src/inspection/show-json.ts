@@ -78,11 +78,12 @@ export function recordJson(record: DecodedRecord, fileOffset: number, verdict: N
 
 /** What the journal amounts to; scripts depend on its names. */
 export function reportJson(report: ShowReport): Record<string, unknown> {
-  const { path, slot, contents, missing, tally, wantedRecords, map, verdict, findings, tailVerdict, tailMeaning, notes } = report;
+  const { path, slot, running, contents, missing, tally, wantedRecords, map, verdict, findings, tailVerdict, tailMeaning, notes } = report;
   const { numbers } = tally;
   return {
     path,
     slot,
+    running,
     verdict,
     ...contentsJson(contents, null),
     shown: wantedRecords,

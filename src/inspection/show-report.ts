@@ -12,6 +12,8 @@ export interface ShowReport {
   readonly path: string;
   /** By the file's name; null if it is not named like a slot's. */
   readonly slot: number | null;
+  /** Whether a host uses the ring now; null where the system does not tell. */
+  readonly running: boolean | null;
   readonly contents: JournalContents;
   readonly missing: MissingNumbers;
   readonly tally: ShowTally;

@@ -72,7 +72,7 @@ export async function findJournal(options: FindOptions): Promise<FoundJournal> {
 export function openToRead(disk: Disk, path: string): DiskFile {
   try {
     const kind = statSync(path);
-    // To open a FIFO would wait for its writer.
+    // The disk would only say that it is no file.
     if (!kind.isFile() && !kind.isBlockDevice())
       throw new UsageError(
         'ERR_NOT_A_JOURNAL',

@@ -87,6 +87,7 @@ function reportOf({ options, peek, scan, tally, map, wantedRecords, follows }: G
   return {
     path: found.path,
     slot: found.slot,
+    running: found.running,
     contents,
     missing,
     tally,
