@@ -11,7 +11,7 @@ export default class JournalDiff extends BaseCommand {
   static override description =
     'Two files are compared as journals: header, complete flag, where the records end, and the records by number: only in one, differing (which fields and checksums), reordered (arrived at another place). Two folders are ' +
     'compared as rings: watermark, and each data set with the same one of the other, whatever slots they lie in. Bytes behind the end of the records are not compared. Exit code 0 when equal, 1 when different. ' +
-    '--overlaps says which blocks two data sets both wrote and which record wrote them last; --lba says who wrote one block, in order, and who last: exit code 0 whatever the answer is. ' +
+    '--overlaps says which blocks two data sets both wrote and which records wrote them last; --lba says who wrote one block, in order, and who last: exit code 0 whatever the answer is. ' +
     'Reads only, takes no lock, in memory that depends on the records of two journals and never on their bytes.';
   static override examples = [
     '<%= config.bin %> journal diff slot-0003.journal copy/slot-0003.journal',
@@ -26,6 +26,10 @@ export default class JournalDiff extends BaseCommand {
   };
   static override flags = {
     overlaps: Flags.boolean({ summary: 'Which blocks two data sets both wrote, and who wrote them last.', exclusive: ['lba'] }),
+    exact: Flags.boolean({
+      summary: 'With --overlaps: a range for each record that wrote last, instead of one for all neighbours.',
+      dependsOn: ['overlaps'],
+    }),
     'data-sets': Flags.string({ summary: 'With --overlaps: two data sets of one folder.', helpValue: 'N,M', dependsOn: ['overlaps'] }),
     lba: Flags.string({ summary: 'Who wrote this block (of 512 bytes), in order.', helpValue: 'X' }),
     volume: Flags.string({
@@ -54,7 +58,15 @@ export default class JournalDiff extends BaseCommand {
     const { parseNumber } = await import('../../src/inspection/record-filter.ts');
     const { LineOutput, whileRead } = await import('../../src/inspection/show-output.ts');
     const lines = flags.format === 'ndjson' && !this.jsonEnabled() ? new LineOutput(process.stdout) : null;
-    const options = { disk: new NodeDisk(), a: args.a, b: args.b, stateDirectory: flags.state, limit: flags.limit, lines };
+    const options = {
+      disk: new NodeDisk(),
+      a: args.a,
+      b: args.b,
+      stateDirectory: flags.state,
+      limit: flags.limit,
+      exact: flags.exact,
+      lines,
+    };
     const answer = await whileRead(() => {
       if (flags.lba !== undefined) {
         if (args.b !== undefined) throw new UsageError('ERR_USAGE', '--lba looks into one folder or file: leave the second out');

@@ -5,6 +5,7 @@
 import { journalRead } from '../../journals/errors.ts';
 import type { ScannedFile } from '../../journals/file-scan.ts';
 import type { SequenceNumber } from '../model/ids.ts';
+import { LIMITS } from '../model/limits.ts';
 import { RECORD_HEADER_BYTES } from '../record/record.ts';
 import type { DiffTable, TableRow, TabledJournal } from './diff-table.ts';
 
@@ -26,6 +27,9 @@ export type RecordDifference =
     }
   /** Places count from 1 in the order of arrival. */
   | { readonly kind: 'reordered'; readonly sequence: SequenceNumber; readonly placeA: number; readonly placeB: number };
+
+const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + LIMITS.recordDataBytesMax;
+const AHEAD_BYTES = 64 * 1024;
 
 export type RecordDifferenceKind = RecordDifference['kind'];
 export const RECORD_DIFFERENCE_KINDS = ['only in A', 'only in B', 'differing', 'reordered'] as const;
@@ -184,15 +188,16 @@ const RECORD_FIELDS = ['type', 'generation', 'firstSequence', 'vlun', 'lba', 'le
 const SYNC_FIELDS = ['reason', 'chain', 'incarnation', 'headBytes'] as const;
 
 function recordFields(a: TableRow, b: TableRow, bytes: PairedBytes): FieldDifference[] {
+  const alike = a.encodedBytes === b.encodedBytes && a.headerChecksum === b.headerChecksum;
+  const at = alike ? bytes.firstDifference(a, b) : null;
+  if (alike && at === null) return [];
   const fields = fieldsDiffering([
     ...RECORD_FIELDS.map((name) => [name, a[name], b[name]] as const),
     ...SYNC_FIELDS.map((name) => [`sync ${name}`, a.sync?.[name], b.sync?.[name]] as const),
     ['payload checksum', showChecksum(a.payloadChecksum), showChecksum(b.payloadChecksum)],
     ['header checksum', showChecksum(a.headerChecksum), showChecksum(b.headerChecksum)],
   ]);
-  if (fields.length > 0) return fields;
-  const at = bytes.firstDifference(a, b);
-  if (at === null) return [];
+  if (fields.length > 0 || at === null) return fields;
   const place = at < RECORD_HEADER_BYTES ? `byte ${at} of the header` : `byte ${at - RECORD_HEADER_BYTES} of the payload`;
   return [{ field: `${place}, although all checksums agree`, a: bytes.shown(0), b: bytes.shown(1) }];
 }
@@ -203,22 +208,20 @@ function showChecksum(checksum: number): string {
 
 /** The bytes of two records, read again where checksums alone would have to be believed. */
 class PairedBytes {
-  readonly #files: readonly [ScannedFile, ScannedFile];
-  #bytes: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
+  readonly #sides: readonly [AheadReader, AheadReader];
+  #bytes: readonly [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
   #at = 0;
 
   constructor(a: ScannedFile, b: ScannedFile) {
-    this.#files = [a, b];
+    this.#sides = [new AheadReader(a), new AheadReader(b)];
   }
 
   /** The first byte in which two records of one length differ; null: none. */
   firstDifference(a: TableRow, b: TableRow): number | null {
-    const lengthBytes = a.encodedBytes;
-    if (this.#bytes[0].length < lengthBytes) this.#bytes = [new Uint8Array(2 * lengthBytes), new Uint8Array(2 * lengthBytes)];
-    const [inA, inB] = this.#bytes.map((memory) => memory.subarray(0, lengthBytes)) as [Uint8Array, Uint8Array];
-    readAgain(this.#files[0], inA, a.offset);
-    readAgain(this.#files[1], inB, b.offset);
+    const inA = this.#sides[0].read(a.offset, a.encodedBytes);
+    const inB = this.#sides[1].read(b.offset, b.encodedBytes);
     if (Buffer.compare(inA, inB) === 0) return null;
+    this.#bytes = [inA, inB];
     this.#at = inA.findIndex((byte, index) => byte !== inB[index]);
     return this.#at;
   }
@@ -226,6 +229,30 @@ class PairedBytes {
   /** That byte of one side. */
   shown(side: 0 | 1): string {
     return `0x${(this.#bytes[side][this.#at] ?? 0).toString(16).padStart(2, '0')}`;
+  }
+}
+
+/** Reads ahead where records stand in the order of their numbers, as they mostly do, and no more than asked where they do not. */
+class AheadReader {
+  readonly #file: ScannedFile;
+  readonly #memory = new Uint8Array(AHEAD_BYTES + RECORD_BYTES_MAX);
+  #from = 0;
+  #end = 0;
+
+  constructor(file: ScannedFile) {
+    this.#file = file;
+  }
+
+  /** @returns bytes that are valid until the next read */
+  read(offset: number, lengthBytes: number): Uint8Array {
+    if (offset < this.#from || offset + lengthBytes > this.#end) {
+      const near = offset >= this.#from && offset <= this.#end + AHEAD_BYTES;
+      const wantedBytes = near ? Math.min(AHEAD_BYTES + lengthBytes, this.#file.sizeBytes() - offset) : lengthBytes;
+      readAgain(this.#file, this.#memory.subarray(0, Math.max(wantedBytes, lengthBytes)), offset);
+      this.#from = offset;
+      this.#end = offset + wantedBytes;
+    }
+    return this.#memory.subarray(offset - this.#from, offset - this.#from + lengthBytes);
   }
 }
 

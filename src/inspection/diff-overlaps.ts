@@ -14,10 +14,19 @@ export interface Overlap {
   readonly vlun: Vlun;
   readonly lba: number;
   readonly blocks: number;
-  /** The record that wrote them last. */
-  readonly last: { readonly dataSet: DataSetId; readonly sequence: SequenceNumber; readonly type: RecordTypeName; readonly offset: number };
-  /** The earlier data set, and the lowest and highest number of those of its records that wrote them last in it. */
-  readonly earlier: { readonly dataSet: DataSetId; readonly fromSequence: SequenceNumber; readonly toSequence: SequenceNumber };
+  /** The later data set, which wrote them last. */
+  readonly last: OverlapWriters;
+  readonly earlier: OverlapWriters;
+}
+
+/** A data set, and the lowest and highest number of those of its records that wrote some of the blocks last in it. */
+export interface OverlapWriters {
+  readonly dataSet: DataSetId;
+  readonly fromSequence: SequenceNumber;
+  readonly toSequence: SequenceNumber;
+  /** Of the one record that wrote them all; null when it was not one. */
+  readonly type: RecordTypeName | null;
+  readonly offset: number | null;
 }
 
 /** A journal's table with its data set. */
@@ -26,8 +35,16 @@ export interface NamedTable {
   readonly table: DiffTable;
 }
 
-/** Find the overlaps of two data sets, by volume and LBA; neighbours that one record wrote last are one range. @returns how many ranges and blocks */
-export function findOverlaps(a: NamedTable, b: NamedTable, take: (overlap: Overlap) => void): { ranges: number; blocks: number } {
+/**
+ * Find the overlaps of two data sets, by volume and LBA.
+ * @param options `exact`: only neighbours that one record wrote last are one range; else all neighbours are
+ * @returns how many ranges and blocks
+ */
+export function findOverlaps(
+  a: NamedTable,
+  b: NamedTable,
+  options: { readonly exact: boolean; readonly take: (overlap: Overlap) => void },
+): { ranges: number; blocks: number } {
   const [earlier, later] = a.dataSet < b.dataSet ? [a, b] : [b, a];
   const below = paint(earlier.table);
   const above = paint(later.table);
@@ -36,7 +53,7 @@ export function findOverlaps(a: NamedTable, b: NamedTable, take: (overlap: Overl
   const tell = (overlap: Overlap): void => {
     ranges += 1;
     blocks += overlap.blocks;
-    take(overlap);
+    options.take(overlap);
   };
   for (let [low, high] = [0, 0]; low < below.count && high < above.count;) {
     const order = (below.vlun[low] ?? 0) - (above.vlun[high] ?? 0);
@@ -44,8 +61,14 @@ export function findOverlaps(a: NamedTable, b: NamedTable, take: (overlap: Overl
     const from = Math.max(below.from[low] ?? 0, above.from[high] ?? 0);
     const to = Math.min(endLow, endHigh);
     if (order === 0 && from < to) {
-      const found = overlapOf({ earlier, later, rowBelow: below.row[low] ?? 0, rowAbove: above.row[high] ?? 0, from, to });
-      const joined: Overlap | null = waiting === null ? null : join(waiting, found);
+      const found: Overlap = {
+        vlun: above.vlun[high] ?? 0,
+        lba: from,
+        blocks: to - from,
+        last: writerOf(later, above.row[high] ?? 0),
+        earlier: writerOf(earlier, below.row[low] ?? 0),
+      };
+      const joined: Overlap | null = waiting === null ? null : join(waiting, found, options.exact);
       if (joined === null && waiting !== null) tell(waiting);
       waiting = joined ?? found;
     }
@@ -56,36 +79,23 @@ export function findOverlaps(a: NamedTable, b: NamedTable, take: (overlap: Overl
   return { ranges, blocks };
 }
 
-function overlapOf(found: {
-  readonly earlier: NamedTable;
-  readonly later: NamedTable;
-  readonly rowBelow: number;
-  readonly rowAbove: number;
-  readonly from: number;
-  readonly to: number;
-}): Overlap {
-  const { earlier, later, rowBelow, rowAbove, from, to } = found;
-  const sequence = earlier.table.wide('sequence', rowBelow);
-  return {
-    vlun: later.table.vlunAt(rowAbove),
-    lba: from,
-    blocks: to - from,
-    last: {
-      dataSet: later.dataSet,
-      sequence: later.table.wide('sequence', rowAbove),
-      type: later.table.typeAt(rowAbove),
-      offset: later.table.wide('offset', rowAbove),
-    },
-    earlier: { dataSet: earlier.dataSet, fromSequence: sequence, toSequence: sequence },
-  };
+function writerOf({ dataSet, table }: NamedTable, row: number): OverlapWriters {
+  const sequence = table.wide('sequence', row);
+  return { dataSet, fromSequence: sequence, toSequence: sequence, type: table.typeAt(row), offset: table.wide('offset', row) };
 }
 
-/** Two neighbours as one, if one record wrote both last; else null. */
-function join(a: Overlap, b: Overlap): Overlap | null {
-  if (a.vlun !== b.vlun || a.lba + a.blocks !== b.lba || a.last.sequence !== b.last.sequence) return null;
-  const fromSequence = Math.min(a.earlier.fromSequence, b.earlier.fromSequence);
-  const toSequence = Math.max(a.earlier.toSequence, b.earlier.toSequence);
-  return { ...a, blocks: a.blocks + b.blocks, earlier: { dataSet: a.earlier.dataSet, fromSequence, toSequence } };
+/** Two neighbours as one; null if they are none, or if `exact` and not one record wrote both last. */
+function join(a: Overlap, b: Overlap, exact: boolean): Overlap | null {
+  if (a.vlun !== b.vlun || a.lba + a.blocks !== b.lba) return null;
+  if (exact && a.last.offset !== b.last.offset) return null;
+  return { ...a, blocks: a.blocks + b.blocks, last: joinWriters(a.last, b.last), earlier: joinWriters(a.earlier, b.earlier) };
+}
+
+function joinWriters(a: OverlapWriters, b: OverlapWriters): OverlapWriters {
+  if (a.offset === b.offset && a.offset !== null) return a;
+  const fromSequence = Math.min(a.fromSequence, b.fromSequence);
+  const toSequence = Math.max(a.toSequence, b.toSequence);
+  return { dataSet: a.dataSet, fromSequence, toSequence, type: null, offset: null };
 }
 
 /** Ranges of blocks, apart and ascending by volume and block, each with the row of the record that wrote it last. */

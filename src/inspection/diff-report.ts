@@ -3,7 +3,7 @@ import type { DataSetId } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import { NO_VLUN } from '../record/record.ts';
 import { RECORD_DIFFERENCE_KINDS, type RecordDifference, type RecordDifferenceKind } from './diff-journals.ts';
-import type { Overlap } from './diff-overlaps.ts';
+import type { Overlap, OverlapWriters } from './diff-overlaps.ts';
 import type { DiffListener, PairDiff, RingDiff } from './diff-rings.ts';
 import type { TableRow } from './diff-table.ts';
 import type { BlockWriter, LastWriters } from './last-writer.ts';
@@ -127,17 +127,11 @@ function rowJson({
 }
 
 export function overlapJson({ vlun, lba, blocks, last, earlier }: Overlap): Record<string, unknown> {
-  return {
-    vlun,
-    lba: `${lba}`,
-    blocks,
-    last: { ...last, dataSet: `${last.dataSet}`, sequence: `${last.sequence}` },
-    earlier: {
-      dataSet: `${earlier.dataSet}`,
-      fromSequence: `${earlier.fromSequence}`,
-      toSequence: `${earlier.toSequence}`,
-    },
-  };
+  return { vlun, lba: `${lba}`, blocks, last: overlapWritersJson(last), earlier: overlapWritersJson(earlier) };
+}
+
+function overlapWritersJson({ dataSet, fromSequence, toSequence, type, offset }: OverlapWriters): Record<string, unknown> {
+  return { dataSet: `${dataSet}`, fromSequence: `${fromSequence}`, toSequence: `${toSequence}`, type, offset };
 }
 
 export function writerJson(writer: BlockWriter): Record<string, unknown> {

@@ -6,7 +6,7 @@ import { layOut, shownTime, TERMINAL_COLUMNS, wrap, type Column } from './column
 import { RECORD_DIFFERENCE_KINDS } from './diff-journals.ts';
 import type { FieldDifference, RecordDifference } from './diff-journals.ts';
 import type { CollectedPair } from './diff-report.ts';
-import type { Overlap } from './diff-overlaps.ts';
+import type { Overlap, OverlapWriters } from './diff-overlaps.ts';
 import type { PairDiff, RingDiff } from './diff-rings.ts';
 import type { TableRow } from './diff-table.ts';
 import type { BlockWriter, LastWriters } from './last-writer.ts';
@@ -148,23 +148,26 @@ export function overlapsText(found: {
     `${lba}`,
     `${lba + length - 1}`,
     `${length}`,
-    `${last.dataSet}`,
-    `${last.sequence}`,
-    last.type,
-    earlier.fromSequence === earlier.toSequence ? `${earlier.fromSequence}` : `${earlier.fromSequence}-${earlier.toSequence}`,
+    showNumbers(last),
+    last.type ?? '-',
+    showNumbers(earlier),
   ]);
   const columns = [right('volume'), right('first LBA'), right('last LBA'), right('blocks')];
-  const written = [right('last by'), right('sequence'), left('type'), left('before')];
+  const written = [right('last by number'), left('type'), right('before it by')];
   const earlier = Math.min(first, second);
   return [
-    ...fit([...columns, ...written], rows, ['type', 'blocks', 'before']),
+    ...fit([...columns, ...written], rows, ['blocks', 'type', 'before it by']),
     ...(ranges > overlaps.length ? [`and ${ranges - overlaps.length} more ranges (--limit N, or --format ndjson for all)`] : []),
     '',
     ...wrap(
-      `data sets ${first} and ${second} both wrote ${blocks} blocks in ${ranges} ranges; data set ${Math.max(first, second)} wrote them last. "before": sequence numbers of data set ${earlier} there`,
+      `data sets ${first} and ${second} both wrote ${blocks} ${blocks === 1 ? 'block' : 'blocks'} in ${ranges} ${ranges === 1 ? 'range' : 'ranges'}; the records of data set ${Math.max(first, second)} wrote them last, after those of data set ${earlier}`,
     ),
     ...unreadableLines(unreadable),
   ];
+}
+
+function showNumbers({ fromSequence, toSequence }: OverlapWriters): string {
+  return fromSequence === toSequence ? `${fromSequence}` : `${fromSequence}-${toSequence}`;
 }
 
 /** Who wrote a block. */

@@ -25,6 +25,8 @@ export interface DiffOptions {
   readonly stateDirectory: string | undefined;
   /** Differences, ranges or writers that text and JSON list. */
   readonly limit: number;
+  /** Overlaps: a range for each record, instead of one for all neighbours. */
+  readonly exact: boolean;
   /** Where every one of them goes as a line of JSON; null: not asked. */
   readonly lines: LineOutput | null;
 }
@@ -69,10 +71,11 @@ export async function compareBlocks(options: DiffOptions, dataSets: readonly [Da
   if (first.dataSet === second.dataSet)
     throw new UsageError('ERR_USAGE', `both hold data set ${first.dataSet}: --overlaps lays two different data sets over each other`);
   const overlaps: Overlap[] = [];
-  const { ranges, blocks } = findOverlaps(first, second, (overlap) => {
+  const take = (overlap: Overlap): void => {
     if (options.lines !== null) options.lines.line(JSON.stringify({ kind: 'overlap', ...overlapJson(overlap) }));
     else if (overlaps.length < options.limit) overlaps.push(overlap);
-  });
+  };
+  const { ranges, blocks } = findOverlaps(first, second, { exact: options.exact, take });
   const both = [first.dataSet, second.dataSet] as const;
   const unreadable = [a, b].flatMap(({ path, scan }) => (scan.tail.verdict === 'clean-end' ? [] : [{ path, offset: scan.tail.offset }]));
   const summary = { dataSets: both.map(String), last: `${Math.max(...both)}`, ranges, blocks, unreadable };

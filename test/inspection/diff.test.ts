@@ -42,7 +42,7 @@ async function diffFiles(a: Uint8Array, b: Uint8Array, options: Partial<DiffOpti
   const [pathA, pathB] = [join(folder, 'a.journal'), join(folder, 'b.journal')];
   writeFileSync(pathA, a);
   writeFileSync(pathB, b);
-  const common = { disk: new NodeDisk(), stateDirectory: undefined, limit: 20, lines: null };
+  const common = { disk: new NodeDisk(), stateDirectory: undefined, limit: 20, exact: false, lines: null };
   const answer = await compare({ ...common, a: pathA, b: pathB, ...options });
   for (const line of answer.text) assert.ok(line.length <= 80, `at most 80 columns: ${line}`);
   return { ...answer, pair: answer.json as unknown as PairJson };
@@ -212,7 +212,8 @@ test('rings are paired by data set, not by slot; what only one holds, and the wa
   const journals = oddJournals();
   await writeRing(disk, '/a', { journals });
   await writeRing(disk, '/b', { journals });
-  const ask = (): Promise<DiffAnswer> => compare({ disk, a: '/a', b: '/b', stateDirectory: undefined, limit: 20, lines: null });
+  const ask = (): Promise<DiffAnswer> =>
+    compare({ disk, a: '/a', b: '/b', stateDirectory: undefined, limit: 20, exact: false, lines: null });
   const same = await ask();
   assert.ok(same.equal, JSON.stringify(same.json));
   assert.match(same.text.join('\n'), 'watermark: same in both (data set 41)');
@@ -247,7 +248,7 @@ test('a ring against one with a flipped bit, a missing file and an unreadable wa
   await writeRing(disk, '/b', { journals: new Map([...journals, [41, damaged]]) });
   disk.unlink('/b/slot-0003.journal');
   await writeWhole(disk, '/b/watermark', new Uint8Array(8192));
-  const { equal, json } = await compare({ disk, a: '/a', b: '/b', stateDirectory: undefined, limit: 20, lines: null });
+  const { equal, json } = await compare({ disk, a: '/a', b: '/b', stateDirectory: undefined, limit: 20, exact: false, lines: null });
   assert.not.ok(equal);
   assert.equal([json['pairs'], json['differingPairs']], [3, 1]);
   assert.equal((json['onlyInOne'] as { slot: number }[]).length, 1);
