@@ -2,14 +2,17 @@
  * `journal ls` predicts a recovery exactly: on every disk that a crash may leave, and on damaged ones, inspection decides what the
  * recovery of production code decides, or refuses with its code (DESIGN section 6).
  */
+import { crc32 } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { journalPath, watermarkPath } from '../../journals/files.ts';
+import { scanJournal } from '../../journals/scan.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { inspectRing } from '../../src/inspection/inspect-ring.ts';
 import type { RingReport } from '../../src/inspection/ring-report.ts';
 import { ringText } from '../../src/inspection/ring-text.ts';
 import { verify } from '../../src/inspection/verify.ts';
+import { RECORD_HEADER_BYTES } from '../../src/record/record.ts';
 import { previewRecovery } from '../../src/secondary/recover.ts';
 import type { Kept } from '../../src/simulation/disk.ts';
 import { Random } from '../../src/simulation/random.ts';
@@ -117,6 +120,45 @@ test('on damaged disks too, and damage is never called clean', async () => {
   for (const code of ['-', 'ERR_RECOVERY_FLAGGED_DAMAGED', 'ERR_RECOVERY_JOURNAL_UNREADABLE'])
     assert.ok(codes.has(code), `${code} was met: ${[...codes.keys()].join(', ')}`);
 });
+
+test('records of another history, all of whose checksums are right, are seen by the chain from one data set to the next', async () => {
+  let forged = 0;
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const disk = await crashed(seed, 'page cache');
+    const before = await inspectRing({ disk, located });
+    // Not the first one above the watermark: its chain begins at another journal's.
+    const replayed = before.slots.filter(({ decision }) => decision?.action === 'replay').map(({ decision }) => decision?.dataSet ?? 0);
+    const slot = before.slots.find(({ decision }) => decision?.dataSet === Math.max(...replayed));
+    if (replayed.length < 2 || slot === undefined) continue;
+    if (!forge(disk, slot.path)) continue;
+    const report = await compare(disk, `seed ${seed}: another payload under right checksums in ${slot.path}`);
+    assert.is(report.refusal?.code, 'ERR_RECOVERY_CONTRADICTION');
+    assert.match(report.findings.find(({ path }) => path === slot.path)?.found ?? '', /its chain is/);
+    forged += 1;
+  }
+  assert.ok(forged >= 5, `${forged} journals were forged`);
+});
+
+/** Change the payload of a journal's first write, and make both of its checksums right again; false: it has none. */
+function forge(disk: TestDisk, path: string): boolean {
+  const image = (disk.readFile(path) as Uint8Array).slice();
+  let forged: Uint8Array | null = null;
+  let at = 0;
+  for (const record of scanJournal(image, { slot: 0, path }).records) {
+    if (record.type !== 'write' || forged !== null) continue;
+    at = record.offset;
+    forged = image.subarray(at, at + record.encodedBytes);
+    forged[RECORD_HEADER_BYTES] = (forged[RECORD_HEADER_BYTES] ?? 0) ^ 1;
+    const view = new DataView(forged.buffer, forged.byteOffset, forged.length);
+    view.setUint32(72, crc32(forged.subarray(RECORD_HEADER_BYTES)), true);
+    view.setUint32(76, crc32(forged.subarray(0, 76)), true);
+  }
+  if (forged === null) return false;
+  const file = disk.open(path, {});
+  file.writeSync(forged, at);
+  file.closeSync();
+  return true;
+}
 
 function endOfRecords({ slots }: RingReport, path: string): number {
   return slots.find((slot) => slot.path === path)?.contents?.scan.tail.offset ?? 0;
