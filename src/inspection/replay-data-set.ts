@@ -8,7 +8,7 @@ import { assert } from '../model/assert.ts';
 import { CorruptionError } from '../model/errors.ts';
 import { BLOCK_BYTES, type SequenceNumber, type Vlun, type VolumeEntry } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { DecodedRecord, SyncContent } from '../record/contract.ts';
+import type { DecodedRecord, DecodeResult, SyncContent } from '../record/contract.ts';
 import { hashChain, RECORD_HEADER_BYTES, RecordReader } from '../record/record.ts';
 import type { Volume } from '../volume/contract.ts';
 import type { ReplaySet } from './replay-plan.ts';
@@ -187,14 +187,15 @@ export class OrderedReader {
     const bytesRead = file.readSync(this.#buffer.subarray(0, encodedBytes), offset);
     const record = this.#reader.readAt(0, bytesRead);
     if (record.kind !== 'record' || record.sequence !== sequence || record.headerChecksum !== checksums[at])
-      throw damaged(set, offset, {
-        expected: `record ${sequence} as it was verified a moment ago`,
-        found:
-          record.kind === 'bad' ? `${record.reason} ${record.found}` : record.kind === 'record' ? `record ${record.sequence}` : record.kind,
-      });
+      throw damaged(set, offset, { expected: `record ${sequence} as it was verified a moment ago`, found: shownInstead(record) });
     const { type, payloadOffset, payloadBytes } = record;
     return { record, payload: type === 'write' ? this.#buffer.subarray(payloadOffset, payloadOffset + payloadBytes) : null };
   }
+}
+
+function shownInstead(found: DecodeResult): string {
+  if (found.kind === 'bad') return `${found.reason} ${found.found}, expected ${found.expected}`;
+  return found.kind === 'record' ? `record ${found.sequence} with other contents` : 'no record';
 }
 
 /** Store one record. @throws the disk's error */
