@@ -6,7 +6,8 @@
  */
 import { copyFileSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { scanJournal } from '../../journals/scan.ts';
+import { journalSlotOf } from '../../journals/files.ts';
+import { BLOCK_BYTES, decodeHeader } from '../../journals/format.ts';
 import { isRunning } from '../cli/control-client.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
 import { FarshoreError, RefusedError, UsageError } from '../model/errors.ts';
@@ -117,15 +118,21 @@ function stateOf(disk: NodeDisk, stateDirectory: string): HostState | null {
 }
 
 function geometryIn(directory: string): Geometry {
-  const files = journalFilesIn(directory).filter((name) => name.endsWith('.journal'));
-  const scanned = files.map((name) => {
-    const path = join(directory, name);
-    const image = readFileSync(path);
-    return { header: scanJournal(image.subarray(0, Math.min(image.length, 16_384)), { slot: 0, path }).header, fileBytes: image.length };
+  const disk = new NodeDisk();
+  const block = Buffer.alloc(BLOCK_BYTES);
+  const slots = journalFilesIn(directory).flatMap((name) => {
+    const slot = journalSlotOf(name);
+    if (slot === null) return [];
+    const file = disk.open(join(directory, name), { readOnly: true });
+    block.fill(0);
+    file.readSync(block, 0);
+    const found = { slot, fileBytes: file.sizeBytes(), header: decodeHeader(block) };
+    file.closeSync();
+    return [found];
   });
   const found = guessGeometry(
-    scanned.map(({ header }) => header),
-    scanned.map(({ fileBytes }, index) => ({ slot: Number(files[index]?.slice(5, 9)), fileBytes })),
+    slots.map(({ header }) => header),
+    slots,
   );
   if (found === null)
     throw new UsageError('ERR_NO_JOURNALS', `${directory} holds no journals: neither their headers nor their sizes tell slots and size`);

@@ -13,10 +13,10 @@ import { statusOf } from '../demo/hosts.ts';
 import { DemoProcesses, type HostProcess } from '../demo/processes.ts';
 import { connectVolume } from '../demo/read-volumes.ts';
 import { sleep, until, within } from '../demo/waits.ts';
-import { FarshoreError, UsageError } from '../model/errors.ts';
+import { EXIT, FarshoreError, UsageError } from '../model/errors.ts';
 import type { NbdClient } from '../nbd/client.ts';
 import { crashPointOf, recoverAfter, type CrashPoint } from './crash-points.ts';
-import { prepareOut } from './out-folder.ts';
+import { clearOut, prepareOut } from './out-folder.ts';
 import { RecordedHistory } from './recorded-history.ts';
 import { makeRecordingScene, secondaryFolder, startRecordedHosts, type RecordingScene } from './recording-scene.ts';
 import { RecordingWorkload } from './recording-workload.ts';
@@ -56,11 +56,17 @@ export async function recordFixture(options: RecordOptions): Promise<RecordRepor
     processes.killAll();
     rmSync(scene.folder, { recursive: true, force: true, maxRetries: 3 });
   };
-  const interrupted = (): void => process.exit(1);
+  const interrupted = (): void => {
+    clearOut(options.out);
+    process.exit(EXIT.failed);
+  };
   process.once('exit', endNow);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
     return await new Recording(options, scene, processes).run();
+  } catch (error) {
+    clearOut(options.out);
+    throw error;
   } finally {
     await processes.stopAll();
     endNow();

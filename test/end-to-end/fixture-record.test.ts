@@ -3,7 +3,7 @@
  * bug report, with and without its data. Recovery itself, on these very files, must lead to what the recording says.
  * @timeLimit 240 s
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +85,22 @@ test('a stopped host is packed as a report; without data its decisions are the s
       const journal = gunzipSync(readFileSync(join(out, 'crash/journals/slot-0000.journal.gz')));
       assert.is(journal.includes('seed 3 write'), name === 'whole');
     }
+  });
+});
+
+test('an interrupted recording leaves neither files nor processes', async () => {
+  await withFolder(async (folder) => {
+    const before = leftovers();
+    const out = join(folder, 'out');
+    // A crash point that is far away: it is not met before the signal.
+    const child = spawn(process.execPath, [BIN, 'fixture', 'record', '--at', '1h', '--out', out], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const ended = new Promise<number | null>((resolve) => void child.once('exit', (code) => resolve(code)));
+    await new Promise((resolve) => void child.stdout.once('data', resolve));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill('SIGINT');
+    assert.is.not(await ended, 0);
+    assert.equal(leftovers(), before);
+    assert.equal(readdirSync(out), []);
   });
 });
 
