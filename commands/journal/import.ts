@@ -15,7 +15,11 @@ export default class JournalImport extends BaseCommand {
   ];
   static override args = {
     file: Args.string({ name: 'FILE', description: 'What "journal export" wrote.', required: true }),
-    dir: Args.string({ name: 'DIR', description: 'A new or empty folder, or the folder of the ring.', required: true }),
+    dir: Args.string({
+      name: 'DIR',
+      description: "A new or empty folder; or a ring's folder, or the state folder around it.",
+      required: true,
+    }),
   };
   static override flags = {
     'dry-run': Flags.boolean({ summary: 'Check everything, say what would be done, and change nothing.' }),

@@ -4,10 +4,12 @@
  */
 import { basename } from 'node:path';
 import type { Disk } from '../disk/disk.ts';
+import { UsageError } from '../model/errors.ts';
 import type { DataSetId } from '../model/ids.ts';
-import { isRingFile, watermarkPath } from '../../journals/files.ts';
+import { watermarkPath } from '../../journals/files.ts';
 import { importIntoNewFolder, UNFINISHED_NAME } from './import-folder.ts';
 import { importIntoRing } from './import-ring.ts';
+import { locateRing } from './locate-ring.ts';
 import { importNotRing } from './portable-errors.ts';
 import type { PortableHeader, PortableVerdict } from './portable-format.ts';
 import { openPortable } from './portable-reader.ts';
@@ -35,7 +37,7 @@ export interface ImportOptions {
   readonly disk: Disk;
   /** The export. */
   readonly path: string;
-  /** Folder of the ring. */
+  /** A new or empty folder, a ring's folder, or the state folder around one. */
   readonly directory: string;
   readonly dryRun: boolean;
 }
@@ -46,10 +48,10 @@ export interface ImportOptions {
  * ERR_JOURNALS_LOCKED and those of a ring that is not whole; FarshoreError ERR_IMPORT_READ, ERR_IMPORT_WRITE
  */
 export async function importJournals(options: ImportOptions): Promise<ImportReport> {
-  const { disk, path, directory, dryRun } = options;
+  const { disk, path, dryRun } = options;
   const { file, contents } = openPortable(disk, path);
   try {
-    const kind = kindOf(disk, directory);
+    const { directory, kind } = target(disk, options.directory);
     const importing = { disk, directory, dryRun, file, contents };
     const journals = kind === 'new ring' ? importIntoNewFolder(importing) : await importIntoRing(importing);
     return { path, directory, kind, dryRun, header: contents.header, journals };
@@ -58,13 +60,19 @@ export async function importJournals(options: ImportOptions): Promise<ImportRepo
   }
 }
 
-function kindOf(disk: Disk, directory: string): ImportReport['kind'] {
-  const names = disk.exists(directory) ? disk.list(directory) : [];
-  const ring = names.some(isRingFile);
-  // A ring's folder may hold other files of its owner; a new one is made only where there is nothing.
-  const strange = names.find((name) => name !== UNFINISHED_NAME);
-  if (!ring && strange !== undefined) throw importNotRing(directory, strange);
-  // With its watermark the ring of an interrupted import is whole, and a host may have used it since.
-  if (names.includes(UNFINISHED_NAME)) return names.includes(basename(watermarkPath(directory))) ? 'existing ring' : 'new ring';
-  return ring ? 'existing ring' : 'new ring';
+/** The folder that is meant, also by the state folder around it, and what it is. */
+function target(disk: Disk, named: string): { directory: string; kind: ImportReport['kind'] } {
+  const names = disk.exists(named) ? disk.list(named) : [];
+  if (names.includes(UNFINISHED_NAME)) {
+    // With its watermark the ring of an interrupted import is whole, and a host may have used it since.
+    return { directory: named, kind: names.includes(basename(watermarkPath(named))) ? 'existing ring' : 'new ring' };
+  }
+  const [first] = names;
+  if (first === undefined) return { directory: named, kind: 'new ring' };
+  try {
+    return { directory: locateRing({ disk, path: named }).directory, kind: 'existing ring' };
+  } catch (error) {
+    if (error instanceof UsageError) throw importNotRing(named, first);
+    throw error;
+  }
 }

@@ -164,7 +164,7 @@ function reading<Result>(path: string, work: () => Result): Result {
   } catch (error) {
     throw new FarshoreError('ERR_IMPORT_READ', `the export ${path} could not be read: ${messageOf(error)}`, {
       cause: error,
-      hint: 'check the path and its disk; nothing was written',
+      hint: 'check the path and its disk; it must be a file, and no pipe, because it is checked whole before it is used. Nothing was written',
       details: { path },
     });
   }

@@ -7,6 +7,8 @@ import { BLOCK_BYTES, encodeHeader } from '../../journals/format.ts';
 import { scanJournal } from '../../journals/scan.ts';
 import { importJournals, type ImportReport } from '../../src/inspection/import-journals.ts';
 import { UNFINISHED_NAME } from '../../src/inspection/import-folder.ts';
+import { inspectRing } from '../../src/inspection/inspect-ring.ts';
+import { ringJson } from '../../src/inspection/ring-json.ts';
 import { openPortable } from '../../src/inspection/portable-reader.ts';
 import type { Disk } from '../../src/disk/disk.ts';
 import { buildImage, LATER_IDENTITY, SMALL } from '../journals/support.ts';
@@ -162,6 +164,27 @@ test('a folder that is neither empty nor a ring is refused', async () => {
   assert.equal(disk.list('/home'), ['letter.txt']);
   disk.makeDirectory('/empty');
   assert.is((await into(disk, '/empty')).kind, 'new ring');
+});
+
+test('a state folder stands for the journals in it', async () => {
+  const disk = await exported(oddJournals(), only(43));
+  await writeRing(disk, '/state/journals', { journals: new Map() });
+  await writeWhole(disk, '/state/state.json', Uint8Array.of(1));
+  const report = await into(disk, '/state');
+  assert.equal([report.kind, report.directory], ['existing ring', '/state/journals']);
+});
+
+test('journal ls says the same of what was imported', async () => {
+  const disk = await exported();
+  await into(disk, '/new');
+  const [before, after] = await Promise.all(
+    [RING, '/new'].map(async (directory) => {
+      const report = await inspectRing({ disk, located: { kind: 'ring', directory, stateDirectory: null } });
+      return JSON.stringify(ringJson(report)).replaceAll(directory, 'FOLDER');
+    }),
+  );
+  assert.is(after, before);
+  assert.match(after ?? '', '"action":"');
 });
 
 test('a dry run says the same and changes nothing', async () => {
