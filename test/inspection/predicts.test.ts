@@ -34,8 +34,17 @@ const SLOTS = 3;
 const located = { kind: 'ring', directory: JOURNALS_DIRECTORY, stateDirectory: STATE_DIRECTORY } as const;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A secondary under load that dies after some turns. */
+const remains = new Map<string, TestDisk>();
+
+/** What a secondary under load leaves that dies after some turns: a disk of one's own. */
 async function crashed(seed: number, kept: Kept): Promise<TestDisk> {
+  const key = `${seed} ${kept}`;
+  const disk = remains.get(key) ?? (await die(seed, kept));
+  remains.set(key, disk);
+  return disk.crash('page cache');
+}
+
+async function die(seed: number, kept: Kept): Promise<TestDisk> {
   const disk = new TestDisk({ seed, reorders: seed % 2 === 0 });
   await initialiseSecondary(disk, SLOTS);
   const random = new Random(seed);
@@ -77,7 +86,7 @@ async function compare(disk: TestDisk, what: string): Promise<RingReport> {
 
 test('on whatever a crash leaves, inspection decides what recovery decides', async () => {
   const labels = new Set<string>();
-  for (let seed = 1; seed <= 60; seed += 1) {
+  for (let seed = 1; seed <= 40; seed += 1) {
     for (const kept of ['page cache', 'what is durable'] as const) {
       const report = await compare(await crashed(seed, kept), `seed ${seed}, ${kept}`);
       for (const { decision } of report.slots) labels.add(decision?.label ?? '-');
