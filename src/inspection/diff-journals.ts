@@ -1,12 +1,12 @@
 /**
  * Compare two journals: what their headers, complete marks and tails say, and their records by sequence number: only in one, differing,
- * reordered. Records with equal checksums are compared byte by byte. What stands behind the end of the records is not compared.
+ * reordered. Records with equal checksums, and what neither side can read, are compared byte by byte. What stands behind a clean end is not compared.
  */
-import { journalRead } from '../../journals/errors.ts';
 import type { ScannedFile } from '../../journals/file-scan.ts';
+import { BLOCK_BYTES, HEADER_OFFSET, MARK_OFFSET } from '../../journals/format.ts';
 import type { SequenceNumber } from '../model/ids.ts';
-import { LIMITS } from '../model/limits.ts';
 import { RECORD_HEADER_BYTES } from '../record/record.ts';
+import { PairedBytes } from './diff-bytes.ts';
 import type { DiffTable, TableRow, TabledJournal } from './diff-table.ts';
 
 /** One field that two journals, or two records, have different values in. */
@@ -27,9 +27,6 @@ export type RecordDifference =
     }
   /** Places count from 1 in the order of arrival. */
   | { readonly kind: 'reordered'; readonly sequence: SequenceNumber; readonly placeA: number; readonly placeB: number };
-
-const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + LIMITS.recordDataBytesMax;
-const AHEAD_BYTES = 64 * 1024;
 
 export type RecordDifferenceKind = RecordDifference['kind'];
 export const RECORD_DIFFERENCE_KINDS = ['only in A', 'only in B', 'differing', 'reordered'] as const;
@@ -55,11 +52,11 @@ export function diffJournals(a: OpenTable, b: OpenTable, found: (difference: Rec
     counts[difference.kind] += 1;
     found(difference);
   };
-  const fields = [...headerFields(a, b), ...tableFields(a.table, b.table)];
+  const bytes = new PairedBytes(a.file, b.file);
+  const fields = [...headerFields(a, b), ...tableFields(a.table, b.table), ...unreadableFields(a, b, bytes)];
   const comparable = a.dataSet === b.dataSet && a.stream === b.stream;
   const [rowsA, rowsB] = [rowsByNumber(a.table), rowsByNumber(b.table)];
   let same = 0;
-  const bytes = new PairedBytes(a.file, b.file);
   for (const [sequence, row] of rowsA) {
     const other = comparable ? rowsB.get(sequence) : undefined;
     const record = a.table.row(row);
@@ -158,6 +155,22 @@ function headerFields({ scan: a, ...ofA }: TabledJournal, { scan: b, ...ofB }: T
   return fields;
 }
 
+/** What neither side can read is compared as bytes: two journals that are torn at one place need not be the same. */
+function unreadableFields({ scan: a }: TabledJournal, { scan: b }: TabledJournal, bytes: PairedBytes): FieldDifference[] {
+  const ranges: { what: string; from: number; to: number }[] = [];
+  const fileBytes = Math.max(a.fileBytes, b.fileBytes);
+  const add = (what: string, from: number, to: number): void => void ranges.push({ what, from, to: Math.min(to, fileBytes) });
+  if (a.header.verdict !== 'readable' && b.header.verdict !== 'readable') add('header', HEADER_OFFSET, HEADER_OFFSET + BLOCK_BYTES);
+  if (a.completeMark.verdict === 'unreadable' && b.completeMark.verdict === 'unreadable')
+    add('complete mark', MARK_OFFSET, MARK_OFFSET + BLOCK_BYTES);
+  if (a.tail.verdict === 'unreadable' && b.tail.verdict === 'unreadable' && a.tail.offset === b.tail.offset)
+    add('unreadable tail', a.tail.offset, fileBytes);
+  return ranges.flatMap(({ what, from, to }) => {
+    const at = bytes.firstInRange(from, to);
+    return at === null ? [] : [{ field: `${what}, first at byte ${at}`, a: bytes.shown(0), b: bytes.shown(1) }];
+  });
+}
+
 function showHeader(header: TabledJournal['scan']['header']): string {
   if (header.verdict === 'readable') return 'readable';
   if (header.verdict === 'later-version') return `of version ${header.version}`;
@@ -204,65 +217,4 @@ function recordFields(a: TableRow, b: TableRow, bytes: PairedBytes): FieldDiffer
 
 function showChecksum(checksum: number): string {
   return `0x${checksum.toString(16).padStart(8, '0')}`;
-}
-
-/** The bytes of two records, read again where checksums alone would have to be believed. */
-class PairedBytes {
-  readonly #sides: readonly [AheadReader, AheadReader];
-  #bytes: readonly [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
-  #at = 0;
-
-  constructor(a: ScannedFile, b: ScannedFile) {
-    this.#sides = [new AheadReader(a), new AheadReader(b)];
-  }
-
-  /** The first byte in which two records of one length differ; null: none. */
-  firstDifference(a: TableRow, b: TableRow): number | null {
-    const inA = this.#sides[0].read(a.offset, a.encodedBytes);
-    const inB = this.#sides[1].read(b.offset, b.encodedBytes);
-    if (Buffer.compare(inA, inB) === 0) return null;
-    this.#bytes = [inA, inB];
-    this.#at = inA.findIndex((byte, index) => byte !== inB[index]);
-    return this.#at;
-  }
-
-  /** That byte of one side. */
-  shown(side: 0 | 1): string {
-    return `0x${(this.#bytes[side][this.#at] ?? 0).toString(16).padStart(2, '0')}`;
-  }
-}
-
-/** Reads ahead where records stand in the order of their numbers, as they mostly do, and no more than asked where they do not. */
-class AheadReader {
-  readonly #file: ScannedFile;
-  readonly #memory = new Uint8Array(AHEAD_BYTES + RECORD_BYTES_MAX);
-  #from = 0;
-  #end = 0;
-
-  constructor(file: ScannedFile) {
-    this.#file = file;
-  }
-
-  /** @returns bytes that are valid until the next read */
-  read(offset: number, lengthBytes: number): Uint8Array {
-    if (offset < this.#from || offset + lengthBytes > this.#end) {
-      const near = offset >= this.#from && offset <= this.#end + AHEAD_BYTES;
-      const wantedBytes = near ? Math.min(AHEAD_BYTES + lengthBytes, this.#file.sizeBytes() - offset) : lengthBytes;
-      readAgain(this.#file, this.#memory.subarray(0, Math.max(wantedBytes, lengthBytes)), offset);
-      this.#from = offset;
-      this.#end = offset + wantedBytes;
-    }
-    return this.#memory.subarray(offset - this.#from, offset - this.#from + lengthBytes);
-  }
-}
-
-/** @throws FarshoreError ERR_JOURNAL_READ */
-function readAgain(file: ScannedFile, target: Uint8Array, offset: number): void {
-  let bytesRead: number;
-  try {
-    bytesRead = file.readSync(target, offset);
-  } catch (error) {
-    throw journalRead(file.path, error);
-  }
-  if (bytesRead !== target.length) throw journalRead(file.path, `${bytesRead} bytes at byte ${offset}, expected ${target.length}`);
 }

@@ -45,6 +45,7 @@ export function importIntoNewFolder(importing: Importing): ImportedJournal[] {
   if (dryRun) return imported;
   const mark = join(directory, UNFINISHED_NAME);
   let path = directory;
+  let marked = false;
   try {
     if (!disk.exists(directory)) disk.makeDirectory(directory);
     path = mark;
@@ -54,16 +55,22 @@ export function importIntoNewFolder(importing: Importing): ImportedJournal[] {
       disk.syncDirectory(directory);
       path = directory;
       removeUnfinished(disk, directory);
+      marked = true;
       for (let slot = 0; slot < contents.header.geometry.slots; slot += 1) {
         path = journalPath(directory, slot);
         writeSlot(importing, slot, path);
       }
       disk.syncDirectory(directory);
       path = watermarkPath(directory);
+      // From here on the ring may be whole, and is never thrown away.
+      marked = false;
       if (contents.header.watermark.length > 0) disk.replaceFile(path, contents.header.watermark);
       path = mark;
       disk.unlink(mark);
       disk.syncDirectory(directory);
+    } catch (error) {
+      if (marked) giveBack(disk, directory, mark);
+      throw error;
     } finally {
       lock.release();
     }
@@ -71,6 +78,16 @@ export function importIntoNewFolder(importing: Importing): ImportedJournal[] {
     throw error instanceof FarshoreError ? error : importWrite(path, error);
   }
   return imported;
+}
+
+/** An import that fails gives the space back that it took. */
+function giveBack(disk: Disk, directory: string, mark: string): void {
+  try {
+    removeUnfinished(disk, directory);
+    disk.unlink(mark);
+  } catch {
+    // What made it fail is told; the mark says that the rest may be thrown away.
+  }
 }
 
 /** Nobody but an import wrote what lies beside its mark. */

@@ -170,6 +170,25 @@ test('header, complete flag, tail, pads and repeats are told', async () => {
   assert.equal(other.pair.counts, { ...NOTHING, 'only in A': 4, 'only in B': 4 });
 });
 
+test('what neither side can read is compared as bytes', async () => {
+  const torn = (at: number, fill: number): Uint8Array => {
+    const bytes = image(recordsOf(42, 3));
+    bytes.fill(0xee, RECORDS_OFFSET + 80 + 200, RECORDS_OFFSET + 80 + 210);
+    bytes[at] = fill;
+    return bytes;
+  };
+  const far = SMALL.slotBytes - 10;
+  assert.ok((await diffFiles(torn(far, 1), torn(far, 1))).equal);
+  const tail = await diffFiles(torn(far, 1), torn(far, 2));
+  assert.equal(tail.pair.fields, [{ field: `unreadable tail, first at byte ${far}`, a: '0x01', b: '0x02' }]);
+  assert.not.ok(tail.equal);
+  const header = await diffFiles(torn(50, 1), torn(60, 1));
+  assert.match(JSON.stringify(header.pair.fields), 'header, first at byte 50');
+  const [short, shorter] = [torn(far, 1).slice(0, 9000), torn(far, 1).slice(0, 8900)];
+  const { pair } = await diffFiles(short, shorter);
+  assert.match(JSON.stringify(pair.fields), /unreadable tail, first at byte 8900","a":"0x[0-9a-f]{2}","b":"the end of the file"/);
+});
+
 test('every flipped bit of header, mark and records is a difference', async () => {
   const records = recordsOf(42, 3);
   const a = image(records, true);

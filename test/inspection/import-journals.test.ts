@@ -346,6 +346,14 @@ for (const [what, { code, message, source, selection, target, watermark, change 
   });
 }
 
+test('a new folder on a disk that becomes full: what was made is removed, and the export stays', async () => {
+  const disk = await exported();
+  disk.failNext('allocate', 'ENOSPC', '/new/slot-0002.journal');
+  assert.match(await messageOfFailure(() => into(disk, '/new')), 'could not be written to /new/slot-0002.journal: ENOSPC');
+  assert.equal(disk.list('/new'), []);
+  await into(disk, '/new');
+});
+
 test('one journal that is refused keeps the others out too', async () => {
   const disk = await exported(oddJournals(), only(42, 43));
   await writeRing(disk, '/old', { journals: new Map([[47, whole(47)]]) });
