@@ -4,8 +4,7 @@
  * @timeLimit 240 s
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
@@ -17,26 +16,33 @@ import type { RecordReport } from '../../src/crash-replay/write-fixture.ts';
 import { BIN } from '../../src/demo/processes.ts';
 import { withFolder } from '../support/scratch.ts';
 
-function farshore(args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', timeout: 120_000 });
+/** Another temporary folder than everybody's, so that what is left behind is seen. */
+function environment(folder: string): NodeJS.ProcessEnv {
+  const temporary = join(folder, 'tmp');
+  mkdirSync(temporary, { recursive: true });
+  return { ...process.env, TMPDIR: temporary };
+}
+
+function farshore(folder: string, args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+  const options = { encoding: 'utf8', timeout: 120_000, env: environment(folder) } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], options);
   return { status, stdout, stderr };
 }
 
-function record(args: readonly string[]): RecordReport {
-  const { status, stdout, stderr } = farshore(['fixture', 'record', ...args, '--json']);
+function record(folder: string, args: readonly string[]): RecordReport {
+  const { status, stdout, stderr } = farshore(folder, ['fixture', 'record', ...args, '--json']);
   assert.is(status, 0, stderr);
   return JSON.parse(stdout) as RecordReport;
 }
 
-function leftovers(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('farshore-fixture-'));
+function leftovers(folder: string): string[] {
+  return readdirSync(join(folder, 'tmp'));
 }
 
 test('two crash points: the recording names what is left, and recovery leads where the history says', async () => {
   await withFolder(async (folder) => {
-    const before = leftovers();
     const half = join(folder, 'half');
-    const report = record(['--crash-point', 'two-volumes-half-destaged', '--seed', '5', '--out', half]);
+    const report = record(folder, ['--crash-point', 'two-volumes-half-destaged', '--seed', '5', '--out', half]);
     assert.is(report.outcome, 'recover');
     assert.is(report.through, (report.watermarkBefore ?? -2) + 1);
     assert.equal(
@@ -51,15 +57,26 @@ test('two crash points: the recording names what is left, and recovery leads whe
     assert.equal((await replayFixture(half)).differences, []);
 
     const promoted = join(folder, 'promoted');
-    const interrupted = record(['--crash-point', 'promotion-step-4', '--seed', '6', '--volumes', '1', '--slots', '3', '--out', promoted]);
+    const interrupted = record(folder, [
+      '--crash-point',
+      'promotion-step-4',
+      '--seed',
+      '6',
+      '--volumes',
+      '1',
+      '--slots',
+      '3',
+      '--out',
+      promoted,
+    ]);
     assert.is(interrupted.recover, 'start');
     assert.match(readFileSync(join(promoted, 'crash', 'host-state.json'), 'utf8'), '"condition": "promoting"');
     assert.ok(interrupted.journals.some(({ action }) => action === 'discard'));
     assert.is(readManifest(promoted).volumes.length, 1);
     assert.equal((await replayFixture(promoted)).differences, []);
-    assert.equal(leftovers(), before, 'a recording leaves files behind');
+    assert.equal(leftovers(folder), [], 'a recording leaves files behind');
 
-    const refused = farshore(['fixture', 'record', '--crash-point', 'watermark-torn', '--out', half]);
+    const refused = farshore(folder, ['fixture', 'record', '--crash-point', 'watermark-torn', '--out', half]);
     assert.is(refused.status, 2);
     assert.match(refused.stderr, 'ERR_FIXTURE_OUT');
   });
@@ -68,7 +85,7 @@ test('two crash points: the recording names what is left, and recovery leads whe
 test('a stopped host is packed as a report; without data its decisions are the same', async () => {
   await withFolder(async (folder) => {
     const fixture = join(folder, 'fixture');
-    const recorded = record(['--at', '300ms', '--seed', '3', '--out', fixture]);
+    const recorded = record(folder, ['--at', '300ms', '--seed', '3', '--out', fixture]);
     assert.is(recorded.recover, 'start');
     assert.equal((await replayFixture(fixture)).differences, []);
     const host = await unpackCrash(fixture, join(folder, 'host'));
@@ -77,7 +94,7 @@ test('a stopped host is packed as a report; without data its decisions are the s
       ['bare', ['--without-data']],
     ] as const) {
       const out = join(folder, name);
-      const report = record(['--from', host.stateDirectory, '--out', out, ...more]);
+      const report = record(folder, ['--from', host.stateDirectory, '--out', out, ...more]);
       assert.equal(report.journals, recorded.journals);
       assert.is(report.through, recorded.through);
       assert.equal(readExpected(out).journals, readExpected(fixture).journals);
@@ -90,23 +107,24 @@ test('a stopped host is packed as a report; without data its decisions are the s
 
 test('an interrupted recording leaves neither files nor processes', async () => {
   await withFolder(async (folder) => {
-    const before = leftovers();
     const out = join(folder, 'out');
     // A crash point that is far away: it is not met before the signal.
-    const child = spawn(process.execPath, [BIN, 'fixture', 'record', '--at', '1h', '--out', out], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(process.execPath, [BIN, 'fixture', 'record', '--at', '1h', '--out', out], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: environment(folder),
+    });
     const ended = new Promise<number | null>((resolve) => void child.once('exit', (code) => resolve(code)));
     await new Promise((resolve) => void child.stdout.once('data', resolve));
     await new Promise((resolve) => setTimeout(resolve, 1500));
     child.kill('SIGINT');
     assert.is.not(await ended, 0);
-    assert.equal(leftovers(), before);
+    assert.equal(leftovers(folder), []);
     assert.equal(readdirSync(out), []);
   });
 });
 
-test('what is asked wrongly is told, and nothing is made', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'farshore-test-'));
-  try {
+test('what is asked wrongly is told, and nothing is made', async () => {
+  await withFolder((folder) => {
     const out = join(folder, 'out');
     for (const [args, words] of [
       [['--out', out], 'when to kill'],
@@ -114,15 +132,13 @@ test('what is asked wrongly is told, and nothing is made', () => {
       [['--crash-point', 'watermark-torn'], 'where to'],
       [['--from', folder, '--out', out], 'no state folder'],
     ] as const) {
-      const { status, stderr } = farshore(['fixture', 'record', ...args]);
+      const { status, stderr } = farshore(folder, ['fixture', 'record', ...args]);
       assert.is(status, 2, stderr);
       assert.match(stderr.replaceAll('\n', ' '), words);
     }
     const list = execFileSync(process.execPath, [BIN, 'fixture', 'record', '--list', '--json'], { encoding: 'utf8' });
     assert.ok((JSON.parse(list) as unknown[]).length > 40);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 });
 
 test.run();
