@@ -12,11 +12,10 @@ import { tableJournal, type TabledJournal } from './diff-table.ts';
 import { journalDiffText, overlapsText, ringDiffText, writersText } from './diff-text.ts';
 import { findWriters, type BlockWriter } from './last-writer.ts';
 import { locate, type LocatedJournal, type LocatedRing } from './locate-ring.ts';
-import { openJournalToRead } from './peek-journal.ts';
 import { listSlots, readState, readWatermark } from './read-ring.ts';
 import { vlunOf } from './record-filter.ts';
 import type { LineOutput } from './show-output.ts';
-import { findJournal } from './show-source.ts';
+import { findJournal, openToRead } from './show-source.ts';
 
 export interface DiffOptions {
   readonly disk: Disk;
@@ -58,6 +57,7 @@ export async function compare(options: DiffOptions): Promise<DiffAnswer> {
       'ERR_USAGE',
       `${a.kind === 'ring' ? options.b : options.a} is a file and the other a folder: give two of one kind`,
     );
+  for (const { path } of [a, b]) openToRead(disk, path).closeSync();
   const pair = await diffPair({ disk, a, b, window: scanWindow(), listener });
   const [collected] = collector.pairs;
   if (collected === undefined) return { equal: pair.equal, text: [], json: {} };
@@ -141,7 +141,7 @@ async function tableBoth(disk: Disk, paths: readonly [string, string], window: U
 }
 
 async function tableOf(disk: Disk, path: string, window: Uint8Array): Promise<TabledJournal> {
-  const file = openJournalToRead(disk, path);
+  const file = openToRead(disk, path);
   try {
     return await tableJournal({ file, slot: 0, window });
   } finally {
@@ -155,7 +155,10 @@ function named({ path, dataSet, table }: TabledJournal): { dataSet: DataSetId; t
 }
 
 function journalsOf(disk: Disk, located: LocatedRing | LocatedJournal): { path: string; slot: number | null }[] {
-  if (located.kind === 'journal') return [{ path: located.path, slot: located.slot }];
+  if (located.kind === 'journal') {
+    openToRead(disk, located.path).closeSync();
+    return [{ path: located.path, slot: located.slot }];
+  }
   return listSlots(disk, located.directory).map((slot) => ({ path: journalPath(located.directory, slot), slot }));
 }
 

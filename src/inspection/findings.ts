@@ -162,8 +162,8 @@ function headerFindings(question: JournalQuestion): Finding[] {
 }
 
 function markFindings(question: JournalQuestion): Finding[] {
-  const { completeMark, path, slot, tail } = question.contents.scan;
-  if (completeMark.verdict !== 'unreadable' || (tail.verdict === 'unreadable' && tail.offset < RECORDS_OFFSET)) return [];
+  const { completeMark, path, slot, fileBytes } = question.contents.scan;
+  if (completeMark.verdict !== 'unreadable' || fileBytes < RECORDS_OFFSET) return [];
   const what = 'the complete mark is damaged: whether the data set was complete is unknown';
   const expected = 'a whole mark, or zeroes';
   const found = 'neither';

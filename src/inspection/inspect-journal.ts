@@ -5,11 +5,9 @@
 import { scanFile, type FileScan } from '../../journals/file-scan.ts';
 import type { DiskFile } from '../disk/disk.ts';
 import type { CutReason, RecordTypeName } from '../model/commands.ts';
-import { LIMITS } from '../model/limits.ts';
-import { ChecksumsByNumber } from '../protocol/checksums-by-number.ts';
 import type { DataSetId, SequenceNumber, StreamId } from '../model/ids.ts';
 import type { JournalJudge } from '../protocol/recovery-content.ts';
-import type { DecodedRecord } from '../record/record.ts';
+import { JournalTally } from './journal-tally.ts';
 
 /** What the records of a journal amount to; pads belong to no data set and are only counted. */
 export interface JournalContents {
@@ -46,74 +44,13 @@ export async function inspectJournal(options: {
   readonly judge?: JournalJudge | null;
 }): Promise<JournalContents> {
   const { judge } = options;
-  const tally = new Tally();
+  const tally = new JournalTally();
   const scan = await scanFile({
     ...options,
     take: ({ record, fileOffset }) => {
-      tally.take(record);
+      tally.take(record, fileOffset);
       judge?.take(record, fileOffset);
     },
   });
   return tally.contents(scan);
-}
-
-class Tally {
-  readonly #types: Record<RecordTypeName, number> = { write: 0, zero: 0, trim: 0, sync: 0, pad: 0 };
-  #numbers: ChecksumsByNumber | null = null;
-  #first: DecodedRecord | null = null;
-  #closing: DecodedRecord | null = null;
-  #highestSequence = -1;
-  #recordBytes = 0;
-  #changedBytes = 0;
-  #firstUs = Number.POSITIVE_INFINITY;
-  #lastUs = Number.NEGATIVE_INFINITY;
-
-  take(record: DecodedRecord): void {
-    const { type, sequence, timeUs } = record;
-    this.#types[type] += 1;
-    this.#recordBytes += record.encodedBytes;
-    if (type === 'pad') return;
-    this.#first ??= record;
-    this.#numbers ??= new ChecksumsByNumber(record.firstSequence, LIMITS.dataSetRecordsMax);
-    this.#numbers.put(sequence, record.headerChecksum);
-    this.#highestSequence = Math.max(this.#highestSequence, sequence);
-    if (type === 'sync') {
-      this.#closing ??= record;
-      return;
-    }
-    this.#changedBytes += record.lengthBytes;
-    this.#firstUs = Math.min(this.#firstUs, timeUs);
-    this.#lastUs = Math.max(this.#lastUs, timeUs);
-  }
-
-  contents(scan: FileScan): JournalContents {
-    const first = this.#first;
-    const numbers = this.#numbers?.count ?? 0;
-    const finalSequence = this.#closing?.sequence ?? null;
-    const highestSequence = first === null ? null : this.#highestSequence;
-    const firstSequence = first?.firstSequence ?? headerFirst(scan);
-    // Of a data set without a sync command at least that one is missing.
-    const end = finalSequence ?? (highestSequence ?? (firstSequence ?? 1) - 1) + 1;
-    return {
-      scan,
-      dataSet: first?.dataSet ?? null,
-      generation: first?.generation ?? null,
-      stream: first?.stream ?? null,
-      types: this.#types,
-      numbers,
-      recordBytes: this.#recordBytes,
-      changedBytes: this.#changedBytes,
-      firstSequence,
-      highestSequence,
-      finalSequence,
-      cutReason: this.#closing?.sync?.reason ?? null,
-      firstWriteUs: Number.isFinite(this.#firstUs) ? this.#firstUs : null,
-      lastWriteUs: Number.isFinite(this.#lastUs) ? this.#lastUs : null,
-      missing: firstSequence === null ? 0 : Math.max(0, end - firstSequence + 1 - numbers),
-    };
-  }
-}
-
-function headerFirst({ header }: FileScan): SequenceNumber | null {
-  return header.verdict === 'readable' ? header.firstSequence : null;
 }

@@ -12,8 +12,10 @@
  */
 import { scanFile, scanWindow } from '../../journals/file-scan.ts';
 import { journalPath } from '../../journals/files.ts';
+import { checkHeader } from '../../journals/ring-files.ts';
+import { basename } from 'node:path';
 import type { ScannedCompleteMark, ScannedHeader } from '../../journals/contract.ts';
-import { journalGeometry, journalMissing, journalRead, journalSize } from '../../journals/errors.ts';
+import { journalMissing, journalRead, journalSize } from '../../journals/errors.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { FarshoreError, messageOf } from '../model/errors.ts';
 import { CHAIN_START } from '../model/ids.ts';
@@ -30,6 +32,7 @@ import { inspectJournal, type JournalContents } from './inspect-journal.ts';
 import type { LocatedRing } from './locate-ring.ts';
 import { guessGeometry, isUnbound, listSlots, readState, readWatermark } from './read-ring.ts';
 import type { Finding, InspectedIdentity, InspectedState, InspectedWatermark, RingReport, SlotReport } from './ring-report.ts';
+import { otherGeometry, refusedAltogether } from './ring-findings.ts';
 import { isRingInUse } from './running.ts';
 
 /** How often a ring that a host writes is read before it is called moving. */
@@ -84,11 +87,7 @@ class RingInspection {
     const { state, problem } = readState(this.#disk, this.#located);
     const { watermark, findings, refusal } = readWatermark(this.#disk, directory);
     if (problem !== null) this.#notes.push(`the state is not used: ${problem.message}`);
-    const peeked = await this.#peekAll();
-    const geometry = guessGeometry(
-      peeked.map(({ header }) => header),
-      peeked,
-    );
+    const { peeked, geometry } = this.#withoutStrays(await this.#peekAll());
     const identity = identify(state, watermark, peeked);
     if (state?.condition === 'promoted')
       this.#notes.push('this host was promoted: a start serves its volumes and does not look at the journals');
@@ -99,6 +98,7 @@ class RingInspection {
     const plan = setting === null || refused !== null || !recovers(state) ? null : planJudged(setting, this.#judged());
     const refusedAtLast = refused ?? (plan === null ? null : (refusalOf(plan) ?? refusalOfResumed(state, plan)));
     const slots = this.#slotReports({ peeked, geometry, plan, running: running === true });
+    const ofParts = [...findings.map((finding) => weighed(finding, refusedAtLast)), ...slots.flatMap((slot) => slot.findings)];
     return {
       directory,
       state,
@@ -111,7 +111,7 @@ class RingInspection {
       plan,
       refusal: refusedAtLast === null ? null : { code: refusedAtLast.code, message: refusedAtLast.message },
       through: plan === null || refusedAtLast !== null ? null : plan.through,
-      findings: [...findings.map((finding) => weighed(finding, refusedAtLast)), ...slots.flatMap((slot) => slot.findings)],
+      findings: [...ofParts, ...refusedAltogether({ refused: refusedAtLast, found: ofParts, directory, watermark })],
       notes: this.#notes,
     };
   }
@@ -120,6 +120,20 @@ class RingInspection {
     const peeked: Peeked[] = [];
     for (const slot of listSlots(this.#disk, this.#located.directory)) peeked.push(await this.#peek(slot));
     return peeked;
+  }
+
+  /** A start opens the slots of its ring and looks at no other file. */
+  #withoutStrays(all: readonly Peeked[]): { peeked: readonly Peeked[]; geometry: Geometry | null } {
+    const geometry = guessGeometry(
+      all.map(({ header }) => header),
+      all,
+    );
+    const strays = all.filter(({ slot }) => geometry !== null && slot >= geometry.slots);
+    if (geometry === null || strays.length === 0) return { peeked: all, geometry };
+    const [first, ...others] = strays.map(({ path }) => basename(path));
+    const named = others.length === 0 ? `${first} is` : `${first} and ${others.length} more are`;
+    this.#notes.push(`${named} not of this ring of ${geometry.slots} slots: a start does not look there, and neither does this`);
+    return { peeked: all.filter(({ slot }) => slot < geometry.slots), geometry };
   }
 
   async #peek(slot: number): Promise<Peeked> {
@@ -194,9 +208,8 @@ class RingInspection {
       if (journal.unopened !== null) return journalRead(journal.path, journal.unopened);
       if (geometry !== null && journal.fileBytes !== geometry.slotBytes)
         return journalSize(journal.path, geometry.slotBytes, journal.fileBytes);
-      const { header } = journal;
-      if (header.verdict === 'readable' && header.slot !== slot)
-        return journalGeometry(journal.path, `slot ${slot}`, `slot ${header.slot}`);
+      const ofOtherRing = geometry === null ? null : refusedBy(() => checkHeader({ ...journal, geometry }));
+      if (ofOtherRing !== null) return ofOtherRing;
     }
     if (unreadable !== null) return unreadable;
     for (const { slot, path } of peeked) {
@@ -209,13 +222,7 @@ class RingInspection {
       const used = this.#usedJournal(peeked);
       return used === null ? null : journalsNotBlank(used, directory);
     }
-    try {
-      checkWatermark(directory, isUnbound(content) ? null : content, state.state);
-    } catch (error) {
-      if (error instanceof FarshoreError) return error;
-      throw error;
-    }
-    return null;
+    return refusedBy(() => checkWatermark(directory, isUnbound(content) ? null : content, state.state));
   }
 
   #usedJournal(peeked: readonly Peeked[]): string | null {
@@ -243,10 +250,22 @@ class RingInspection {
         return { slot, path, contents: null, decision, verdict: finding.verdict, findings: [finding] };
       }
       const { contents, history } = scanned;
-      const findings = findingsOf({ contents, decision, history, expectedBytes: geometry?.slotBytes ?? null, running });
+      const ofBytes = findingsOf({ contents, decision, history, expectedBytes: geometry?.slotBytes ?? null, running });
+      const findings = [...ofBytes, ...(geometry === null ? [] : otherGeometry(contents.scan, geometry))];
       return { slot, path, contents, decision, verdict: worstVerdict(findings), findings };
     });
   }
+}
+
+/** What a check of production code refuses with. */
+function refusedBy(check: () => void): FarshoreError | null {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof FarshoreError) return error;
+    throw error;
+  }
+  return null;
 }
 
 /** As if nothing were in the source volumes: a data set at or below the watermark is judged on its own, as a part of the history. */

@@ -115,8 +115,8 @@ export function readState(disk: Disk, { stateDirectory }: LocatedRing): { state:
     const state = readHostState(disk, stateDirectory);
     return { state: { directory: stateDirectory, state, condition: state.condition }, problem: null };
   } catch (error) {
-    if (!(error instanceof FarshoreError)) throw error;
-    return { state: null, problem: error };
+    const problem = error instanceof FarshoreError ? error : new FarshoreError('ERR_SYSTEM_CALL', messageOf(error), { cause: error });
+    return { state: null, problem };
   }
 }
 

@@ -5,7 +5,7 @@ import type { JournalContents } from './inspect-journal.ts';
 import type { NumberVerdict } from './record-numbers.ts';
 import type { ByteVerdict, Finding } from './ring-report.ts';
 import type { JournalPeek } from './show-source.ts';
-import type { MissingNumbers, ShowTally } from './show-tally.ts';
+import type { MissingNumbers, JournalTally } from './journal-tally.ts';
 import type { VolumeTouch } from './touch-map.ts';
 
 export interface ShowReport {
@@ -16,7 +16,7 @@ export interface ShowReport {
   readonly running: boolean | null;
   readonly contents: JournalContents;
   readonly missing: MissingNumbers;
-  readonly tally: ShowTally;
+  readonly tally: JournalTally;
   /** Whether records were left out, and how many were not. */
   readonly filtered: boolean;
   readonly wantedRecords: number;

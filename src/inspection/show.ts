@@ -10,11 +10,11 @@ import { whatFollows } from './dump-read.ts';
 import { worstVerdict } from './findings.ts';
 import { isFiltering, isWanted, type RecordFilter } from './record-filter.ts';
 import type { ByteVerdict, Finding } from './ring-report.ts';
-import { showFindings } from './show-findings.ts';
+import { journalFindings } from './journal-findings.ts';
 import type { LineOutput } from './show-output.ts';
 import type { ShowReport, ShowWriter } from './show-report.ts';
 import { isWatermark, openToRead, peekJournal, type FoundJournal, type JournalPeek } from './show-source.ts';
-import { ShowTally } from './show-tally.ts';
+import { JournalTally } from './journal-tally.ts';
 import { TouchMap } from './touch-map.ts';
 
 export interface ShowOptions {
@@ -42,7 +42,7 @@ export async function showJournal(options: ShowOptions): Promise<ShowReport> {
     const peek = await peekJournal(file, options.window);
     writer.begin({ ...found, peek });
     await output.leave();
-    const tally = new ShowTally();
+    const tally = new JournalTally();
     const map = options.map ? new TouchMap() : null;
     let wantedRecords = 0;
     const scan = await scanFile({
@@ -71,7 +71,7 @@ interface Gathered {
   readonly options: ShowOptions;
   readonly peek: JournalPeek;
   readonly scan: FileScan;
-  readonly tally: ShowTally;
+  readonly tally: JournalTally;
   readonly map: TouchMap | null;
   readonly wantedRecords: number;
   /** What stands behind the records. */
@@ -82,7 +82,7 @@ function reportOf({ options, peek, scan, tally, map, wantedRecords, follows }: G
   const { found, filter } = options;
   const contents = tally.contents(scan);
   const missing = tally.missing(scan);
-  const findings = showFindings({ contents, tally, missing, running: found.running === true });
+  const findings = journalFindings({ contents, tally, missing, running: found.running === true });
   const tail = judgeTail(scan, findings);
   return {
     path: found.path,

@@ -1,14 +1,15 @@
 /** `journal verify`: every checksum and rule of a ring, or of one journal's file alone. */
+import { scanFile } from '../../journals/file-scan.ts';
 import type { Disk } from '../disk/disk.ts';
-import { FarshoreError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
-import { findingsOf } from './findings.ts';
-import { inspectJournal } from './inspect-journal.ts';
 import { inspectRing } from './inspect-ring.ts';
+import { journalFindings } from './journal-findings.ts';
+import { JournalTally } from './journal-tally.ts';
 import { locate, type LocatedJournal, type LocateOptions } from './locate-ring.ts';
 import { ringJson, contentsJson } from './ring-json.ts';
 import { verifyText } from './ring-text.ts';
 import type { Finding } from './ring-report.ts';
+import { openToRead } from './show-source.ts';
 
 export interface Verification {
   readonly findings: readonly Finding[];
@@ -18,7 +19,7 @@ export interface Verification {
   readonly json: Record<string, unknown>;
 }
 
-/** Verify what a path names. @throws UsageError ERR_NO_JOURNALS; FarshoreError ERR_JOURNAL_READ for a file that cannot be opened */
+/** Verify what a path names. @throws UsageError ERR_NO_JOURNALS, ERR_NOT_A_JOURNAL; FarshoreError ERR_JOURNAL_READ for a file that cannot be opened */
 export async function verify(options: LocateOptions): Promise<Verification> {
   const located = locate(options);
   if (located.kind === 'journal') return verifyJournal(options.disk, located);
@@ -31,26 +32,19 @@ export async function verify(options: LocateOptions): Promise<Verification> {
 }
 
 async function verifyJournal(disk: Disk, { path, slot }: LocatedJournal): Promise<Verification> {
-  const file = open(disk, path);
+  const file = openToRead(disk, path);
   try {
-    const contents = await inspectJournal({ file, slot: slot ?? 0 });
-    const named = contents.scan.header;
+    const tally = new JournalTally();
+    const scan = await scanFile({ file, slot: slot ?? 0, take: ({ record, fileOffset }) => void tally.take(record, fileOffset) });
     // A file that is not named like a slot's was copied out of its ring: its place cannot be wrong.
-    const placed = slot === null && named.verdict === 'readable' ? { ...contents, scan: { ...contents.scan, slot: named.slot } } : contents;
-    const findings = findingsOf({ contents: placed, decision: null, history: null, expectedBytes: null, running: false });
-    const read = `${path} read, ${contents.numbers} records, ${formatBytes(contents.recordBytes)}`;
+    const placed = slot === null && scan.header.verdict === 'readable' ? { ...scan, slot: scan.header.slot } : scan;
+    const contents = tally.contents(placed);
+    const findings = journalFindings({ contents, tally, missing: tally.missing(placed), running: false });
+    const read = `${path} read, ${contents.numbers} ${contents.numbers === 1 ? 'record' : 'records'}, ${formatBytes(contents.recordBytes)}`;
     const json = { path, ...contentsJson(contents, null), findings };
     return { findings, clean: isClean(findings), text: verifyText({ findings, slots: [], notes: [], read }), json };
   } finally {
     file.closeSync();
-  }
-}
-
-function open(disk: Disk, path: string): ReturnType<Disk['open']> {
-  try {
-    return disk.open(path, { readOnly: true });
-  } catch (error) {
-    throw new FarshoreError('ERR_JOURNAL_READ', `${path} could not be opened`, { cause: error, details: { path } });
   }
 }
 

@@ -12,11 +12,12 @@ import { inspectJournal } from '../../src/inspection/inspect-journal.ts';
 import type { Finding } from '../../src/inspection/ring-report.ts';
 import { verify } from '../../src/inspection/verify.ts';
 import { scanWindow } from '../../journals/file-scan.ts';
-import { BLOCK_BYTES, MARK_OFFSET, RECORDS_OFFSET } from '../../journals/format.ts';
+import { BLOCK_BYTES, encodeMark, MARK_OFFSET, RECORDS_OFFSET } from '../../journals/format.ts';
 import type { DiskFile } from '../../src/disk/disk.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
+import { CHAIN_START } from '../../src/model/ids.ts';
 import { RECORD_HEADER_BYTES } from '../../src/record/record.ts';
-import { buildImage, encodePadRecord, encodeRecord, encodeSyncRecord } from '../journals/support.ts';
+import { buildImage, encodePadRecord, encodeRecord, encodeSyncRecord, IDENTITY } from '../journals/support.ts';
 
 const SLOT_BYTES = 64 * 1024;
 const PATH = '/ring/slot-0001.journal';
@@ -33,7 +34,11 @@ const RECORDS = [
 const STARTS = RECORDS.reduce((starts, record) => [...starts, (starts.at(-1) ?? 0) + record.length], [RECORDS_OFFSET]);
 const END = STARTS.at(-1) ?? 0;
 const PARTIAL = buildImage({ dataSet: 9, imageBytes: SLOT_BYTES, records: RECORDS });
-const FLAGGED = buildImage({ dataSet: 9, imageBytes: SLOT_BYTES, records: RECORDS, flagged: true });
+const FLAGGED = PARTIAL.slice();
+encodeMark(FLAGGED.subarray(MARK_OFFSET, RECORDS_OFFSET), {
+  stream: IDENTITY.stream,
+  point: { dataSet: 9, finalSequence: 903, chain: CHAIN_START },
+});
 
 /** A file of these bytes, without a disk. */
 function memoryFile(bytes: Uint8Array): DiskFile {
@@ -161,6 +166,12 @@ test('files of every kind: text with file, byte, expected and found; never an ex
     const { clean, text } = await verify({ disk: new NodeDisk(), path });
     assert.ok(clean);
     assert.match(text.join('\n'), /nothing\s+is\s+damaged/);
+    // Bytes with right checksums that break the rules of a flagged data set.
+    const holed = buildImage({ dataSet: 9, imageBytes: SLOT_BYTES, records: RECORDS.slice(0, 1) });
+    holed.set(FLAGGED.subarray(MARK_OFFSET, RECORDS_OFFSET), MARK_OFFSET);
+    writeFileSync(path, holed);
+    const found = await verify({ disk: new NodeDisk(), path });
+    assert.equal([found.clean, found.findings[0]?.verdict], [false, 'damaged']);
     await verify({ disk: new NodeDisk(), path: join(folder, 'none') }).then(
       () => assert.unreachable('nothing is there'),
       (error: { code: string }) => assert.is(error.code, 'ERR_NO_JOURNALS'),

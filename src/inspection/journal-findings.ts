@@ -4,17 +4,17 @@ import { findingsOf } from './findings.ts';
 import type { JournalContents } from './inspect-journal.ts';
 import type { NumberedRecord } from './record-numbers.ts';
 import type { Finding } from './ring-report.ts';
-import type { MissingNumbers, ShowTally } from './show-tally.ts';
+import type { MissingNumbers, JournalTally } from './journal-tally.ts';
 
-export interface ShowQuestion {
+export interface LoneJournal {
   readonly contents: JournalContents;
-  readonly tally: ShowTally;
+  readonly tally: JournalTally;
   readonly missing: MissingNumbers;
   readonly running: boolean;
 }
 
 /** Everything that is wrong with the journal, by what its file alone tells. */
-export function showFindings(question: ShowQuestion): Finding[] {
+export function journalFindings(question: LoneJournal): Finding[] {
   const { contents, running } = question;
   const ofBytes = findingsOf({ contents, decision: null, history: null, expectedBytes: null, running });
   const { tail, header } = contents.scan;
@@ -31,7 +31,7 @@ const CONTRADICTION = {
   advice: 'run "farshore journal verify" on the folder of the ring',
 } as const;
 
-function headerFindings({ contents, tally }: ShowQuestion): Finding[] {
+function headerFindings({ contents, tally }: LoneJournal): Finding[] {
   const { header, path, slot } = contents.scan;
   const first = tally.numbers.firstSequence;
   if (header.verdict !== 'readable' || first === null || header.dataSet !== contents.dataSet || header.stream !== contents.stream)
@@ -50,7 +50,7 @@ function headerFindings({ contents, tally }: ShowQuestion): Finding[] {
   ];
 }
 
-function numberFindings({ contents, tally }: ShowQuestion): Finding[] {
+function numberFindings({ contents, tally }: LoneJournal): Finding[] {
   const { path, slot } = contents.scan;
   const { numbers, closing } = tally;
   const at = (example: NumberedRecord | undefined): number => example?.offset ?? 0;
@@ -91,7 +91,7 @@ function numberFindings({ contents, tally }: ShowQuestion): Finding[] {
   return found;
 }
 
-function flagFindings({ contents, tally, missing }: ShowQuestion): Finding[] {
+function flagFindings({ contents, tally, missing }: LoneJournal): Finding[] {
   const { completeMark, path, slot, tail } = contents.scan;
   if (completeMark.verdict !== 'set') return [];
   const { dataSet, finalSequence, chain } = completeMark.point;

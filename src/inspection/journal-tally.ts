@@ -16,7 +16,7 @@ export interface MissingNumbers {
   readonly finalSequence: SequenceNumber | null;
 }
 
-export class ShowTally {
+export class JournalTally {
   readonly numbers = new RecordNumbers();
   readonly #types: Record<RecordTypeName, number> = { write: 0, zero: 0, trim: 0, sync: 0, pad: 0 };
   #recordBytes = 0;
