@@ -1,4 +1,5 @@
 /** Two journals, two rings: what only one holds, what differs, what is reordered; found by number and by byte, wherever it lies. */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { diffPair } from '../../src/inspection/diff-rings.ts';
 import { LineOutput } from '../../src/inspection/show-output.ts';
 import { RecordWriter } from '../../src/record/record.ts';
 import { buildImage, encodePadRecord, IDENTITY, LATER_IDENTITY, SMALL } from '../journals/support.ts';
+import { codeOf } from '../support/scratch.ts';
 import { TestDisk } from '../support/test-disk.ts';
 import { oddJournals, recordsOf, watermarkBytes, writeRing, writeWhole } from './portable-ring.ts';
 
@@ -187,6 +189,24 @@ test('what neither side can read is compared as bytes', async () => {
   const [short, shorter] = [torn(far, 1).slice(0, 9000), torn(far, 1).slice(0, 8900)];
   const { pair } = await diffFiles(short, shorter);
   assert.match(JSON.stringify(pair.fields), /unreadable tail, first at byte 8900","a":"0x[0-9a-f]{2}","b":"the end of the file"/);
+});
+
+test('a journal that is cut short at any length differs from the whole one, and nothing fails', async () => {
+  const whole = image(recordsOf(42, 3), true);
+  const end = RECORDS_OFFSET + recordsOf(42, 3).reduce((sum, { length }) => sum + length, 0);
+  for (let length = 0; length < end + 200; length += 173)
+    assert.not.ok((await diffFiles(whole, whole.slice(0, length))).equal, `${length} bytes`);
+});
+
+test('what is no file is refused, and not waited for', async () => {
+  const fifo = join(folder, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const a = join(folder, 'a.journal');
+  writeFileSync(a, image(recordsOf(42)));
+  const ask = { disk: new NodeDisk(), stateDirectory: undefined, limit: 20, exact: false, lines: null };
+  assert.is(await codeOf(() => compare({ ...ask, a, b: fifo })), 'ERR_NOT_A_JOURNAL');
+  assert.is(await codeOf(() => compare({ ...ask, a, b: folder })), 'ERR_NO_JOURNALS');
+  assert.is(await codeOf(() => compare({ ...ask, a, b: undefined })), 'ERR_USAGE');
 });
 
 test('every flipped bit of header, mark and records is a difference', async () => {
