@@ -1,3 +1,4 @@
+import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { ringArgument, stateFlag } from '../../src/cli/journal-flags.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
@@ -10,11 +11,17 @@ export default class JournalLs extends BaseCommand {
     'it works beside a running secondary (whose journals move meanwhile) and after it died, and then it predicts exactly what its next start does.';
   static override examples = [
     '<%= config.bin %> journal ls ./secondary/journals',
+    '<%= config.bin %> journal ls ./secondary --all',
     '<%= config.bin %> journal ls ./secondary --json',
     '<%= config.bin %> journal ls /mnt/rescued/journals --state /mnt/rescued/state',
   ];
   static override args = { dir: ringArgument };
-  static override flags = { state: stateFlag };
+  static override flags = {
+    state: stateFlag,
+    all: Flags.boolean({
+      summary: 'Numbers, times and decisions also of slots that are done: their data set is in the volumes, or they are free.',
+    }),
+  };
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalLs);
@@ -24,7 +31,7 @@ export default class JournalLs extends BaseCommand {
     const { ringText } = await import('../../src/inspection/ring-text.ts');
     const disk = new NodeDisk();
     const report = await inspectRing({ disk, located: locateRing({ disk, path: args.dir, stateDirectory: flags.state }) });
-    for (const line of ringText(report)) this.log(line);
+    for (const line of ringText(report, { all: flags.all })) this.log(line);
     return ringJson(report);
   }
 }

@@ -22,15 +22,16 @@ export interface Column {
   readonly align: 'left' | 'right';
 }
 
-/** Lay rows out under their titles, each column as wide as its widest cell, two spaces between them. */
+/** Lay rows out under their titles, each column as wide as its widest cell, two spaces between them, or one where that fits a terminal better. */
 export function layOut(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const widths = columns.map(({ title }, index) => rows.reduce((max, row) => Math.max(max, (row[index] ?? '').length), title.length));
+  const wide = widths.reduce((sum, width) => sum + width + 2, -2) <= TERMINAL_COLUMNS;
   const line = (cells: readonly string[]): string =>
     columns
       .map(({ align }, index) =>
         align === 'right' ? (cells[index] ?? '').padStart(widths[index] ?? 0) : (cells[index] ?? '').padEnd(widths[index] ?? 0),
       )
-      .join('  ')
+      .join(wide ? '  ' : ' ')
       .trimEnd();
   return [line(columns.map(({ title }) => title)), ...rows.map(line)];
 }

@@ -1,4 +1,5 @@
 /** `journal ls` and `journal verify` as text: what a tired operator has to know, on 80 columns. */
+import type { RecoveryAction } from '../protocol/recovery-decision.ts';
 import { formatBytes } from '../model/units.ts';
 import { bar, layOut, shownTime, wrap, type Column } from './columns.ts';
 import type { Finding, RingReport, SlotReport } from './ring-report.ts';
@@ -13,18 +14,29 @@ const COLUMNS: readonly Column[] = [
   { title: 'bytes', align: 'right' },
   { title: 'fill', align: 'left' },
   { title: 'cut', align: 'left' },
+  { title: 'recovery', align: 'left' },
 ];
-const BAR_WIDTH = 8;
+const BAR_WIDTH = 6;
 
-/** The ring as a table, and what a recovery now would do. */
-export function ringText(report: RingReport): string[] {
+/** What recovery does with a slot, in one word. */
+const WORDS: Readonly<Record<RecoveryAction, string>> = {
+  replay: 'replay',
+  'keep partial': 'keep',
+  'keep complete': 'keep',
+  'done already': 'done',
+  discard: 'discard',
+  refuse: 'REFUSE',
+};
+
+/** The ring as a table, and what a recovery now would do. @param all numbers, times and decisions also of slots that are done */
+export function ringText(report: RingReport, { all }: { readonly all: boolean }): string[] {
   const { slots, geometry, directory } = report;
   const rows = slots.map((slot) => row(slot, geometry?.capacityBytes ?? 0));
   const [title = '', ...lines] = layOut(COLUMNS, rows);
   return [
     ...wrap(`journals in ${directory}: ${shownGeometry(report)}`, '  '),
     title,
-    ...slots.flatMap((slot, index) => [lines[index] ?? '', ...detail(slot)]),
+    ...slots.flatMap((slot, index) => [lines[index] ?? '', ...detail(slot, all)]),
     '',
     ...closing(report),
   ];
@@ -36,7 +48,7 @@ function shownGeometry({ geometry, running }: RingReport): string {
 }
 
 function row({ slot, contents, decision }: SlotReport, capacityBytes: number): string[] {
-  if (contents === null) return [`${slot}`, '-', '-', '-', '-', '-', '-', 'missing', ''];
+  if (contents === null) return [`${slot}`, '-', '-', '-', '-', '-', '-', 'missing', '', word(decision)];
   const { scan, numbers, missing, recordBytes, cutReason, generation } = contents;
   const { header, completeMark } = scan;
   const dataSet = decision?.held === undefined || decision.held === null ? headerDataSet(contents) : decision.dataSet;
@@ -54,7 +66,12 @@ function row({ slot, contents, decision }: SlotReport, capacityBytes: number): s
     empty ? '-' : formatBytes(recordBytes),
     bar(capacityBytes === 0 ? 0 : recordBytes / capacityBytes, BAR_WIDTH),
     cutReason ?? '',
+    word(decision),
   ];
+}
+
+function word(decision: SlotReport['decision']): string {
+  return decision === null ? '' : WORDS[decision.action];
 }
 
 function headerDataSet({ scan, dataSet }: NonNullable<SlotReport['contents']>): number | null {
@@ -62,9 +79,9 @@ function headerDataSet({ scan, dataSet }: NonNullable<SlotReport['contents']>): 
 }
 
 /** What is said below a slot's row; nothing for a slot that is simply done. */
-function detail({ contents, decision, verdict, findings }: SlotReport): string[] {
+function detail({ contents, decision, verdict, findings }: SlotReport, all: boolean): string[] {
   const lines: string[] = [];
-  const open = decision === null || decision.action !== 'done already';
+  const open = all || decision === null || decision.action !== 'done already';
   if (contents !== null && open && contents.firstSequence !== null && contents.highestSequence !== null)
     lines.push(...indented(`numbers ${contents.firstSequence} to ${contents.highestSequence}${times(contents)}`));
   if (decision !== null && open)
