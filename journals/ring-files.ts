@@ -2,6 +2,7 @@
 import type { Disk, DiskFile } from '../src/disk/disk.ts';
 import { FarshoreError } from '../src/model/errors.ts';
 import type { Geometry } from '../src/model/ids.ts';
+import type { ScannedHeader } from './contract.ts';
 import { journalGeometry, journalMissing, journalRead, journalSize } from './errors.ts';
 import { journalPath } from './files.ts';
 import { BLOCK_BYTES, decodeHeader, HEADER_OFFSET } from './format.ts';
@@ -29,19 +30,21 @@ export function openJournal(options: OpenJournalOptions): DiskFile {
     if (sizeBytes !== geometry.slotBytes) throw journalSize(path, geometry.slotBytes, sizeBytes);
     const block = options.scratch.subarray(0, BLOCK_BYTES);
     file.readSync(block, HEADER_OFFSET);
-    const header = decodeHeader(block);
-    if (
-      header.verdict === 'readable' &&
-      (header.slots !== geometry.slots || header.slotBytes !== geometry.slotBytes || header.slot !== slot)
-    ) {
-      const expected = `slot ${slot} of ${geometry.slots} slots of ${geometry.slotBytes} bytes`;
-      throw journalGeometry(path, expected, `slot ${header.slot} of ${header.slots} slots of ${header.slotBytes} bytes`);
-    }
+    checkHeader({ path, slot, geometry, header: decodeHeader(block) });
   } catch (thrown) {
     file.closeSync();
     throw thrown instanceof FarshoreError ? thrown : journalRead(path, thrown);
   }
   return file;
+}
+
+/** Refuse a header that names another ring or another slot. @throws RefusedError ERR_JOURNAL_GEOMETRY */
+export function checkHeader(found: { path: string; slot: number; geometry: Geometry; header: ScannedHeader }): void {
+  const { path, slot, geometry, header } = found;
+  if (header.verdict !== 'readable') return;
+  if (header.slots === geometry.slots && header.slotBytes === geometry.slotBytes && header.slot === slot) return;
+  const expected = `slot ${slot} of ${geometry.slots} slots of ${geometry.slotBytes} bytes`;
+  throw journalGeometry(path, expected, `slot ${header.slot} of ${header.slots} slots of ${header.slotBytes} bytes`);
 }
 
 /** Open the files of all slots, or none. */

@@ -1,0 +1,119 @@
+/** Parts of a ring that are whole and do not belong together: a start and an inspection look at the same files, and none of it is called clean. */
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BLOCK_BYTES, decodeHeader, decodeWatermark, encodeHeader, encodeWatermark } from '../../journals/format.ts';
+import { decideRecovery } from '../../src/crash-replay/decide-recovery.ts';
+import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
+import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
+import { predictedOtherwise } from '../../src/crash-replay/replay-prediction.ts';
+import { NodeDisk } from '../../src/disk/node-disk.ts';
+import { inspectRing } from '../../src/inspection/inspect-ring.ts';
+import { locateRing } from '../../src/inspection/locate-ring.ts';
+import { verify, type Verification } from '../../src/inspection/verify.ts';
+import { withFolder } from '../support/scratch.ts';
+
+const disk = new NodeDisk();
+
+interface Judged {
+  /** What a start refuses with, as recovery decides and as `ls` predicts. */
+  readonly refusal: string | null;
+  readonly verified: Verification;
+  readonly notes: readonly string[];
+  readonly slots: number;
+}
+
+/** Change the journals of a host that was killed in mid-load, and ask recovery, `ls` and `verify`. */
+function judged(change: (host: { journals: string; state: string }) => void): Promise<Judged> {
+  return withFolder(async (folder) => {
+    const host = await unpackCrash(join(LIBRARY, 'killed-in-mid-load'), folder);
+    const { directory } = host.journals;
+    change({ journals: directory, state: host.stateDirectory });
+    const question = { disk, host, recover: 'start' } as const;
+    const found = await decideRecovery(question);
+    assert.equal(await predictedOtherwise({ ...question, found }), []);
+    const path = { disk, path: directory, stateDirectory: host.stateDirectory };
+    const report = await inspectRing({ disk, located: locateRing(path) });
+    const { notes, slots } = report;
+    return { refusal: found.error?.code ?? null, verified: await verify(path), notes, slots: slots.length };
+  });
+}
+
+const slotPath = (journals: string, number: number): string => join(journals, `slot-${String(number).padStart(4, '0')}.journal`);
+
+function rewriteHeader(path: string, change: { slots?: number; slotBytes?: number }): void {
+  const bytes = readFileSync(path);
+  const header = decodeHeader(bytes.subarray(0, BLOCK_BYTES));
+  assert.ok(header.verdict === 'readable');
+  encodeHeader(bytes.subarray(0, BLOCK_BYTES), { ...header, ...change });
+  writeFileSync(path, bytes);
+}
+
+test('a file behind the last slot is not of the ring: neither a start nor an inspection takes it for a journal', async () => {
+  const plain = await judged(() => {});
+  for (const name of [plain.slots, 9998]) {
+    const found = await judged(({ journals }) => copyFileSync(slotPath(journals, 0), slotPath(journals, name)));
+    assert.is(found.refusal, plain.refusal);
+    assert.is(found.slots, plain.slots);
+    assert.equal(
+      found.verified.findings.map(({ what }) => what),
+      plain.verified.findings.map(({ what }) => what),
+    );
+    assert.ok(
+      found.notes.some((note) => note.includes(`slot-${String(name).padStart(4, '0')}.journal is not of this ring`)),
+      found.notes.join('\n'),
+    );
+  }
+});
+
+test('a header that names another ring is refused, whatever its data set is', async () => {
+  const { slots } = await judged(() => {});
+  for (let slot = 0; slot < slots; slot += 1) {
+    for (const [change, offset] of [
+      [{ slots: slots + 1 }, 20],
+      [{ slotBytes: 1 << 20 }, 24],
+    ] as const) {
+      const { refusal, verified } = await judged(({ journals }) => rewriteHeader(slotPath(journals, slot), change));
+      assert.is(refusal, 'ERR_JOURNAL_GEOMETRY');
+      assert.ok(verified.findings.some((finding) => finding.slot === slot && finding.offset === offset && finding.matters));
+      assert.not(verified.clean);
+    }
+  }
+});
+
+test('a whole watermark of another group, generation or stream than the state is a finding with its byte', async () => {
+  for (const change of [{ groupId: 'a'.repeat(32) }, { generation: 77 }, { stream: 'b'.repeat(16) }]) {
+    const { refusal, verified } = await judged(({ journals }) => {
+      const path = join(journals, 'watermark');
+      const bytes = readFileSync(path);
+      for (const block of [bytes.subarray(0, BLOCK_BYTES), bytes.subarray(BLOCK_BYTES)]) {
+        const read = decodeWatermark(block);
+        if (read.verdict === 'readable') encodeWatermark(block, { ...read.content, ...change });
+      }
+      writeFileSync(path, bytes);
+    });
+    assert.is(refusal, 'ERR_WATERMARK_FOREIGN');
+    const finding = verified.findings.find(({ path }) => path.endsWith('watermark'));
+    assert.ok(finding?.matters === true && finding.offset !== null && finding.meaning.includes('ERR_WATERMARK_FOREIGN'));
+    assert.not(verified.clean);
+  }
+});
+
+test('a state that cannot be read does not keep the journals from being inspected', async () => {
+  await withFolder(async (folder) => {
+    const host = await unpackCrash(join(LIBRARY, 'killed-in-mid-load'), folder);
+    const state = join(host.stateDirectory, 'host-state.json');
+    rmSync(state);
+    mkdirSync(state);
+    chmodSync(state, 0o700);
+    const path = { disk, path: host.journals.directory, stateDirectory: host.stateDirectory };
+    const { slots, refusal, notes } = await inspectRing({ disk, located: locateRing(path) });
+    assert.ok(slots.some(({ contents }) => (contents?.numbers ?? 0) > 0));
+    assert.is(refusal?.code, 'ERR_SYSTEM_CALL');
+    assert.ok(notes.some((note) => note.includes('EISDIR')));
+    assert.not((await verify(path)).clean);
+  });
+});
+
+test.run();
