@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { ringArgument } from '../../src/cli/journal-flags.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
-import { UsageError } from '../../src/model/errors.ts';
+import { EXIT, UsageError } from '../../src/model/errors.ts';
 
 export default class JournalExport extends BaseCommand {
   static override summary = 'Write data sets of a ring into one portable file.';
@@ -39,7 +39,11 @@ export default class JournalExport extends BaseCommand {
     const { directory } = locateRing({ disk, path: args.dir });
     const openSink = () => (out === undefined ? new StreamSink(process.stdout) : new FileSink(disk, out));
     const report = await whileRead(() => exportJournals({ disk, directory, selection, openSink }));
-    if (report === null) return {};
+    if (report === null) {
+      // Whoever read it has no export.
+      this.endWith(EXIT.failed);
+      return {};
+    }
     for (const line of exportText(report)) {
       if (out === undefined) this.logToStderr(line);
       else this.log(line);

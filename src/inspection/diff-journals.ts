@@ -9,6 +9,9 @@ import { RECORD_HEADER_BYTES } from '../record/record.ts';
 import { PairedBytes } from './diff-bytes.ts';
 import type { DiffTable, TableRow, TabledJournal } from './diff-table.ts';
 
+/** The field that says that two journals are not of one data set. */
+export const DATA_SET_FIELD = 'records of data set';
+
 /** One field that two journals, or two records, have different values in. */
 export interface FieldDifference {
   readonly field: string;
@@ -146,7 +149,7 @@ function headerFields({ scan: a, ...ofA }: TabledJournal, { scan: b, ...ofB }: T
   } else fields.push(...fieldsDiffering([['complete flag', showMark(a.completeMark), showMark(b.completeMark)]]));
   fields.push(
     ...fieldsDiffering([
-      ['records of data set', ofA.dataSet, ofB.dataSet],
+      [DATA_SET_FIELD, ofA.dataSet, ofB.dataSet],
       ['records of stream', ofA.stream, ofB.stream],
       ['verdict', showTail(a.tail), showTail(b.tail)],
       ['file bytes', a.fileBytes, b.fileBytes],

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import type { DataSetId } from '../model/ids.ts';
 import { NO_VLUN } from '../record/record.ts';
 import { layOut, shownTime, TERMINAL_COLUMNS, wrap, type Column } from './columns.ts';
-import { RECORD_DIFFERENCE_KINDS } from './diff-journals.ts';
+import { DATA_SET_FIELD, RECORD_DIFFERENCE_KINDS } from './diff-journals.ts';
 import type { FieldDifference, RecordDifference } from './diff-journals.ts';
 import type { CollectedPair } from './diff-report.ts';
 import type { Overlap, OverlapWriters } from './diff-overlaps.ts';
@@ -37,7 +37,13 @@ function fit(
 
 /** Two journals. */
 export function journalDiffText({ pair, differences, omitted }: CollectedPair): string[] {
-  return [`A  ${pair.a.path}`, `B  ${pair.b.path}`, ...pairText({ pair, differences, omitted })];
+  const other = pair.fields.some(({ field }) => field === DATA_SET_FIELD);
+  return [
+    `A  ${pair.a.path}`,
+    `B  ${pair.b.path}`,
+    ...pairText({ pair, differences, omitted }),
+    ...(other ? ['these are different data sets: --overlaps says which blocks both wrote'] : []),
+  ];
 }
 
 /** Two rings: a table of the pairs, then what differs in each. */

@@ -27,6 +27,7 @@ import { encodeEntryHeader, encodeEntryTrailer, encodePortableHeader, WATERMARK_
 import type { PortableEntry } from './portable-format.ts';
 import { isSameScan, measureJournal } from './portable-journal.ts';
 import { guessGeometry, isUnbound, listSlots, readWatermark } from './read-ring.ts';
+import { ReaderGone } from './show-output.ts';
 
 const PIECE_BYTES = 256 * 1024;
 
@@ -41,7 +42,7 @@ export interface ExportReport extends JournalIdentity {
   readonly notes: readonly string[];
 }
 
-/** Export what is selected. @throws UsageError ERR_EXPORT_NO_DATA_SET; FarshoreError ERR_JOURNAL_READ; RefusedError ERR_EXPORT_CHANGED; what the sink throws */
+/** Export what is selected. @throws UsageError ERR_EXPORT_NO_DATA_SET; FarshoreError ERR_JOURNAL_READ; RefusedError ERR_EXPORT_CHANGED; what the sink throws; ReaderGone */
 export async function exportJournals(options: {
   readonly disk: Disk;
   readonly directory: string;
@@ -136,7 +137,7 @@ async function exportJournal(options: ExportJournalOptions): Promise<PortableEnt
       const entry = file === null ? await writeMissing(slot, sink) : await writeJournal(file, options);
       if (entry !== null) return entry;
     } catch (error) {
-      throw error instanceof FarshoreError ? error : journalRead(path, error);
+      throw error instanceof FarshoreError || error instanceof ReaderGone ? error : journalRead(path, error);
     } finally {
       file?.closeSync();
     }

@@ -4,7 +4,7 @@ import type { Writable } from 'node:stream';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { FarshoreError } from '../model/errors.ts';
 import { exportExists, exportWrite } from './portable-errors.ts';
-import { LineOutput } from './show-output.ts';
+import { LineOutput, ReaderGone } from './show-output.ts';
 
 export interface ExportSink {
   readonly path: string;
@@ -120,10 +120,15 @@ export class StreamSink implements ExportSink {
     return this.#position;
   }
 
-  write(bytes: Uint8Array): Promise<void> | null {
+  /** @throws ReaderGone; FarshoreError ERR_EXPORT_WRITE */
+  async write(bytes: Uint8Array): Promise<void> {
     this.#position += bytes.length;
     this.#output.raw(bytes);
-    return this.#output.leave();
+    try {
+      await this.#output.leave();
+    } catch (error) {
+      throw error instanceof ReaderGone ? error : exportWrite(this.path, error);
+    }
   }
 
   rewind(): void {}

@@ -1,5 +1,5 @@
 /** An export takes what is asked for, beside a host that writes: a journal that changes is read again, or the export is none. */
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { journalPath } from '../../journals/files.ts';
@@ -8,6 +8,7 @@ import { parseSelection } from '../../src/inspection/export-selection.ts';
 import { FileSink, StreamSink } from '../../src/inspection/export-sink.ts';
 import { openPortable } from '../../src/inspection/portable-reader.ts';
 import { exportJson, exportText } from '../../src/inspection/portable-text.ts';
+import { ReaderGone } from '../../src/inspection/show-output.ts';
 import { buildImage } from '../journals/support.ts';
 import { codeOf, messageOfFailure, thrownBy } from '../support/scratch.ts';
 import { TestDisk } from '../support/test-disk.ts';
@@ -96,6 +97,15 @@ test('a stream gets the bytes that a file gets', async () => {
   await exportTo(disk, RING, FILE);
   assert.equal(Buffer.concat(chunks), Buffer.from(disk.readFile(FILE) ?? []));
   assert.is(report.bytes, Buffer.concat(chunks).length);
+});
+
+test('a reader of the stream that goes away is not taken for a disk that fails', async () => {
+  const disk = new TestDisk();
+  await writeRing(disk, RING, { journals: oddJournals() });
+  const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+  const openSink = () => new StreamSink(new Writable({ write: (_chunk, _encoding, done) => done(broken) }));
+  const gone = await thrownBy(() => exportJournals({ disk, directory: RING, selection: ALL, openSink }));
+  assert.instance(gone, ReaderGone);
 });
 
 test('a moving watermark, and what is not there, are told', async () => {
