@@ -11,6 +11,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import type { Disk } from '../disk/disk.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
+import { BrokenInvariant } from '../model/assert.ts';
 import { FarshoreError } from '../model/errors.ts';
 import { readHostState, type HostState } from '../state/host-state.ts';
 import { decideRecovery } from './decide-recovery.ts';
@@ -60,11 +61,21 @@ export async function replayFixture(directory: string): Promise<ReplayReport> {
       return new Replay({ directory, manifest, expected, host, temporary }).run();
     });
   } catch (error) {
-    if (!(error instanceof FarshoreError)) throw error;
-    const differences = [{ what: 'the fixture', expected: 'a folder that can be replayed', found: `${error.code}: ${error.message}` }];
-    const fixture = basename(resolve(directory));
-    return { fixture, directory, recover: null, found: null, volumes: 'not there', differences, passed: false };
+    return brokenOff(directory, error);
   }
+}
+
+/** What ended a replay is its finding; anything but an operating error or a broken invariant is a fault of the replay itself. */
+function brokenOff(directory: string, error: unknown): ReplayReport {
+  const isBroken = error instanceof BrokenInvariant;
+  if (!isBroken && !(error instanceof FarshoreError)) throw error;
+  const difference = {
+    what: isBroken ? 'the recovery' : 'the fixture',
+    expected: isBroken ? 'no broken invariant' : 'a folder that can be replayed',
+    found: `${error.code}: ${error.message}`,
+  };
+  const fixture = basename(resolve(directory));
+  return { fixture, directory, recover: null, found: null, volumes: 'not there', differences: [difference], passed: false };
 }
 
 interface ReplayOptions {
