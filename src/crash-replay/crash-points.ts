@@ -56,15 +56,16 @@ export interface CrashPoint {
   readonly failCommit?: boolean;
   /** The crash point of the run before. */
   readonly prepare?: string;
-  /** Cannot come with one volume. */
-  readonly twoVolumes?: boolean;
+  /** Cannot come with fewer volumes, or slots. */
+  readonly volumesMin?: number;
+  readonly slotsMin?: number;
 }
 
 /** Three data sets destaged; of what a data set brings, nothing but this is waited for. */
 const RUNNING = { stage: 'replicating', destaged: 3 } as const;
 const HELD = { stage: 'replicating', destaged: 2, hold: { afterDestaged: 2 } } as const;
-const RECOVERING = { stage: 'recovering', prepare: 'complete-and-partial' } as const;
-const PROMOTING = { stage: 'promoting', prepare: 'complete-and-partial', hold: 'until-promoting' } as const;
+const RECOVERING = { stage: 'recovering', prepare: 'complete-and-partial', slotsMin: 3 } as const;
+const PROMOTING = { stage: 'promoting', prepare: 'complete-and-partial', hold: 'until-promoting', slotsMin: 3 } as const;
 
 const REPLICATING_POINTS: readonly CrashPoint[] = [
   point('journal-commit-before', 'A data set has begun in memory; nothing of it is in its journal.', RUNNING, {
@@ -97,10 +98,12 @@ const REPLICATING_POINTS: readonly CrashPoint[] = [
   point('complete-not-destaged', 'Three data sets are complete; nothing of them is in a volume.', HELD, {
     ...journal('complete-flag', 'after'),
     ahead: 3,
+    slotsMin: 3,
   }),
   point('complete-and-partial', 'Two data sets are complete and not destaged; a third one is partial, and acknowledged.', HELD, {
     ...journal('journal-later-commit', 'before'),
     ahead: 2,
+    slotsMin: 3,
     nth: 3,
   }),
   point('sync-withheld', 'All writes of a data set are in its journal; its sync command never came.', HELD, {
@@ -114,6 +117,7 @@ const REPLICATING_POINTS: readonly CrashPoint[] = [
   point('earlier-write-withheld', 'A data set lacks one write; the one behind it is whole, and not complete for that reason.', HELD, {
     ...journal('journal-sync-commit', 'after'),
     withhold: 'write',
+    slotsMin: 3,
   }),
   point('volume-store-before', 'A data set is complete; the first byte of its destage is not in a volume.', RUNNING, {
     ...volume('store', 'before'),
@@ -126,14 +130,14 @@ const REPLICATING_POINTS: readonly CrashPoint[] = [
   }),
   point('two-volumes-half-destaged', 'A destage has reached one of its volumes and not yet the other.', RUNNING, {
     ...volume('store-on-other-volume', 'before'),
-    twoVolumes: true,
+    volumesMin: 2,
   }),
   point('volume-flush-before', 'All records of a destage are in the page cache of their volumes; no volume is flushed.', RUNNING, {
     ...volume('first-volume-flush', 'before'),
   }),
   point('volume-flush-between', 'After a destage one volume is flushed, the other is not.', RUNNING, {
     ...volume('first-volume-flush', 'after'),
-    twoVolumes: true,
+    volumesMin: 2,
   }),
   point('volume-flush-after', 'The volumes hold a data set, durably; the watermark does not say so.', RUNNING, {
     ...volume('last-volume-flush', 'after'),
@@ -253,7 +257,7 @@ export function promotionStepIn(message: string): number | null {
 function point(
   name: string,
   sentence: string,
-  circumstances: Pick<CrashPoint, 'stage' | 'destaged' | 'hold' | 'prepare'>,
+  circumstances: Pick<CrashPoint, 'stage' | 'destaged' | 'hold' | 'prepare' | 'slotsMin'>,
   moment: Omit<CrashPoint, 'name' | 'sentence' | 'stage'>,
 ): CrashPoint {
   return { name, sentence, ...circumstances, ...moment };

@@ -13,7 +13,7 @@ import { statusOf } from '../demo/hosts.ts';
 import { DemoProcesses, type HostProcess } from '../demo/processes.ts';
 import { connectVolume } from '../demo/read-volumes.ts';
 import { sleep, until, within } from '../demo/waits.ts';
-import { EXIT, FarshoreError, UsageError } from '../model/errors.ts';
+import { errnoOf, EXIT, FarshoreError, UsageError } from '../model/errors.ts';
 import type { NbdClient } from '../nbd/client.ts';
 import { crashPointOf, recoverAfter, type CrashPoint } from './crash-points.ts';
 import { clearOut, prepareOut } from './out-folder.ts';
@@ -109,12 +109,13 @@ class Recording {
   }
 
   #point(): CrashPoint | null {
-    const { crashPoint, volumes } = this.#options;
+    const { crashPoint, volumes, slots } = this.#options;
     if (crashPoint === null) return null;
     const point = crashPointOf(crashPoint);
-    if (point === undefined) throw new UsageError('ERR_FIXTURE_CRASH_POINT', `there is no crash point "${crashPoint}"`, CRASH_POINT_HINT);
-    if (point.twoVolumes === true && volumes < 2)
-      throw new UsageError('ERR_FIXTURE_CRASH_POINT', `the crash point "${crashPoint}" needs two volumes`, CRASH_POINT_HINT);
+    if (point === undefined) throw wrongPoint(`there is no crash point "${crashPoint}"`);
+    const { volumesMin = 1, slotsMin = 1 } = point;
+    if (volumes < volumesMin) throw wrongPoint(`the crash point "${crashPoint}" needs ${volumesMin} volumes`);
+    if (slots < slotsMin) throw wrongPoint(`the crash point "${crashPoint}" needs ${slotsMin} slots`);
     return point;
   }
 
@@ -139,16 +140,13 @@ class Recording {
   }
 
   async #writeUntilDead(workload: RecordingWorkload, secondary: HostProcess, point: CrashPoint): Promise<void> {
-    const dead = endOf(secondary);
     const write = async (): Promise<void> => {
       while (!secondary.hasEnded) await workload.transaction();
     };
     // A request that is under way when the secondary dies may wait for ever; nobody does for it.
     const writing = write();
     writing.catch(() => {});
-    await within(Promise.race([dead, writing]), { what: `the crash point ${point.name}`, limitMs: MEET_MS });
-    await within(dead, { what: `the crash point ${point.name}`, limitMs: MEET_MS });
-    assertKilled(secondary, point);
+    await meets(secondary, point, writing);
   }
 
   async #killAtMoment(workload: RecordingWorkload, hosts: { primary: HostProcess; secondary: HostProcess }): Promise<void> {
@@ -171,19 +169,34 @@ class Recording {
   async #runAgain(point: CrashPoint): Promise<void> {
     this.#options.say(point.stage === 'recovering' ? 'started again, and killed in its recovery' : 'promoted, and killed in the promotion');
     const secondary = this.#processes.host(this.#scene.secondary, [CRASH_HOST, this.#scene.secondary.config, point.name]);
-    await within(endOf(secondary), { what: `the crash point ${point.name}`, limitMs: MEET_MS });
-    assertKilled(secondary, point);
+    await meets(secondary, point);
   }
 }
 
-const CRASH_POINT_HINT = { hint: '"farshore fixture record --list" shows the crash points' };
+function wrongPoint(message: string): UsageError {
+  return new UsageError('ERR_FIXTURE_CRASH_POINT', message, { hint: '"farshore fixture record --list" shows the crash points' });
+}
 
-function assertKilled(host: HostProcess, point: CrashPoint): void {
+/** Wait for the end of a host that is to meet its crash point. @throws FarshoreError ERR_FIXTURE_NOT_MET */
+async function meets(host: HostProcess, point: CrashPoint, meanwhile: Promise<unknown> = new Promise(() => {})): Promise<void> {
+  const limit = { what: `the crash point ${point.name}`, limitMs: MEET_MS };
+  const dead = endOf(host);
+  try {
+    await within(Promise.race([dead, meanwhile]), limit);
+    await within(dead, limit);
+  } catch (error) {
+    if (errnoOf(error) === 'ERR_DEMO_TIMEOUT')
+      throw notMet(host, point, `did not meet the crash point ${point.name} within ${MEET_MS / 1000} s`);
+    throw error;
+  }
   if (host.child.signalCode === 'SIGKILL') return;
-  const how = host.child.signalCode ?? `exit code ${host.child.exitCode}`;
-  throw new FarshoreError('ERR_FIXTURE_NOT_MET', `the ${host.files.role} ended (${how}) before the crash point ${point.name}`, {
-    hint: 'another seed may meet it; the end of its log follows in the details',
-    details: { log: host.logTail(LOG_LINES_SHOWN).split('\n') },
+  throw notMet(host, point, `ended (${host.child.signalCode ?? `exit code ${host.child.exitCode}`}) before the crash point ${point.name}`);
+}
+
+function notMet(host: HostProcess, point: CrashPoint, what: string): FarshoreError {
+  return new FarshoreError('ERR_FIXTURE_NOT_MET', `the ${host.files.role} ${what}`, {
+    hint: 'another seed, or more slots, may meet it; the end of its log stands in the details',
+    details: { crashPoint: point.name, log: host.logTail(LOG_LINES_SHOWN).split('\n') },
   });
 }
 

@@ -127,6 +127,10 @@ test('a recording refuses a folder that is in use, and points that are not there
     const out = join(folder, 'new');
     assert.is(await codeOf(() => recordFixture({ ...RECORD, out })), 'ERR_FIXTURE_CRASH_POINT');
     assert.is(await codeOf(() => recordFixture({ ...RECORD, out, crashPoint: 'two-volumes-half-destaged' })), 'ERR_FIXTURE_CRASH_POINT');
+    assert.is(
+      await codeOf(() => recordFixture({ ...RECORD, out, crashPoint: 'complete-and-partial', slots: 2 })),
+      'ERR_FIXTURE_CRASH_POINT',
+    );
     assert.equal(readdirSync(out), []);
   });
 });
