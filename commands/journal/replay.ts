@@ -33,6 +33,7 @@ export default class JournalReplay extends BaseCommand {
       min: 0,
     }),
     'dry-run': Flags.boolean({ summary: 'Check everything, print the plan, and change nothing.' }),
+    verify: Flags.boolean({ summary: 'Read the copies back when all is stored and flushed, and compare.' }),
     'volumes-at-watermark': Flags.boolean({
       summary: 'The copies are pure images of the watermark: do not compare them with later data sets.',
     }),
@@ -59,8 +60,8 @@ export default class JournalReplay extends BaseCommand {
     });
     for (const line of replayPlanText(prepared)) this.log(line);
     if (dryRun) await checkPurity(disk, prepared);
-    else if (prepared.sets.length > 0) await carryOutReplay(disk, prepared);
-    for (const line of replayEndText(prepared, dryRun)) this.log(line);
+    else if (prepared.sets.length > 0) await carryOutReplay(disk, prepared, { readBack: flags.verify });
+    for (const line of replayEndText(prepared, { dryRun, readBack: flags.verify })) this.log(line);
     return replayJson(prepared, dryRun);
   }
 }

@@ -65,10 +65,11 @@ export function replayPlanText({ plan, copies, sets, volumesAtWatermark }: Prepa
 }
 
 /** The last line. */
-export function replayEndText({ plan, sets }: PreparedReplay, dryRun: boolean): string[] {
+export function replayEndText({ plan, sets }: PreparedReplay, { dryRun, readBack }: { dryRun: boolean; readBack: boolean }): string[] {
   if (dryRun) return ['nothing was changed (--dry-run)'];
   if (sets.length === 0) return ['nothing was changed'];
-  return [`replayed and flushed: the copies are at data set ${plan.through?.dataSet ?? '-'}`];
+  const compared = readBack ? ', read back and compared' : '';
+  return [`replayed and flushed${compared}: the copies are at data set ${plan.through?.dataSet ?? '-'}`];
 }
 
 /** What `--json` prints; identifiers are decimal strings. */

@@ -3,9 +3,9 @@
  *
  * 1 **inspect** the ring and plan, or refuse; 2 **look** at the copies; 3 **verify** every record of every data set that is to be stored:
  * checksums, numbers, bounds and the chain from the watermark on; 4 **lock** the copies as a host locks its volumes, for the whole
- * replay; 5 **compare** them with what the watermark's data set wrote, which they must hold (replay-age.ts), and with later data sets, of
+ * replay; 5 **compare** them with what the watermark's data set wrote, which they must hold (replay-contents.ts), and with later data sets, of
  * which they must hold nothing (replay-purity.ts); 6 **store** in ascending order,
- * the records of each data set in the order of their numbers, each verified again as it is read (I4, I9); 7 **flush**.
+ * the records of each data set in the order of their numbers, each verified again as it is read (I4, I9); 7 **flush**; 8 **read back**, if asked.
  *
  * Nothing is written before step 6. A replay that was killed is done again from its beginning: every block that it changes gets its
  * last contents whatever it holds. Memory: one data set's numbers, and the ranges that the data sets change.
@@ -14,15 +14,15 @@
  */
 import { scanWindow } from '../../journals/file-scan.ts';
 import type { Disk } from '../disk/disk.ts';
-import { FarshoreError, messageOf, RefusedError } from '../model/errors.ts';
+import { CorruptionError, FarshoreError, messageOf, RefusedError } from '../model/errors.ts';
 import type { DataSetId, Vlun, VolumeEntry } from '../model/ids.ts';
 import { rangesOf } from '../protocol/recovery-summary.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import { inspectRing } from './inspect-ring.ts';
 import { locateRing } from './locate-ring.ts';
-import { findOlderBlock } from './replay-age.ts';
 import { checkCopies, parseCopies } from './replay-copies.ts';
+import { ContentsCheck } from './replay-contents.ts';
 import { indexDataSet, OrderedReader, storeRecord, type VolumeTally } from './replay-data-set.ts';
 import { planReplay, type ReplayPlan, type ReplaySet } from './replay-plan.ts';
 import { PurityCheck } from './replay-purity.ts';
@@ -97,14 +97,23 @@ export async function checkPurity(disk: Disk, prepared: PreparedReplay): Promise
   }
 }
 
-async function checkAge(disk: Disk, { plan, copies }: PreparedReplay): Promise<void> {
-  const older = await findOlderBlock({ disk, plan, volumes: tableOf(plan), copies });
-  if (older === null) return;
-  const { copy, lba } = older;
-  const { dataSet } = plan.newestDone as ReplaySet;
+async function checkAge(disk: Disk, prepared: PreparedReplay): Promise<void> {
+  const { newestDone, complete } = prepared.plan;
+  if (newestDone === null) return;
+  const wrong = await withContents(disk, prepared, async (contents) => {
+    for (const set of complete) await contents.cover(set);
+    // Its journal is retired: nothing depends on its bytes any more, and damaged ones tell nothing.
+    return contents.findWrong(newestDone).catch((error: unknown) => {
+      if (error instanceof CorruptionError) return null;
+      throw error;
+    });
+  });
+  if (wrong === null) return;
+  const { copy, lba } = wrong;
+  const { dataSet } = newestDone;
   throw new RefusedError(
     'ERR_REPLAY_COPY',
-    `the copy of volume ${copy.name} at ${copy.path} is not at the watermark: block ${lba} is not what data set ${dataSet} wrote there`,
+    `the copy of volume ${copy.name} at ${copy.path} is not at the watermark: block ${lba} is not what data set ${dataSet} left there`,
     {
       hint: 'it is older than these journals, was changed since, or is of another host: copy volumes, journals and state of one stopped host together',
       details: { volume: copy.name, path: copy.path, lba, dataSet },
@@ -112,16 +121,46 @@ async function checkAge(disk: Disk, { plan, copies }: PreparedReplay): Promise<v
   );
 }
 
-/** Carry steps 4-7 out. @throws RefusedError ERR_VOLUME_LOCKED, ERR_REPLAY_MIXED; FarshoreError ERR_REPLAY_INCOMPLETE when the copies are mixed now */
-export async function carryOutReplay(disk: Disk, prepared: PreparedReplay): Promise<void> {
+async function withContents<T>(disk: Disk, { plan, copies }: PreparedReplay, work: (contents: ContentsCheck) => Promise<T>): Promise<T> {
+  const contents = new ContentsCheck({ disk, volumes: tableOf(plan), copies });
+  try {
+    return await work(contents);
+  } finally {
+    contents.close();
+  }
+}
+
+/** Carry steps 4-8 out. @throws RefusedError ERR_VOLUME_LOCKED, ERR_REPLAY_MIXED, ERR_REPLAY_COPY; FarshoreError ERR_REPLAY_INCOMPLETE when the copies are mixed now */
+export async function carryOutReplay(
+  disk: Disk,
+  prepared: PreparedReplay,
+  options: { readBack: boolean } = { readBack: false },
+): Promise<void> {
   const opened = openVolumes(disk, prepared.copies);
   try {
     await checkPurity(disk, prepared);
     const volumes = new Map<Vlun, Volume>(opened.map((volume) => [volume.entry.vlun, volume]));
     await storeAll(disk, prepared, volumes);
+    if (options.readBack) await readBack(disk, prepared);
   } finally {
     for (const volume of opened) volume.close();
   }
+}
+
+/** Step 8. @throws CorruptionError ERR_REPLAY_READ_BACK */
+async function readBack(disk: Disk, prepared: PreparedReplay): Promise<void> {
+  await withContents(disk, prepared, async (contents) => {
+    for (const set of prepared.sets.toReversed()) {
+      const wrong = await contents.findWrong(set);
+      if (wrong !== null)
+        throw new CorruptionError(
+          'ERR_REPLAY_READ_BACK',
+          `the copy of volume ${wrong.copy.name} at ${wrong.copy.path}: block ${wrong.lba} does not read back as data set ${set.dataSet} wrote it a moment ago`,
+          { hint: 'check the disk of the copy', details: { path: wrong.copy.path, lba: wrong.lba, dataSet: set.dataSet } },
+        );
+      await contents.cover(set);
+    }
+  });
 }
 
 async function storeAll(disk: Disk, { plan, sets }: PreparedReplay, volumes: ReadonlyMap<Vlun, Volume>): Promise<void> {

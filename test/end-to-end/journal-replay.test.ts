@@ -160,9 +160,9 @@ async function theCommand(crash: Crash): Promise<void> {
   assert.is(dry.exitCode, 0, dry.stderr);
   assert.match(dry.stdout, new RegExp(`copies are then at data set ${last},`));
   for (const [index, image] of crash.copies('the crash').entries()) assert.is(image, copies[2 * index + 1], 'the copies are as they were');
-  const done = await farshore(['journal', 'replay', crash.directory, '--volumes', ...crash.copies('the crash')]);
+  const done = await farshore(['journal', 'replay', crash.directory, '--verify', '--volumes', ...crash.copies('the crash')]);
   assert.is(done.exitCode, 0, done.stderr);
-  assert.match(done.stdout, new RegExp(`flushed: the copies are at data set ${last}\n$`));
+  assert.match(done.stdout, new RegExp(`flushed, read back and compared: the copies are at data set ${last}\n$`));
   assert.is(crash.differenceFrom(last), null);
   const back = await farshore(['journal', 'replay', crash.directory, ...copies, '--through', String(last + 1000), '--json']);
   assert.is(back.exitCode, 5, back.stdout + back.stderr);

@@ -135,6 +135,31 @@ test('a record that changed since it was verified is not stored', async () => {
   });
 });
 
+test('a block that does not read back as it was stored is told', async () => {
+  await withSet(async (dead, set) => {
+    for (const [volume, lba] of [
+      ['data', 2],
+      ['data', 1],
+      ['log', 3],
+    ] as const) {
+      const watched = Object.create(dead.disk) as typeof dead.disk;
+      const copies = dead.writeCopies('copy', 0);
+      watched.open = (path, options) => {
+        const file = dead.disk.open(path, options);
+        // The last store to this block goes elsewhere, as on a disk that lies.
+        return path === dead.copyPath('copy', volume) && options.readOnly !== true ? deaf(file, lba * BLOCK) : file;
+      };
+      const error = await thrownBy(() => dead.replay(copies, { disk: watched }));
+      if (!(error instanceof FarshoreError)) throw new Error(`block ${lba}: expected an error`, { cause: error });
+      assert.equal([error.code, error.exitCode], ['ERR_REPLAY_READ_BACK', 6]);
+      assert.match(
+        error.message,
+        new RegExp(`volume ${volume} at .*: block ${lba} does not read back as data set ${set.dataSet} wrote it`),
+      );
+    }
+  });
+});
+
 test('every copy is flushed after its last store', async () => {
   await withSet(async (dead) => {
     const asked: string[] = [];
@@ -149,6 +174,18 @@ test('every copy is flushed after its last store', async () => {
     }
   });
 });
+
+/** A file that takes every store to one place for done. */
+function deaf(file: DiskFile, position: number): DiskFile {
+  return new Proxy(file, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown =>
+        name === 'writeSync' && args[1] === position ? undefined : Reflect.apply(value, target, args);
+    },
+  });
+}
 
 /** A file whose calls are noted as `path method`. */
 function watch(file: DiskFile, asked: string[]): DiskFile {

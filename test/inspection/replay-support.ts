@@ -185,11 +185,11 @@ export class DeadSecondary {
     return { disk: this.disk, path: this.directory, volumes, volumesAtWatermark: false, sourcePaths: [], ...changes };
   }
 
-  /** Replay as the command does. */
+  /** Replay as the command does with `--verify`. */
   async replay(volumes: readonly string[], changes: Partial<ReplayOptions> = {}): Promise<PreparedReplay> {
     const options = this.options(volumes, changes);
     const prepared = await prepareReplay(options);
-    await carryOutReplay(options.disk, prepared);
+    await carryOutReplay(options.disk, prepared, { readBack: true });
     return prepared;
   }
 
