@@ -14,6 +14,7 @@ import { findWriters, type BlockWriter } from './last-writer.ts';
 import { locate, type LocatedJournal, type LocatedRing } from './locate-ring.ts';
 import { listSlots, readState, readWatermark } from './read-ring.ts';
 import { vlunOf } from './record-filter.ts';
+import { isRingInUse } from './running.ts';
 import type { LineOutput } from './show-output.ts';
 import { findJournal, openToRead } from './show-source.ts';
 
@@ -48,9 +49,12 @@ export async function compare(options: DiffOptions): Promise<DiffAnswer> {
   if (a.kind === 'ring' && b.kind === 'ring') {
     const diff = await diffRings({ disk, a: a.directory, b: b.directory, listener });
     const { pairs } = collector;
-    const json = { ...ringDiffJson(diff), journals: pairs.map(collectedJson) };
-    await writeLast(lines, { kind: 'rings', ...ringDiffJson(diff) });
-    return { equal: diff.equal, text: lines === null ? ringDiffText(diff, pairs) : [], json };
+    const running = { a: isRingInUse(a.directory), b: isRingInUse(b.directory) };
+    const summary = { ...ringDiffJson(diff), running };
+    await writeLast(lines, { kind: 'rings', ...summary });
+    const notes = (['a', 'b'] as const).filter((side) => running[side] === true).map((side) => movingNote(side.toUpperCase()));
+    const text = lines === null ? [...ringDiffText(diff, pairs), ...notes] : [];
+    return { equal: diff.equal, text, json: { ...summary, journals: pairs.map(collectedJson) } };
   }
   if (a.kind === 'ring' || b.kind === 'ring')
     throw new UsageError(
@@ -118,6 +122,10 @@ export function parseTwoDataSets(text: string): [DataSetId, DataSetId] {
   const [first, second] = [Number(match?.[1] ?? Number.NaN), Number(match?.[2] ?? Number.NaN)];
   if (Number.isSafeInteger(first) && Number.isSafeInteger(second)) return [first, second];
   throw new UsageError('ERR_USAGE', `"${text}" does not name two data sets: expected --data-sets N,M`);
+}
+
+function movingNote(side: string): string {
+  return `note: a host uses ring ${side}: its journals may have changed meanwhile`;
 }
 
 async function tableTwo(options: DiffOptions, dataSets: readonly [DataSetId, DataSetId] | null): Promise<[TabledJournal, TabledJournal]> {

@@ -1,4 +1,5 @@
 /** Rings as production code writes them and as crashes leave them, seeded: each comes back from its export as it was. */
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { journalPath } from '../../journals/files.ts';
@@ -8,7 +9,7 @@ import { importJournals } from '../../src/inspection/import-journals.ts';
 import { Random } from '../../src/simulation/random.ts';
 import { chainOf, create, DIRECTORY, encodeRecord, encodeSyncRecord, listen, open, scan, SMALL } from '../journals/support.ts';
 import { TestDisk } from '../support/test-disk.ts';
-import { exportTo } from './portable-ring.ts';
+import { exportTo, oddJournals, writeRing, writeWhole } from './portable-ring.ts';
 
 const SEEDS = 60;
 
@@ -80,6 +81,31 @@ test(`export, import, export: the same file, the same journals, in ${SEEDS} cras
     assert.ok((await compare(options)).equal, `seed ${seed}: no difference`);
   }
   assert.ok((verdicts.get('clean end') ?? 0) > SEEDS && (verdicts.get('unreadable') ?? 0) > 3, JSON.stringify([...verdicts]));
+});
+
+test('any damage to any of the files comes back as it was', async () => {
+  for (let seed = 1; seed <= 80; seed += 1) {
+    const random = new Random(seed);
+    const disk = new TestDisk({ seed });
+    await writeRing(disk, DIRECTORY, { journals: oddJournals() });
+    for (let wound = random.int(4); wound >= 0; wound -= 1) {
+      const name = disk.list(DIRECTORY)[random.int(SMALL.slots + 1)] ?? 'watermark';
+      const bytes = disk.readFile(join(DIRECTORY, name))?.slice() ?? new Uint8Array();
+      const from = random.int(random.chance(0.6) ? 12_000 : bytes.length + 1);
+      const kind = random.int(3);
+      if (kind === 0) bytes[from] = (bytes[from] ?? 0) ^ (1 << random.int(8));
+      if (kind === 1) bytes.fill(random.int(256), from, from + random.int(9000));
+      await writeWhole(disk, join(DIRECTORY, name), random.chance(0.2) ? bytes.slice(0, from) : bytes);
+    }
+    await exportTo(disk, DIRECTORY, '/a.fsx');
+    await importJournals({ disk, path: '/a.fsx', directory: '/new', dryRun: false });
+    await exportTo(disk, '/new', '/b.fsx');
+    const [a, b] = ['/a.fsx', '/b.fsx'].map((path) => Buffer.from(disk.readFile(path) ?? []));
+    assert.ok(a !== undefined && b?.equals(a), `seed ${seed}: the same export`);
+    const options = { disk, a: DIRECTORY, b: '/new', stateDirectory: undefined, limit: 3, exact: false, lines: null };
+    const { equal, json } = await compare(options);
+    assert.ok(equal, `seed ${seed}: ${JSON.stringify(json)}`);
+  }
 });
 
 test.run();
