@@ -19,6 +19,7 @@ import type { JournalIdentity } from '../../journals/contract.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { FarshoreError } from '../model/errors.ts';
 import type { DataSetId, Geometry } from '../model/ids.ts';
+import { LIMITS } from '../model/limits.ts';
 import { isWantedBy, type ExportSelection, showSelection } from './export-selection.ts';
 import type { ExportSink } from './export-sink.ts';
 import { peekJournal, type PeekedJournal } from './peek-journal.ts';
@@ -59,6 +60,10 @@ export async function exportJournals(options: {
   const geometry = guessGeometry(headers, peeked);
   if (geometry === null) throw noGeometry(directory, 'no header can be read, and the files have no size that a ring has');
   const wanted = choose({ peeked, geometry, selection, directory });
+  const large = peeked.find(({ slot, fileBytes }) => fileBytes > LIMITS.slotBytesMax && wanted.some((journal) => journal.slot === slot));
+  if (large !== undefined)
+    throw noGeometry(directory, `${large.path} has ${large.fileBytes} bytes, at most ${LIMITS.slotBytesMax} are a slot`);
+  const strays = peeked.filter(({ slot }) => slot >= geometry.slots).map(({ path }) => path);
   const identity = identityOf(watermark.newest, wanted);
   const sink = openSink();
   try {
@@ -67,7 +72,7 @@ export async function exportJournals(options: {
     for (const { slot } of wanted) entries.push(await exportJournal({ disk, directory, slot, geometry, window, sink }));
     sink.finish();
     const point = watermark.newest?.point?.dataSet ?? null;
-    const notes = notesOn({ disk, directory, before: watermark.newest, entries, selection });
+    const notes = notesOn({ disk, directory, before: watermark.newest, entries, selection, strays });
     return { ...identity, directory, path: sink.path, geometry, watermark: point, bytes: sink.position, entries, notes };
   } catch (error) {
     sink.abandon();
@@ -189,9 +194,11 @@ function notesOn(about: {
   readonly before: WatermarkContent | null;
   readonly entries: readonly PortableEntry[];
   readonly selection: ExportSelection;
+  readonly strays: readonly string[];
 }): string[] {
-  const { disk, directory, before, entries, selection } = about;
+  const { disk, directory, before, entries, selection, strays } = about;
   const notes = entries.flatMap((entry) => noteOn(directory, entry));
+  for (const path of strays) notes.push(`${path} is no slot of this ring: not exported`);
   const after = readWatermark(disk, directory).watermark.newest;
   if (after?.counter !== before?.counter)
     notes.push('a running host moved the watermark while this was read: the journals of this export are not of one moment');

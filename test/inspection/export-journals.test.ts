@@ -142,6 +142,8 @@ test('a data set that is not there, a file that is, an impossible geometry, a di
   disk.failNext('write', 'ENOSPC', (path) => path.startsWith('/b.fsx'));
   assert.is(await codeOf(() => exportTo(disk, RING, '/b.fsx', ALL)), 'ERR_EXPORT_WRITE');
   assert.equal(disk.list('/'), ['ring', 'some.fsx'], 'nothing is left of what failed');
+  disk.replaceFile(`${RING}/slot-0007.journal`, new Uint8Array(100));
+  assert.match((await exportTo(disk, RING, '/c.fsx')).notes.join('\n'), '/ring/slot-0007.journal is no slot of this ring: not exported');
   disk.makeDirectory('/odd');
   disk.replaceFile('/odd/slot-0000.journal', new Uint8Array(5000));
   assert.is(await codeOf(() => exportTo(disk, '/odd', '/b.fsx', ALL)), 'ERR_EXPORT_GEOMETRY');
