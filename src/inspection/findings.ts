@@ -28,6 +28,12 @@ export function findingsOf(question: JournalQuestion): Finding[] {
   return [...found, ...ruleFindings(question, found)];
 }
 
+/** What is expected where no byte is wrong by itself. */
+export const RULES = {
+  journal: 'the rules of the format',
+  parts: 'state, watermark and journals of one host and one time',
+} as const;
+
 const SEVERITY: readonly ByteVerdict[] = ['clean end', 'in flight', 'unreadable', 'damaged'];
 
 /** The verdict on a journal with these findings. */
@@ -225,7 +231,7 @@ function sizeFindings(question: JournalQuestion): Finding[] {
 function ruleFindings(question: JournalQuestion, found: readonly Finding[]): Finding[] {
   const { contents, decision, history } = question;
   const { path, slot, completeMark } = contents.scan;
-  const about = { path, slot, expected: 'the rules of the format', ...meaningOf(question) } as const;
+  const about = { path, slot, expected: RULES.journal, ...meaningOf(question) } as const;
   if (decision?.action === 'refuse' && !found.some(({ matters }) => matters)) {
     const offset = completeMark.verdict === 'set' && contents.numbers === 0 ? MARK_OFFSET : RECORDS_OFFSET;
     return [{ ...about, offset, what: decision.label, found: decision.reason, verdict: 'damaged' }];

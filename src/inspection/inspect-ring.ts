@@ -6,7 +6,8 @@
  * 2 **peek**: header, complete mark and first record of every journal, which tell in which order to judge them;
  * 3 **scan** the journals in ascending order of their data sets, judge each, and forget its records;
  * 4 **plan** as a start of the host would;
- * 5 if a host changed journals meanwhile: once more, at most `ATTEMPTS` times; then it says that the picture moves.
+ * 5 beside a running host, if journals changed meanwhile or something looks wrong: once more, at most `ATTEMPTS` times; what is then not
+ *   confirmed is left out, and it says that the picture moves (moving-ring.ts).
  *
  * Takes no lock and writes nothing. Beside a running host no two journals are read at the same moment, so the plan is then no prediction.
  */
@@ -30,6 +31,7 @@ import { checkWatermark, journalIdentityOf, journalsNotBlank } from '../secondar
 import { findingsOf, missingFile, unopened, worstVerdict } from './findings.ts';
 import { inspectJournal, type JournalContents } from './inspect-journal.ts';
 import type { LocatedRing } from './locate-ring.ts';
+import { confirmed, needsAnother } from './moving-ring.ts';
 import { guessGeometry, isUnbound, listSlots, readState, readWatermark } from './read-ring.ts';
 import type { Finding, InspectedIdentity, InspectedState, InspectedWatermark, RingReport, SlotReport } from './ring-report.ts';
 import { otherGeometry, refusedAltogether } from './ring-findings.ts';
@@ -46,8 +48,12 @@ export interface InspectRingOptions {
 /** Inspect a ring. Damage is a finding, never an exception. @throws UsageError ERR_NO_JOURNALS */
 export async function inspectRing(options: InspectRingOptions): Promise<RingReport> {
   let report = await new RingInspection(options).inspect();
-  for (let attempt = 1; report.moving && attempt < ATTEMPTS; attempt += 1) report = await new RingInspection(options).inspect();
-  return report;
+  let before = report;
+  for (let attempt = 1; needsAnother(report) && attempt < ATTEMPTS; attempt += 1) {
+    before = report;
+    report = await new RingInspection(options).inspect();
+  }
+  return confirmed(report, before);
 }
 
 interface Peeked {

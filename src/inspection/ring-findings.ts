@@ -2,6 +2,7 @@
 import type { FileScan } from '../../journals/file-scan.ts';
 import { BLOCK_BYTES, HEADER_FIELDS, HEADER_OFFSET, WATERMARK_FIELDS } from '../../journals/format.ts';
 import type { Geometry } from '../model/ids.ts';
+import { RULES } from './findings.ts';
 import type { Finding, InspectedWatermark } from './ring-report.ts';
 
 /** A header of another ring: a start refuses it when it opens the files, even where its data set is done. */
@@ -41,7 +42,7 @@ export function refusedAltogether(question: {
       slot: null,
       offset: ofWatermark ? (watermark.block ?? 0) * BLOCK_BYTES + WATERMARK_FIELDS.groupId.offset : null,
       what: ofWatermark ? 'the watermark is not of this state' : 'state and journals do not belong together',
-      expected: 'state, watermark and journals of one host and one time',
+      expected: RULES.parts,
       found: refused.message,
       verdict: 'damaged',
       matters: true,

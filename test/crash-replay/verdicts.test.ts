@@ -9,6 +9,7 @@ import { readManifest } from '../../src/crash-replay/fixture-files.ts';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
 import { findFixtures } from '../../src/crash-replay/fixture-library.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
+import { RULES } from '../../src/inspection/findings.ts';
 import { inspectRing } from '../../src/inspection/inspect-ring.ts';
 import { locateRing } from '../../src/inspection/locate-ring.ts';
 import { withFolder } from '../support/scratch.ts';
@@ -40,11 +41,7 @@ const IN_THE_BYTES: Readonly<Record<string, readonly string[]>> = {
   'zero-tail-after-valid-header': ['0@11424 unreadable'],
 };
 
-/** A journal whose records break a rule is told at the first of them: its bytes are whole. */
-const A_RULE = 'the rules of the format';
-/** Parts that do not belong together are told of the whole ring: the bytes of each are whole. */
-const TOGETHER = 'state, watermark and journals of one host and one time';
-
+/** A journal whose records break a rule is told at the first of them, and parts that do not belong together of the whole ring: the bytes of each are whole. */
 for (const directory of findFixtures(null)) {
   const name = basename(directory);
   test(`${name}: ${IN_THE_BYTES[name]?.join(', ') ?? 'clean ends'}`, () =>
@@ -53,7 +50,7 @@ for (const directory of findFixtures(null)) {
       const { stateDirectory } = await unpackCrash(directory, folder);
       const { findings, refusal, slots } = await inspectRing({ disk, located: locateRing({ disk, path: stateDirectory }) });
       const found = findings
-        .filter(({ expected }) => expected !== A_RULE && expected !== TOGETHER)
+        .filter(({ expected }) => expected !== RULES.journal && expected !== RULES.parts)
         .map(({ slot, offset, verdict }) => `${slot ?? 'watermark'}@${offset} ${verdict}`);
       assert.equal(found, IN_THE_BYTES[name] ?? []);
       if (found.length === 0 && refusal === null) assert.ok(slots.every(({ verdict }) => verdict === 'clean end'));
