@@ -9,28 +9,26 @@
 import { crc32 } from 'node:zlib';
 import { RECORDS_OFFSET } from '../../journals/format.ts';
 import { LIMITS } from '../model/limits.ts';
-import { hexHalf, isZero, NOT_AN_ID, readHex, readId, showU32 } from '../record/fields.ts';
+import { isZero, NOT_AN_ID, readHex, readId, showU32 } from '../record/fields.ts';
 import { FORMAT_MAGIC, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, SYNC_PAYLOAD } from '../record/layout.ts';
 import { RecordReader } from '../record/record.ts';
 import { RECORD_TYPE } from '../model/commands.ts';
 import type { DataKey } from './data-key.ts';
 import { findFlippedBit, type FlippedBit } from './flipped-bit.ts';
-import { replaceChain, replacePiece, type ReplaceBlockOptions } from './replace-blocks.ts';
+import { bitsOf, DAMAGED_BITS_MAX, differingBits, replaceChain, replacePiece, type ReplaceBlockOptions } from './replace-blocks.ts';
 import type { Note } from './replaced-notes.ts';
 
 const AT = offsetsOf(RECORD_HEADER);
 const CHAIN_AT = offsetsOf(SYNC_PAYLOAD).chain;
 const STEP_BYTES = 8;
 const SECTOR_BYTES = 512;
-/** A checksum that differs by so few bits from what it should be was damaged itself. */
-const DAMAGED_BITS_MAX = 4;
 
 const NUMBERS = ['dataSet', 'firstSequence', 'sequence', 'lba', 'lengthBytes'] as const;
 /** From 2005 to 2041. */
 const TIME_US_MIN = 2 ** 50;
 const TIME_US_MAX = 2 ** 51;
 
-export type ReplaceRecordsOptions = Omit<ReplaceBlockOptions, 'kind' | 'offset'>;
+export type ReplaceRecordsOptions = Omit<ReplaceBlockOptions, 'kind' | 'offset' | 'groups'>;
 
 /** Replace in place, from `RECORDS_OFFSET` on. */
 export function replaceRecords(image: Buffer, options: ReplaceRecordsOptions): void {
@@ -98,10 +96,7 @@ class RecordReplacer {
   }
 
   #isNearStream(stream: string): boolean {
-    for (const known of this.#options.streams) {
-      const differing = bitsOf(hexHalf(stream, 0) ^ hexHalf(known, 0)) + bitsOf(hexHalf(stream, 1) ^ hexHalf(known, 1));
-      if (differing <= DAMAGED_BITS_MAX) return true;
-    }
+    for (const known of this.#options.streams) if (differingBits(known, stream) <= DAMAGED_BITS_MAX) return true;
     return false;
   }
 
@@ -228,11 +223,4 @@ class RecordReplacer {
 
 function flip(payload: Buffer, { byte, bit }: FlippedBit): void {
   payload[byte] = (payload[byte] as number) ^ (1 << bit);
-}
-
-function bitsOf(value: number): number {
-  let rest = value >>> 0;
-  let bits = 0;
-  for (; rest !== 0; rest = (rest & (rest - 1)) >>> 0) bits += 1;
-  return bits;
 }

@@ -28,6 +28,15 @@ export function streamsIn(bytes: Uint8Array): string[] {
   ].map((match) => match[1] as string);
 }
 
+/** The groups that it names. */
+export function groupsIn(bytes: Uint8Array): string[] {
+  return [
+    ...Buffer.from(bytes)
+      .toString('latin1')
+      .matchAll(/"groupId": "([0-9a-f]{32})"/g),
+  ].map((match) => match[1] as string);
+}
+
 /** A host state without free text. */
 export function withoutReason(bytes: Uint8Array): Buffer {
   return edit(bytes, (text) => text.replace(REASON, `"reason": "${LEFT_OUT}"`));

@@ -6,7 +6,7 @@
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BLOCK_BYTES, MARK_OFFSET, RECORDS_OFFSET, WATERMARK_FIELDS } from '../../journals/format.ts';
+import { BLOCK_BYTES, MARK_OFFSET, RECORDS_OFFSET, UNBOUND_IDENTITY, WATERMARK_FIELDS } from '../../journals/format.ts';
 import type { ScannedJournal, ScannedRecord } from '../../journals/contract.ts';
 import { scanJournal } from '../../journals/scan.ts';
 import { FarshoreError } from '../model/errors.ts';
@@ -16,7 +16,7 @@ import { journalFilesIn, stateFilesIn, type HostFolder } from './fixture-folder.
 import { replaceBlock, type ReplaceBlockOptions } from './replace-blocks.ts';
 import { ReplacedChains } from './replace-chains.ts';
 import { replaceRecords } from './replace-records.ts';
-import { chainsIn, isLastHead, replaceState, streamsIn } from './replace-state.ts';
+import { chainsIn, groupsIn, isLastHead, replaceState, streamsIn } from './replace-state.ts';
 import type { Note } from './replaced-notes.ts';
 
 const WATERMARK = 'watermark';
@@ -30,16 +30,16 @@ export interface WithoutDataOptions {
   readonly note: (note: Note) => void;
 }
 
-type Circumstances = Pick<ReplaceBlockOptions, 'key' | 'streams' | 'chains' | 'note'>;
+type Circumstances = Pick<ReplaceBlockOptions, 'key' | 'streams' | 'groups' | 'chains' | 'note'>;
 
 /** Write the host's files anew without data. @throws FarshoreError ERR_FIXTURE_DECISION when a journal would no longer be read as before */
 export function writeWithoutData({ host, into, key, note }: WithoutDataOptions): HostFolder {
   const stateDirectory = join(into, 'state');
   const directory = join(stateDirectory, 'journals');
   mkdirSync(directory, { recursive: true });
-  const streams = knownStreams(host);
-  const chains = learnChains(host, { key, streams, chains: null, note: () => {} });
-  const found: Circumstances = { key, streams, chains, note };
+  const known = knownIdentifiers(host);
+  const chains = learnChains(host, { ...known, key, chains: null, note: () => {} });
+  const found: Circumstances = { ...known, key, chains, note };
   for (const name of stateFilesIn(host.stateDirectory)) {
     const [from, to] = [join(host.stateDirectory, name), join(stateDirectory, name)];
     if (name === 'last-head') {
@@ -69,21 +69,29 @@ export function replaceFile(image: Buffer, file: string, found: Circumstances): 
   replaceRecords(image, { file, ...found });
 }
 
-function knownStreams({ stateDirectory, journals }: HostFolder): Set<string> {
+/** Streams and groups that these files are of, or once were. */
+function knownIdentifiers({ stateDirectory, journals }: HostFolder): { streams: Set<string>; groups: Set<string> } {
   const streams = new Set<string>();
-  for (const name of stateFilesIn(stateDirectory))
-    for (const stream of streamsIn(readFileSync(join(stateDirectory, name)))) streams.add(stream);
+  // A journal of a host that is not bound yet names none.
+  const groups = new Set<string>([UNBOUND_IDENTITY.groupId]);
+  for (const name of stateFilesIn(stateDirectory)) {
+    const bytes = readFileSync(join(stateDirectory, name));
+    for (const stream of streamsIn(bytes)) streams.add(stream);
+    for (const group of groupsIn(bytes)) groups.add(group);
+  }
   for (const name of journalFilesIn(journals.directory)) {
     if (name === WATERMARK) continue;
     const path = join(journals.directory, name);
     const { header, records } = scanJournal(readFileSync(path), { slot: 0, path });
-    if (header.verdict === 'readable') streams.add(header.stream);
+    if (header.verdict === 'readable') {
+      streams.add(header.stream);
+      groups.add(header.groupId);
+    }
     const first = records.find(({ type }) => type !== 'pad');
     if (first !== undefined) streams.add(first.stream);
   }
-  // A header that belongs to nobody yet.
-  streams.delete('0'.repeat(16));
-  return streams;
+  streams.delete(UNBOUND_IDENTITY.stream);
+  return { streams, groups };
 }
 
 /** First pass: every chain that stands somewhere, and the data sets from which one follows. */

@@ -18,7 +18,9 @@ export function damageRing({ journals, payloads }: DataRing, seed: number): stri
     const path = join(journals, name);
     const bytes = readFileSync(path);
     const limit = Math.min(bytes.length, random.oneIn(4) ? bytes.length : USED_BYTES);
-    const offset = random.between(0, Math.max(0, limit - 1));
+    // Now and then among the fields of a header, a mark or a watermark's block.
+    const place = random.oneIn(4) ? 4096 * random.between(0, 2) + random.between(0, 90) : random.between(0, limit);
+    const offset = Math.max(0, Math.min(place, bytes.length - 1));
     const sector = offset - (offset % SECTOR_BYTES);
     const kinds: readonly [string, () => void][] = [
       ['bit', () => (bytes[offset] = (bytes[offset] ?? 0) ^ (1 << random.between(0, 7)))],
@@ -29,6 +31,7 @@ export function damageRing({ journals, payloads }: DataRing, seed: number): stri
         'stray data',
         () => bytes.set((payloads[random.between(0, payloads.length - 1)] as Buffer).subarray(0, bytes.length - sector), sector),
       ],
+      ['data', () => bytes.set((payloads[0] as Buffer).subarray(0, Math.min(random.between(16, 400), bytes.length - offset)), offset)],
       ['shift', () => bytes.copyWithin(offset, offset + 8 * random.between(1, 90))],
     ];
     const [kind, damage] = kinds[random.between(0, kinds.length - 1)] as [string, () => void];

@@ -2,9 +2,11 @@
 import { crc32 } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { RECORDS_OFFSET } from '../../journals/format.ts';
+import { encodeHeader, encodeMark, encodeWatermark, RECORDS_OFFSET } from '../../journals/format.ts';
 import { scanJournal } from '../../journals/scan.ts';
 import { DataKey } from '../../src/crash-replay/data-key.ts';
+import { replaceBlock, type BlockKind } from '../../src/crash-replay/replace-blocks.ts';
+import { ReplacedChains } from '../../src/crash-replay/replace-chains.ts';
 import { replaceRecords } from '../../src/crash-replay/replace-records.ts';
 import type { Note } from '../../src/crash-replay/replaced-notes.ts';
 import { RecordWriter } from '../../src/record/record.ts';
@@ -160,6 +162,47 @@ test('every length and every single flipped byte is read as before', () => {
     const image = journal();
     image[at] = (image[at] ?? 0) ^ (1 << (at % 8));
     replaceAndCompare(image);
+  }
+});
+
+test('data over the fields of a header, a mark or a watermark is data; a single flipped bit stays where it is', () => {
+  const point = { dataSet: 4, finalSequence: 2, chain: 'ab'.repeat(16) };
+  const identity = { groupId: 'cd'.repeat(16), generation: 1, stream: STREAM.stream };
+  const encode: Record<BlockKind, (block: Uint8Array) => void> = {
+    header: (block) => encodeHeader(block, { ...identity, slot: 0, slots: 4, slotBytes: 65_536, dataSet: 4, firstSequence: 0 }),
+    mark: (block) => encodeMark(block, { stream: STREAM.stream, point }),
+    watermark: (block) => encodeWatermark(block, { ...identity, point, hostEpoch: 0, counter: 3 }),
+  };
+  for (const [kind, fill] of Object.entries(encode) as [BlockKind, (block: Uint8Array) => void][]) {
+    const options = {
+      kind,
+      file: 'f',
+      offset: 0,
+      key: KEY,
+      streams: new Set([STREAM.stream]),
+      groups: new Set([identity.groupId]),
+      chains: new ReplacedChains(KEY),
+      note: () => {},
+    };
+    const whole = Buffer.alloc(4096);
+    fill(whole);
+    replaceBlock(whole, options);
+    for (let from = 0; from < 120; from += 1) {
+      const over = Buffer.alloc(4096);
+      fill(over);
+      over.set(Buffer.from(SECRET), from);
+      replaceBlock(over, options);
+      for (let at = 0; at + 16 <= SECRET.length; at += 1)
+        assert.not.ok(over.includes(SECRET.slice(at, at + 16)), `${kind} from byte ${from}`);
+    }
+    for (let at = 0; at < (kind === 'mark' ? 40 : 64); at += 1) {
+      const flipped = Buffer.alloc(4096);
+      fill(flipped);
+      flipped[at] = (flipped[at] ?? 0) ^ 1;
+      replaceBlock(flipped, options);
+      const differing = [...whole.keys()].filter((byte) => flipped[byte] !== whole[byte]);
+      assert.equal(differing, [at], `${kind}, byte ${at}`);
+    }
   }
 });
 
