@@ -21,9 +21,15 @@ export async function main(args: string[]): Promise<void> {
   }
 }
 
+/** The failure that the process is ending with. */
+let ending: Failure | null = null;
+
 async function endWith(thrown: unknown, json: boolean): Promise<void> {
   const failure = describeFailure(thrown);
   if (failure.exitCode === EXIT.brokenInvariant) endAtOnce(failure);
+  // It could not be shown (stdout is on a full disk): telling that there too would fail again, for ever.
+  if (ending !== null) endAtOnce(ending);
+  ending = failure;
   if (!isQuietExit(thrown)) {
     if (json) process.stdout.write(`${JSON.stringify(failureJson(failure), null, 2)}\n`);
     process.stderr.write(json ? '' : failureText(failure, colours()));

@@ -1,6 +1,6 @@
 /** The command line as a process: exit codes, JSON, suggestions, the thread pool. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -35,6 +35,23 @@ const wrong = join(folder, 'wrong.yaml');
 writeFileSync(right, sampleConfig('primary'));
 writeFileSync(wrong, sampleConfig('primary').replace('group: demo', 'gruop: demo').replace('maxAge', 'maxage'));
 test.after(() => rmSync(folder, { recursive: true }));
+
+test('a stdout that takes nothing ends a command with its failure on stderr, also where failures are told as JSON', () => {
+  for (const json of [[], ['--json']]) {
+    const full = openSync('/dev/full', 'w');
+    try {
+      const { status, stderr } = spawnSync(process.execPath, [RUN, 'config', 'sample', 'primary', ...json], {
+        encoding: 'utf8',
+        stdio: ['ignore', full, 'pipe'],
+        timeout: 30_000,
+      });
+      assert.is(status, 1, stderr);
+      assert.match(stderr, /^Error ERR_SYSTEM_CALL: ENOSPC/);
+    } finally {
+      closeSync(full);
+    }
+  }
+});
 
 test('config check is silent when the file is right', () => {
   assert.equal(farshore(['config', 'check', '-c', right]), { code: 0, stdout: '', stderr: '' });
