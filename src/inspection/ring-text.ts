@@ -1,7 +1,7 @@
 /** `journal ls` and `journal verify` as text: what a tired operator has to know, on 80 columns. */
 import type { RecoveryAction } from '../protocol/recovery-decision.ts';
 import { formatBytes } from '../model/units.ts';
-import { bar, layOut, shownTime, wrap, type Column } from './columns.ts';
+import { bar, layOut, shownTime, TERMINAL_COLUMNS, wrap, type Column } from './columns.ts';
 import type { Finding, RingReport, SlotReport } from './ring-report.ts';
 
 const COLUMNS: readonly Column[] = [
@@ -32,7 +32,7 @@ const WORDS: Readonly<Record<RecoveryAction, string>> = {
 export function ringText(report: RingReport, { all }: { readonly all: boolean }): string[] {
   const { slots, geometry, directory } = report;
   const rows = slots.map((slot) => row(slot, geometry?.capacityBytes ?? 0));
-  const [title = '', ...lines] = layOut(COLUMNS, rows);
+  const [title = '', ...lines] = layOutAll(rows);
   return [
     ...wrap(`journals in ${directory}: ${shownGeometry(report)}`, '  '),
     title,
@@ -40,6 +40,20 @@ export function ringText(report: RingReport, { all }: { readonly all: boolean })
     '',
     ...closing(report),
   ];
+}
+
+/** The numbers of a group that is very old are long: what else tells is left out, until the table fits a terminal. */
+function layOutAll(rows: readonly (readonly string[])[]): string[] {
+  let lines: string[] = [];
+  for (const without of [[], ['fill'], ['fill', 'cut']]) {
+    const kept = COLUMNS.map(({ title }, index) => ({ title, index })).filter(({ title }) => !without.includes(title));
+    lines = layOut(
+      kept.flatMap(({ index }) => COLUMNS[index] ?? []),
+      rows.map((cells) => kept.map(({ index }) => cells[index] ?? '')),
+    );
+    if (lines.every((line) => line.length <= TERMINAL_COLUMNS)) break;
+  }
+  return lines;
 }
 
 function shownGeometry({ geometry, running }: RingReport): string {
