@@ -20,6 +20,8 @@ import type { RecordReport } from '../../src/crash-replay/write-fixture.ts';
 import { geometryOf } from '../../journals/geometry.ts';
 import { Random } from '../../src/demo/random.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
+import { inspectRing } from '../../src/inspection/inspect-ring.ts';
+import { locateRing } from '../../src/inspection/locate-ring.ts';
 import { withFolder } from '../support/scratch.ts';
 import { damageRing } from './damaged-ring.ts';
 import { randomBytesOf, writeDataRing } from './data-ring.ts';
@@ -106,7 +108,16 @@ async function decisionOf(host: HostFolder): Promise<{ outcome: string; code: st
   return { outcome, code: error?.code ?? null, journals, through };
 }
 
-test('every fixture of ours packs without data, and recovery decides the same', async () => {
+/** What `journal verify` finds, but for checksums and chains. */
+async function findingsOf(stateDirectory: string): Promise<string[]> {
+  const disk = new NodeDisk();
+  const { findings } = await inspectRing({ disk, located: locateRing({ disk, path: stateDirectory }) });
+  return findings.map(({ slot, offset, what, verdict, matters }) =>
+    [slot, offset, what.replace(/[0-9a-f]{32}/g, 'chain'), verdict, matters].join(' '),
+  );
+}
+
+test('every fixture of ours packs without data: recovery decides the same, and journal verify finds the same', async () => {
   const fixtures = readdirSync(LIBRARY).filter((name) => existsSync(join(LIBRARY, name, 'fixture.json')));
   assert.ok(fixtures.length > 20);
   for (const name of fixtures) {
@@ -119,6 +130,8 @@ test('every fixture of ours packs without data, and recovery decides the same', 
       const expected = readExpected(fixture);
       assert.equal(report.journals, expected.journals, name);
       assert.equal([report.outcome, report.error], [expected.outcome, expected.error?.code ?? null], name);
+      const copy = await unpackCrash(out, join(folder, 'copy'));
+      assert.equal(await findingsOf(copy.stateDirectory), await findingsOf(host.stateDirectory), name);
       for (const [path, bytes] of filesOf(out)) assert.not.ok(bytes.includes(' write '), `${name}: ${path} holds a payload's text`);
     });
   }
