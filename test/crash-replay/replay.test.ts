@@ -1,6 +1,5 @@
 /** Replay of one fixture: each expectation that is broken is found, and named; nothing is left behind, and nothing in the fixture changes. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { test } from 'uvu';
@@ -36,16 +35,25 @@ function flipPacked(path: string, offset: number): void {
   writeFileSync(path, gzipSync(bytes));
 }
 
-test('a fixture that agrees passes; nothing of it changes, and no copy stays behind', async () => {
-  const left = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('farshore-replay-'));
-  const before = { copies: left(), sums: sumsOf(LIBRARY) };
-  for (const name of [RECOVERS, REFUSES, PROMOTES]) {
-    const report = await replayFixture(join(LIBRARY, name));
-    assert.equal(report.differences, [], name);
-    assert.ok(report.passed, name);
-  }
-  assert.equal({ copies: left(), sums: sumsOf(LIBRARY) }, before);
-});
+test('a fixture that agrees passes; nothing of it changes, and no copy stays behind', () =>
+  withFolder(async (folder) => {
+    const before = sumsOf(LIBRARY);
+    const temporary = process.env['TMPDIR'];
+    // Other processes replay below the usual one.
+    process.env['TMPDIR'] = folder;
+    try {
+      for (const name of [RECOVERS, REFUSES, PROMOTES]) {
+        const report = await replayFixture(join(LIBRARY, name));
+        assert.equal(report.differences, [], name);
+        assert.ok(report.passed, name);
+        assert.equal(readdirSync(folder), [], name);
+      }
+    } finally {
+      if (temporary === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = temporary;
+    }
+    assert.ok(sumsOf(LIBRARY) === before);
+  }));
 
 test('a decision that is expected otherwise is a difference, with the slot', async () => {
   const report = await replayChanged(RECOVERS, (fixture) => {
