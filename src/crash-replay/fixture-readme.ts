@@ -14,7 +14,9 @@ export interface Story {
 export function readmeOf({ name, story, recover, recipe, decision, writes, writesThrough }: Story): string {
   const { watermarkBefore, outcome, error, through, journals } = decision;
   const active = journals.filter(({ dataSet, action }) => dataSet !== null && action !== 'done already');
-  const decided = active.map(({ dataSet, action, label }) => `data set ${dataSet}: ${label === action ? action : `${action} (${label})`}`).join('; ');
+  const decided = active
+    .map(({ dataSet, action, label }) => `data set ${dataSet}: ${label === action ? action : `${action} (${label})`}`)
+    .join('; ');
   const verb = recover === 'start' ? 'A start' : 'A promotion';
   const lines = [
     `# ${name}`,
