@@ -16,7 +16,7 @@ export default class JournalShow extends BaseCommand {
     'Reads in constant memory, locks and changes nothing. Exit code 6 when anything is unreadable or damaged.';
   static override examples = [
     '<%= config.bin %> journal show ./secondary --data-set 88410',
-    '<%= config.bin %> journal show slot-0003.journal --volume db1 --lba 2048-4095',
+    '<%= config.bin %> journal show ./secondary/journals/slot-0003.journal --volume db1 --lba 2048-4095',
     '<%= config.bin %> journal show ./secondary/journals --data-set 88410 --map',
     '<%= config.bin %> journal show slot-0003.journal --format ndjson | jq -c "select(.type == \\"sync\\")"',
   ];

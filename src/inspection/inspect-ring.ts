@@ -97,7 +97,7 @@ class RingInspection {
     const identity = identify(state, watermark, peeked);
     if (state?.condition === 'promoted')
       this.#notes.push('this host was promoted: a start serves its volumes and does not look at the journals');
-    if (identity.source !== 'state') this.#notes.push(assumption(identity));
+    if (identity.source !== 'state') this.#notes.push(assumption(identity, problem !== null));
     const setting = geometry === null ? null : settingOf({ identity, geometry, state, watermark });
     await this.#scanAll(peeked, setting);
     const refused = problem ?? this.#refusalBeforePlan({ state, watermark, unreadable: refusal, peeked, geometry });
@@ -312,9 +312,10 @@ function identify(state: InspectedState | null, { newest }: InspectedWatermark, 
   return { groupId: header.groupId, generation: header.generation, stream: header.stream, source: 'journals' };
 }
 
-function assumption({ source }: InspectedIdentity): string {
-  if (source === 'nobody') return 'no state was found, and the journals belong to no group yet';
-  return `no state was found: group and stream are taken from the ${source}; --state DIR names the state folder`;
+function assumption({ source }: InspectedIdentity, isDamaged: boolean): string {
+  const why = isDamaged ? 'without a state' : 'no state was found';
+  if (source === 'nobody') return `${why}, and the journals belong to no group yet`;
+  return `${why}: group and stream are taken from the ${source}; --state DIR names the state folder`;
 }
 
 function settingOf(found: {
