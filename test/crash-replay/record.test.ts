@@ -91,7 +91,7 @@ test('the history makes the volumes of what was written, and a seed makes the hi
   assert.match(history.payloadOf(write).toString(), `seed 7 write ${write} `);
 });
 
-test('a transaction touches every volume and ends with a long write', async () => {
+test('a transaction touches every volume and ends with a long write over an earlier one', async () => {
   const { history, asked } = await runWorkload(3);
   let from = 0;
   for (const [index, word] of asked.entries()) {
@@ -100,7 +100,13 @@ test('a transaction touches every volume and ends with a long write', async () =
     from += writes.length;
     assert.equal(new Set(writes.map(({ vlun }) => vlun)), new Set([0, 1]));
     assert.is(writes.at(-1)?.kind, 'write');
-    assert.ok((writes.at(-1)?.blocks ?? 0) * 512 >= 2048);
+    const last = writes.at(-1);
+    assert.ok(last !== undefined && last.blocks * 512 >= 2048);
+    const overlapped = writes
+      .slice(0, -1)
+      .filter(({ vlun, lba, blocks }) => vlun === last.vlun && lba < last.lba + last.blocks && last.lba < lba + blocks);
+    assert.ok(overlapped.length > 0, 'no order can be seen in it');
+    assert.ok(last.lba >= 0 && (last.lba + last.blocks) * 512 <= 131_072);
     assert.ok(writes.reduce((sum, { blocks }) => sum + 80 + blocks * 512, 0) < 32_768);
   }
   assert.is(from, history.writes.length);
