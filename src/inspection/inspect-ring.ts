@@ -93,13 +93,13 @@ class RingInspection {
     const { state, problem } = readState(this.#disk, this.#located);
     const { watermark, findings, refusal } = readWatermark(this.#disk, directory);
     if (problem !== null) this.#notes.push(`the state is not used: ${problem.message}`);
-    const { peeked, geometry } = this.#withoutStrays(await this.#peekAll());
-    const identity = identify(state, watermark, peeked);
+    const { peeked: first, geometry } = this.#withoutStrays(await this.#peekAll());
+    const identity = identify(state, watermark, first);
     if (state?.condition === 'promoted')
       this.#notes.push('this host was promoted: a start serves its volumes and does not look at the journals');
     if (identity.source !== 'state') this.#notes.push(assumption(identity, problem !== null));
     const setting = geometry === null ? null : settingOf({ identity, geometry, state, watermark });
-    await this.#scanAll(peeked, setting);
+    const peeked = await this.#scanAll(first, setting);
     const refused = problem ?? this.#refusalBeforePlan({ state, watermark, unreadable: refusal, peeked, geometry });
     const plan = setting === null || refused !== null || !recovers(state) ? null : planJudged(setting, this.#judged());
     const refusedAtLast = refused ?? (plan === null ? null : (refusalOf(plan) ?? refusalOfResumed(state, plan)));
@@ -144,13 +144,10 @@ class RingInspection {
 
   async #peek(slot: number): Promise<Peeked> {
     const path = journalPath(this.#located.directory, slot);
-    let file: DiskFile;
-    try {
-      file = this.#disk.open(path, { readOnly: true });
-    } catch (error) {
-      const why = error instanceof Error ? error : new Error(messageOf(error));
-      const header = { verdict: 'unreadable', offset: 0, expected: 'a file that can be opened', found: why.message } as const;
-      return { slot, path, fileBytes: 0, header, completeMark: { verdict: 'not-set' }, firstRecord: null, unopened: why };
+    const file = this.#open(path);
+    if (file instanceof Error) {
+      const header = { verdict: 'unreadable', offset: 0, expected: 'a file that can be opened', found: file.message } as const;
+      return { slot, path, fileBytes: 0, header, completeMark: { verdict: 'not-set' }, firstRecord: null, unopened: file };
     }
     try {
       let firstRecord: RecordFacts | null = null;
@@ -169,8 +166,9 @@ class RingInspection {
     }
   }
 
-  /** In ascending order, so that each data set is judged with what is known of the one before it. */
-  async #scanAll(peeked: readonly Peeked[], setting: RecoverySetting | null): Promise<void> {
+  /** In ascending order, so that each data set is judged with what is known of the one before it. @returns `peeked`, and which files have gone since */
+  async #scanAll(peeked: readonly Peeked[], setting: RecoverySetting | null): Promise<Peeked[]> {
+    const gone = new Map<number, Error>();
     const order = peeked
       .filter(({ unopened: why }) => why === null)
       .map((journal) => ({ journal, dataSet: orderOf(journal, setting) }))
@@ -178,7 +176,11 @@ class RingInspection {
     const above = new Map<DataSetId, ActiveContent>();
     const below = new Map<DataSetId, ActiveContent>();
     for (const { journal } of order) {
-      const file = this.#disk.open(journal.path, { readOnly: true });
+      const file = this.#open(journal.path);
+      if (file instanceof Error) {
+        gone.set(journal.slot, file);
+        continue;
+      }
       try {
         const isAbove = setting !== null && dataSetAbove(journal, journal.firstRecord, setting) !== null;
         const judge = setting === null ? null : new JournalJudge(journal.header, isAbove ? setting : wholeHistory(setting));
@@ -188,6 +190,15 @@ class RingInspection {
       } finally {
         file.closeSync();
       }
+    }
+    return peeked.map((journal) => ({ ...journal, unopened: gone.get(journal.slot) ?? journal.unopened }));
+  }
+
+  #open(path: string): DiskFile | Error {
+    try {
+      return this.#disk.open(path, { readOnly: true });
+    } catch (error) {
+      return error instanceof Error ? error : new Error(messageOf(error));
     }
   }
 

@@ -8,6 +8,7 @@ import { decideRecovery } from '../../src/crash-replay/decide-recovery.ts';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
 import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
 import { predictedOtherwise } from '../../src/crash-replay/replay-prediction.ts';
+import type { DiskFile, OpenOptions } from '../../src/disk/disk.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { inspectRing } from '../../src/inspection/inspect-ring.ts';
 import { locateRing } from '../../src/inspection/locate-ring.ts';
@@ -98,6 +99,27 @@ test('a whole watermark of another group, generation or stream than the state is
     assert.ok(finding?.matters === true && finding.offset !== null && finding.meaning.includes('ERR_WATERMARK_FOREIGN'));
     assert.not(verified.clean);
   }
+});
+
+test('a journal that goes away while the ring is read is a finding, and the others are told', async () => {
+  await withFolder(async (folder) => {
+    const host = await unpackCrash(join(LIBRARY, 'killed-in-mid-load'), folder);
+    const gone = slotPath(host.journals.directory, 1);
+    class Vanishing extends NodeDisk {
+      #opened = 0;
+      override open(path: string, options: OpenOptions): DiskFile {
+        if (path === gone && (this.#opened += 1) === 2) rmSync(gone);
+        return super.open(path, options);
+      }
+    }
+    const { findings, refusal, slots } = await inspectRing({
+      disk: new Vanishing(),
+      located: locateRing({ disk, path: host.stateDirectory }),
+    });
+    assert.ok(findings.some((finding) => finding.path === gone && finding.matters && finding.found.startsWith('ENOENT')));
+    assert.is(refusal?.code, 'ERR_JOURNAL_READ');
+    assert.ok(slots.every(({ slot, contents }) => (contents === null) === (slot === 1)));
+  });
 });
 
 test('a state that cannot be read does not keep the journals from being inspected', async () => {
