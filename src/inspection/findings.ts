@@ -236,6 +236,28 @@ function ruleFindings(question: JournalQuestion, found: readonly Finding[]): Fin
     const offset = completeMark.verdict === 'set' && contents.numbers === 0 ? MARK_OFFSET : RECORDS_OFFSET;
     return [{ ...about, offset, what: decision.label, found: decision.reason, verdict: 'damaged' }];
   }
-  if (history?.contradiction == null) return [];
+  if (history?.contradiction == null) return found.length > 0 ? [] : lossFindings(question);
   return [{ ...about, offset: RECORDS_OFFSET, what: 'contradictory records', found: history.contradiction, verdict: 'damaged' }];
+}
+
+/** Numbers that are gone from a flagged data set that is done, although reading ended cleanly: zeroes, or old records, stand in their place. */
+function lossFindings(question: JournalQuestion): Finding[] {
+  const { contents, decision, running } = question;
+  const { scan, dataSet, firstSequence, numbers } = contents;
+  const { path, slot, completeMark, tail } = scan;
+  if (decision?.action !== 'done already' || completeMark.verdict !== 'set' || firstSequence === null) return [];
+  const { point } = completeMark;
+  if ((dataSet !== null && dataSet !== point.dataSet) || numbers >= point.finalSequence - firstSequence + 1) return [];
+  return [
+    {
+      path,
+      slot,
+      offset: tail.offset,
+      what: 'a data set that is flagged complete is not whole: the first commit of the next one was torn, or damage',
+      expected: `numbers ${firstSequence} to ${point.finalSequence}`,
+      found: `${numbers} of ${point.finalSequence - firstSequence + 1}`,
+      verdict: running ? 'in flight' : 'unreadable',
+      ...meaningOf(question),
+    },
+  ];
 }

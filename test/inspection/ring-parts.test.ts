@@ -3,7 +3,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BLOCK_BYTES, decodeHeader, decodeWatermark, encodeHeader, encodeWatermark } from '../../journals/format.ts';
+import { BLOCK_BYTES, decodeHeader, decodeWatermark, encodeHeader, encodeWatermark, RECORDS_OFFSET } from '../../journals/format.ts';
 import { decideRecovery } from '../../src/crash-replay/decide-recovery.ts';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
 import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
@@ -119,6 +119,28 @@ test('a journal that goes away while the ring is read is a finding, and the othe
     assert.ok(findings.some((finding) => finding.path === gone && finding.matters && finding.found.startsWith('ENOENT')));
     assert.is(refusal?.code, 'ERR_JOURNAL_READ');
     assert.ok(slots.every(({ slot, contents }) => (contents === null) === (slot === 1)));
+  });
+});
+
+test('zeroes over the records of a flagged data set that is done are told, and do not matter', async () => {
+  await withFolder(async (folder) => {
+    const { stateDirectory, journals } = await unpackCrash(join(LIBRARY, 'crash-between-volume-flush-and-watermark'), folder);
+    const plain = await inspectRing({ disk, located: locateRing({ disk, path: stateDirectory }) });
+    const done = plain.slots.filter(
+      ({ decision, contents }) => decision?.action === 'done already' && contents?.scan.completeMark.verdict === 'set',
+    );
+    assert.ok(done.length > 0 && done.every(({ findings }) => findings.length === 0));
+    for (const { path, slot } of done) {
+      const bytes = readFileSync(path);
+      writeFileSync(path, Buffer.from(bytes).fill(0, RECORDS_OFFSET, RECORDS_OFFSET + 80));
+      const { findings, clean } = await verify({ disk, path: journals.directory, stateDirectory });
+      assert.not(clean);
+      assert.equal(
+        findings.map((finding) => [finding.slot, finding.offset, finding.verdict, finding.matters]),
+        [[slot, RECORDS_OFFSET, 'unreadable', false]],
+      );
+      writeFileSync(path, bytes);
+    }
   });
 });
 
