@@ -10,6 +10,7 @@ import { RULES } from '../../src/inspection/findings.ts';
 import { inspectRing } from '../../src/inspection/inspect-ring.ts';
 import { locateRing } from '../../src/inspection/locate-ring.ts';
 import { confirmed, needsAnother } from '../../src/inspection/moving-ring.ts';
+import { holdsLock } from '../../src/inspection/running.ts';
 import type { RingReport } from '../../src/inspection/ring-report.ts';
 import { withFolder } from '../support/scratch.ts';
 
@@ -59,6 +60,15 @@ test('damaged bytes that stay are told, whatever moves beside them', async () =>
   // Another checksum is found there now: the first picture was taken in the middle of a write.
   const before = { ...report, findings: report.findings.map((finding) => ({ ...finding, found: 'other bytes' })) };
   assert.equal(confirmed(moving, before).findings, []);
+});
+
+test('a lock is found by device and inode; on btrfs, where stat names a device of the subvolume, by inode', () => {
+  const locks = '1: FLOCK  ADVISORY  WRITE 812 00:2a:257 0 EOF\n2: POSIX  ADVISORY  WRITE 9 00:2b:258 0 EOF\n';
+  assert.ok(holdsLock(locks, { device: 0x2an, inode: 257n }));
+  assert.not(holdsLock(locks, { device: 0x2bn, inode: 257n }));
+  assert.ok(holdsLock(locks, { device: 0x2bn, inode: 257n, subvolumes: true }));
+  assert.not(holdsLock(locks, { device: 0x2bn, inode: 57n, subvolumes: true }));
+  assert.not(holdsLock(locks, { device: 0x2bn, inode: 258n, subvolumes: true }));
 });
 
 test('a stopped host is judged by one picture', async () => {
