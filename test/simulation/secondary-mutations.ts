@@ -83,9 +83,9 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
     seedsMax: 40,
     patches: [
       {
-        file: 'src/secondary/destage-order.ts',
-        find: 'for (const set of order.sets) {',
-        replace: 'for (const set of order.sets.toReversed()) {',
+        file: 'src/secondary/destager.ts',
+        find: 'this.#waiting.shift();',
+        replace: 'this.#waiting.pop();',
       },
     ],
   },
