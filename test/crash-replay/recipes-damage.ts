@@ -30,9 +30,14 @@ function lastRecord({ records }: Scene, above: number): DecodedRecord {
   return records(above).at(-1) as DecodedRecord;
 }
 
-/** The first sector boundary inside a record. */
-function sectorInside({ offset }: DecodedRecord): number {
-  return (Math.floor(offset / SECTOR_BYTES) + 1) * SECTOR_BYTES;
+/** The first sector boundary behind a record's header. */
+function sectorInside({ payloadOffset }: DecodedRecord): number {
+  return Math.ceil(payloadOffset / SECTOR_BYTES) * SECTOR_BYTES;
+}
+
+/** The last record that has a payload. */
+function lastWrite({ records }: Scene, above: number): DecodedRecord {
+  return records(above).findLast(({ type }) => type === 'write') as DecodedRecord;
 }
 
 export const DAMAGE_RECIPES: readonly Recipe[] = [
@@ -40,15 +45,15 @@ export const DAMAGE_RECIPES: readonly Recipe[] = [
     ...MID_LOAD,
     name: 'zero-tail-after-valid-header',
     damage: (scene) => {
+      const offset = sectorInside(lastWrite(scene, 3));
       const last = lastRecord(scene, 3);
-      const offset = sectorInside(last);
       return [zeroRange(scene.files, { file: scene.file(3), offset, lengthBytes: last.offset + last.encodedBytes - offset })];
     },
     expected: TAIL_UNREADABLE,
     proves: 'a good header over a zeroed payload is not a record',
     story: (scene) => [
-      'The power went in the middle of a commit: the sector with the header of the last record reached the pre-written file, those with its payload did not.',
-      `${MID_LOAD_TEXT(scene)}: its last record has a right header and zeroes in place of its data.`,
+      'The power went in the middle of a commit: the sector with the header of a write reached the pre-written file, those with its payload did not.',
+      `${MID_LOAD_TEXT(scene)}: its last write has a right header and zeroes in place of its data.`,
       'keep partial, tail unreadable: the payload has a checksum of its own. What stands before it is kept.',
       'Nothing that was acknowledged, if it was a torn commit; the handshake tells.',
       'Starts the host again: `farshore start`. If the primary says that a number is missing which it saw acknowledged, it was damage.',

@@ -18,13 +18,13 @@ import { withFolder } from '../support/scratch.ts';
 const IN_THE_BYTES: Readonly<Record<string, readonly string[]>> = {
   'bit-flip-in-header': ['3@8 damaged'],
   'bit-flip-in-partial-set': ['0@9296 unreadable'],
-  'bit-flip-in-payload': ['3@16784 damaged'],
-  'bit-flip-in-record-header': ['3@16784 damaged'],
+  'bit-flip-in-payload': ['3@8784 damaged'],
+  'bit-flip-in-record-header': ['3@8784 damaged'],
   'both-watermark-sectors-bad': ['watermark@0 damaged', 'watermark@4104 damaged'],
-  'complete-flag-with-unreadable-record': ['3@18400 damaged'],
+  'complete-flag-with-unreadable-record': ['3@10640 damaged'],
   'crash-after-replay-watermark-torn': ['watermark@8 damaged'],
   'flag-unreadable': ['0@4104 damaged'],
-  'flag-unreadable-over-damaged-records': ['3@4104 damaged', '3@16784 unreadable'],
+  'flag-unreadable-over-damaged-records': ['3@4104 damaged', '3@8784 unreadable'],
   'header-unreadable-in-retired-journal': ['1@8 damaged'],
   'journal-copied-over-another': ['2@16 damaged'],
   'journal-missing': ['3@null damaged'],
@@ -35,10 +35,10 @@ const IN_THE_BYTES: Readonly<Record<string, readonly string[]>> = {
   'one-watermark-sector-bad': ['watermark@8 damaged'],
   'promotion-with-bit-flip-in-partial-set': ['0@9296 unreadable'],
   'torn-first-commit': ['0@8192 unreadable'],
-  'torn-last-record': ['0@12608 unreadable'],
-  'truncated-file': ['3@16784 damaged'],
+  'torn-last-record': ['0@10640 unreadable'],
+  'truncated-file': ['3@8784 damaged'],
   'watermark-older-than-journals': ['watermark@4096 damaged'],
-  'zero-tail-after-valid-header': ['0@11424 unreadable'],
+  'zero-tail-after-valid-header': ['0@9296 unreadable'],
 };
 
 /** A journal whose records break a rule is told at the first of them, and parts that do not belong together of the whole ring: the bytes of each are whole. */
