@@ -54,9 +54,9 @@ export default class JournalDiff extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalDiff);
-    const { compare, compareBlocks, findBlockWriters, parseTwoDataSets } = await import('../../src/inspection/diff.ts');
-    const { parseNumber } = await import('../../src/inspection/record-filter.ts');
-    const { LineOutput, whileRead } = await import('../../src/inspection/show-output.ts');
+    const { compare, compareBlocks, findBlockWriters, parseTwoDataSets } = await import('../../src/inspection/diff/diff.ts');
+    const { parseNumber } = await import('../../src/inspection/show/record-filter.ts');
+    const { LineOutput, whileRead } = await import('../../src/inspection/show/show-output.ts');
     const lines = flags.format === 'ndjson' && !this.jsonEnabled() ? new LineOutput(process.stdout) : null;
     const options = {
       disk: new NodeDisk(),

@@ -45,12 +45,12 @@ export default class JournalDump extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalDump);
-    const { findJournal } = await import('../../src/inspection/show-source.ts');
-    const { parseNumber, parseRange } = await import('../../src/inspection/record-filter.ts');
-    const { LineOutput, whileRead } = await import('../../src/inspection/show-output.ts');
-    const { DumpJson, DumpText } = await import('../../src/inspection/dump-writer.ts');
-    const { dumpFile } = await import('../../src/inspection/dump.ts');
-    const { dumpPayload, refuseTerminal } = await import('../../src/inspection/dump-payload.ts');
+    const { findJournal } = await import('../../src/inspection/show/show-source.ts');
+    const { parseNumber, parseRange } = await import('../../src/inspection/show/record-filter.ts');
+    const { LineOutput, whileRead } = await import('../../src/inspection/show/show-output.ts');
+    const { DumpJson, DumpText } = await import('../../src/inspection/dump/dump-writer.ts');
+    const { dumpFile } = await import('../../src/inspection/dump/dump.ts');
+    const { dumpPayload, refuseTerminal } = await import('../../src/inspection/dump/dump-payload.ts');
     const disk = new NodeDisk();
     const output = new LineOutput(process.stdout);
     if (flags.payload) {

@@ -25,12 +25,12 @@ export default class JournalExport extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalExport);
-    const { exportJournals } = await import('../../src/inspection/export-journals.ts');
-    const { parseSelection } = await import('../../src/inspection/export-selection.ts');
-    const { FileSink, StreamSink } = await import('../../src/inspection/export-sink.ts');
-    const { locateRing } = await import('../../src/inspection/locate-ring.ts');
-    const { exportJson, exportText } = await import('../../src/inspection/portable-text.ts');
-    const { whileRead } = await import('../../src/inspection/show-output.ts');
+    const { exportJournals } = await import('../../src/inspection/portable/export-journals.ts');
+    const { parseSelection } = await import('../../src/inspection/portable/export-selection.ts');
+    const { FileSink, StreamSink } = await import('../../src/inspection/portable/export-sink.ts');
+    const { locateRing } = await import('../../src/inspection/ring/locate-ring.ts');
+    const { exportJson, exportText } = await import('../../src/inspection/portable/portable-text.ts');
+    const { whileRead } = await import('../../src/inspection/show/show-output.ts');
     const out = flags.out;
     if (out === undefined && (process.stdout.isTTY || this.jsonEnabled()))
       throw new UsageError('ERR_USAGE', `where to? give --out FILE${this.jsonEnabled() ? '' : ', or redirect standard output'}`);

@@ -27,8 +27,8 @@ export default class JournalImport extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalImport);
-    const { importJournals } = await import('../../src/inspection/import-journals.ts');
-    const { importJson, importText } = await import('../../src/inspection/portable-text.ts');
+    const { importJournals } = await import('../../src/inspection/portable/import-journals.ts');
+    const { importJson, importText } = await import('../../src/inspection/portable/portable-text.ts');
     const report = await importJournals({ disk: new NodeDisk(), path: args.file, directory: args.dir, dryRun: flags['dry-run'] });
     for (const line of importText(report)) this.log(line);
     return importJson(report);

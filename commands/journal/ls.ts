@@ -25,10 +25,10 @@ export default class JournalLs extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalLs);
-    const { inspectRing } = await import('../../src/inspection/inspect-ring.ts');
-    const { locateRing } = await import('../../src/inspection/locate-ring.ts');
-    const { ringJson } = await import('../../src/inspection/ring-json.ts');
-    const { ringText } = await import('../../src/inspection/ring-text.ts');
+    const { inspectRing } = await import('../../src/inspection/ring/inspect-ring.ts');
+    const { locateRing } = await import('../../src/inspection/ring/locate-ring.ts');
+    const { ringJson } = await import('../../src/inspection/ring/ring-json.ts');
+    const { ringText } = await import('../../src/inspection/ring/ring-text.ts');
     const disk = new NodeDisk();
     const report = await inspectRing({ disk, located: locateRing({ disk, path: args.dir, stateDirectory: flags.state }) });
     for (const line of ringText(report, { all: flags.all })) this.log(line);

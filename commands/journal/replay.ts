@@ -43,8 +43,8 @@ export default class JournalReplay extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalReplay);
-    const { carryOutReplay, checkPurity, prepareReplay } = await import('../../src/inspection/replay.ts');
-    const { replayEndText, replayJson, replayPlanText } = await import('../../src/inspection/replay-text.ts');
+    const { carryOutReplay, checkPurity, prepareReplay } = await import('../../src/inspection/replay/replay.ts');
+    const { replayEndText, replayJson, replayPlanText } = await import('../../src/inspection/replay/replay-text.ts');
     const { loadConfig } = await import('../../src/cli/config/load-config.ts');
     const sources = flags.config === undefined ? [] : (await loadConfig(flags.config, { standalone: true })).volumes;
     const disk = new NodeDisk();

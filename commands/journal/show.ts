@@ -46,12 +46,12 @@ export default class JournalShow extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalShow);
-    const { findJournal } = await import('../../src/inspection/show-source.ts');
-    const { parseRange, vlunOf } = await import('../../src/inspection/record-filter.ts');
-    const { LineOutput, whileRead } = await import('../../src/inspection/show-output.ts');
-    const { JsonWriter, NdjsonWriter } = await import('../../src/inspection/show-json.ts');
-    const { TextWriter } = await import('../../src/inspection/show-text.ts');
-    const { showJournal } = await import('../../src/inspection/show.ts');
+    const { findJournal } = await import('../../src/inspection/show/show-source.ts');
+    const { parseRange, vlunOf } = await import('../../src/inspection/show/record-filter.ts');
+    const { LineOutput, whileRead } = await import('../../src/inspection/show/show-output.ts');
+    const { JsonWriter, NdjsonWriter } = await import('../../src/inspection/show/show-json.ts');
+    const { TextWriter } = await import('../../src/inspection/show/show-text.ts');
+    const { showJournal } = await import('../../src/inspection/show/show.ts');
     const disk = new NodeDisk();
     const lba = flags.lba === undefined ? null : parseRange(flags.lba, '--lba');
     const sequence = flags.sequence === undefined ? null : parseRange(flags.sequence, '--sequence');

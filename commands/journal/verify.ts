@@ -19,7 +19,7 @@ export default class JournalVerify extends BaseCommand {
 
   async run(): Promise<Record<string, unknown>> {
     const { args, flags } = await this.parse(JournalVerify);
-    const { verify } = await import('../../src/inspection/verify.ts');
+    const { verify } = await import('../../src/inspection/ring/verify.ts');
     const { clean, text, json } = await verify({ disk: new NodeDisk(), path: args.path, stateDirectory: flags.state });
     for (const line of text) this.log(line);
     if (!clean) this.endWith(EXIT.corruption);

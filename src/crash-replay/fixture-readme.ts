@@ -1,5 +1,5 @@
 /** The README of a recorded fixture: its story in five lines. */
-import type { Decision } from './decide-recovery.ts';
+import type { Decision } from './replay/decide-recovery.ts';
 
 export interface Story {
   readonly name: string;

@@ -9,7 +9,7 @@ import { NodeDisk } from '../disk/node-disk.ts';
 import { FarshoreError } from '../model/errors.ts';
 import type { DataSetId } from '../model/ids.ts';
 import { readHostState } from '../state/host-state.ts';
-import { decideRecovery, type Decision } from './decide-recovery.ts';
+import { decideRecovery, type Decision } from './replay/decide-recovery.ts';
 import {
   FIXTURE_FORMAT_VERSION,
   writeExpected,
@@ -20,7 +20,7 @@ import {
 } from './fixture-files.ts';
 import { expectedVolumePath, packCrash, unpackCrash, type HostFolder } from './fixture-folder.ts';
 import { programVersion } from './program-version.ts';
-import type { RecordedHistory } from './recorded-history.ts';
+import type { RecordedHistory } from './record/recorded-history.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
 import { readmeOf } from './fixture-readme.ts';
 

@@ -20,8 +20,8 @@ import {
   truncateFile,
   zeroRange,
   type CrashFiles,
-} from '../../src/crash-replay/damage.ts';
-import { recordsIn, rewriteRecords, type JournalEntry } from '../../src/crash-replay/damage-records.ts';
+} from '../../src/crash-replay/damage/damage.ts';
+import { recordsIn, rewriteRecords, type JournalEntry } from '../../src/crash-replay/damage/damage-records.ts';
 import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { decodeChecked, type HostState } from '../../src/state/host-state.ts';

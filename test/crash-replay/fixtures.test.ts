@@ -9,7 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readExpected, readManifest } from '../../src/crash-replay/fixture-files.ts';
 import { findFixtures, LIBRARY } from '../../src/crash-replay/fixture-library.ts';
-import { replayFixtures } from '../../src/crash-replay/replay.ts';
+import { replayFixtures } from '../../src/crash-replay/replay/replay.ts';
 import { PROMOTION_STEPS } from '../../src/protocol/promotion-plan.ts';
 import { FATE_TABLE, OWNER_TABLE } from '../../src/protocol/recovery-tables.ts';
 import { filesIn, SUMS_FILE, sumsOf } from './frozen-files.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Decision } from '../../src/crash-replay/decide-recovery.ts';
+import type { Decision } from '../../src/crash-replay/replay/decide-recovery.ts';
 import { writeExpected, writeManifest, type FixtureExpected, type FixtureManifest } from '../../src/crash-replay/fixture-files.ts';
 import {
   expectedVolumePath,
@@ -13,10 +13,10 @@ import {
   unpackCrash,
   type HostFolder,
 } from '../../src/crash-replay/fixture-folder.ts';
-import type { RecordedHistory } from '../../src/crash-replay/recorded-history.ts';
+import type { RecordedHistory } from '../../src/crash-replay/record/recorded-history.ts';
 import { decideOnCopy, withoutPoint } from '../../src/crash-replay/write-fixture.ts';
 import type { HistoryPoint } from '../../src/model/ids.ts';
-import type { DamageNote } from '../../src/crash-replay/damage.ts';
+import type { DamageNote } from '../../src/crash-replay/damage/damage.ts';
 import type { Recipe, Scene, Story } from './recipe.ts';
 
 export interface LibraryFixtureOptions {

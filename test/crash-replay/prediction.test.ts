@@ -3,11 +3,11 @@ import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decideRecovery } from '../../src/crash-replay/decide-recovery.ts';
+import { decideRecovery } from '../../src/crash-replay/replay/decide-recovery.ts';
 import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
-import { predictedOtherwise } from '../../src/crash-replay/replay-prediction.ts';
-import { runRecovery } from '../../src/crash-replay/run-recovery.ts';
+import { predictedOtherwise } from '../../src/crash-replay/replay/replay-prediction.ts';
+import { runRecovery } from '../../src/crash-replay/replay/run-recovery.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { withFolder } from '../support/scratch.ts';
 

@@ -1,6 +1,6 @@
 /** How one fixture of the library is made: a recorded crash, damage on top of it, what recovery must decide, and the story. */
-import { damageImpossible, fileOf, type CrashFiles, type DamageNote } from '../../src/crash-replay/damage.ts';
-import { recordsIn } from '../../src/crash-replay/damage-records.ts';
+import { damageImpossible, fileOf, type CrashFiles, type DamageNote } from '../../src/crash-replay/damage/damage.ts';
+import { recordsIn } from '../../src/crash-replay/damage/damage-records.ts';
 import { journalPath } from '../../journals/files.ts';
 import { BLOCK_BYTES, decodeHeader, decodeWatermark, RECORDS_OFFSET, type WatermarkContent } from '../../journals/format.ts';
 import type { DataSetId, HistoryPoint } from '../../src/model/ids.ts';

@@ -1,6 +1,6 @@
 /** Fixtures of journals that were damaged after a real crash: single bits, lost sectors, blocks of another moment. */
-import { editHeader, flipBit, freeHeader, truncateFile, zeroRange, type DamageNote } from '../../src/crash-replay/damage.ts';
-import { rewriteRecords, type JournalEntry } from '../../src/crash-replay/damage-records.ts';
+import { editHeader, flipBit, freeHeader, truncateFile, zeroRange, type DamageNote } from '../../src/crash-replay/damage/damage.ts';
+import { rewriteRecords, type JournalEntry } from '../../src/crash-replay/damage/damage-records.ts';
 import { BLOCK_BYTES } from '../../journals/format.ts';
 import type { DecodedRecord } from '../../src/record/record.ts';
 import type { Expectation, Recipe, Scene } from './recipe.ts';

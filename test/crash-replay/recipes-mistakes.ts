@@ -12,7 +12,7 @@ import {
   replaceFile,
   swapFiles,
   zeroRange,
-} from '../../src/crash-replay/damage.ts';
+} from '../../src/crash-replay/damage/damage.ts';
 import { BLOCK_BYTES } from '../../journals/format.ts';
 import { STATE_FILE, WATERMARK_FILE, type Expectation, type Recipe, type Scene } from './recipe.ts';
 

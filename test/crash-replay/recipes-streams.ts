@@ -1,6 +1,6 @@
 /** Fixtures whose state, watermark and journals are of different streams or generations, after a real crash. */
 import { BLOCK_BYTES, MARK_OFFSET } from '../../journals/format.ts';
-import { editHeader, editHostState, editWatermark, flipBit, zeroRange, type DamageNote } from '../../src/crash-replay/damage.ts';
+import { editHeader, editHostState, editWatermark, flipBit, zeroRange, type DamageNote } from '../../src/crash-replay/damage/damage.ts';
 import { SYNC_RECORD_BYTES } from '../../src/record/record.ts';
 import { STATE_FILE, WATERMARK_FILE, type Recipe, type Scene } from './recipe.ts';
 

@@ -4,11 +4,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeHeader, encodeMark, encodeWatermark, RECORDS_OFFSET } from '../../journals/format.ts';
 import { scanJournal } from '../../journals/scan.ts';
-import { DataKey } from '../../src/crash-replay/data-key.ts';
-import { replaceBlock, type BlockKind } from '../../src/crash-replay/replace-blocks.ts';
-import { ReplacedChains } from '../../src/crash-replay/replace-chains.ts';
-import { replaceRecords } from '../../src/crash-replay/replace-records.ts';
-import type { Note } from '../../src/crash-replay/replaced-notes.ts';
+import { DataKey } from '../../src/crash-replay/pack/data-key.ts';
+import { replaceBlock, type BlockKind } from '../../src/crash-replay/pack/replace-blocks.ts';
+import { ReplacedChains } from '../../src/crash-replay/pack/replace-chains.ts';
+import { replaceRecords } from '../../src/crash-replay/pack/replace-records.ts';
+import type { Note } from '../../src/crash-replay/pack/replaced-notes.ts';
 import { RecordWriter } from '../../src/record/record.ts';
 
 const STREAM = { generation: 1, stream: '0a1b2c3d4e5f6071' };

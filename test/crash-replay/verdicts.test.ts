@@ -9,9 +9,9 @@ import { readManifest } from '../../src/crash-replay/fixture-files.ts';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
 import { findFixtures } from '../../src/crash-replay/fixture-library.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
-import { RULES } from '../../src/inspection/findings.ts';
-import { inspectRing } from '../../src/inspection/inspect-ring.ts';
-import { locateRing } from '../../src/inspection/locate-ring.ts';
+import { RULES } from '../../src/inspection/ring/findings.ts';
+import { inspectRing } from '../../src/inspection/ring/inspect-ring.ts';
+import { locateRing } from '../../src/inspection/ring/locate-ring.ts';
 import { withFolder } from '../support/scratch.ts';
 
 /** `slot@byte verdict`, for what is in the bytes themselves; `watermark` is no slot. Fixtures that are not named have none. */

@@ -11,7 +11,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readExpected, readManifest } from '../../src/crash-replay/fixture-files.ts';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
-import { replayFixture } from '../../src/crash-replay/replay.ts';
+import { replayFixture } from '../../src/crash-replay/replay/replay.ts';
 import type { RecordReport } from '../../src/crash-replay/write-fixture.ts';
 import { BIN } from '../../src/demo/processes.ts';
 import { withFolder } from '../support/scratch.ts';

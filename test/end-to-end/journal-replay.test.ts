@@ -16,7 +16,7 @@ import { scanJournal } from '../../journals/scan.ts';
 import { judgeWatermark } from '../../journals/watermark.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
-import { carryOutReplay, prepareReplay } from '../../src/inspection/replay.ts';
+import { carryOutReplay, prepareReplay } from '../../src/inspection/replay/replay.ts';
 import { Random } from '../../src/simulation/random.ts';
 import { FARSHORE_PROGRAM, runProgram, sleep, type CommandResult } from '../support/host-process.ts';
 import { withHosts, type Hosts } from '../support/hosts.ts';

@@ -14,8 +14,8 @@ import {
   RECORDS_OFFSET,
   WATERMARK_FIELDS,
 } from '../../journals/format.ts';
-import { dumpPayload, refuseTerminal } from '../../src/inspection/dump-payload.ts';
-import { LineOutput } from '../../src/inspection/show-output.ts';
+import { dumpPayload, refuseTerminal } from '../../src/inspection/dump/dump-payload.ts';
+import { LineOutput } from '../../src/inspection/show/show-output.ts';
 import { CHAIN_START, ID_MAX } from '../../src/model/ids.ts';
 import { RECORD_HEADER, SYNC_PAYLOAD } from '../../src/record/layout.ts';
 import { encodeRecord, encodePadRecord, IDENTITY } from '../journals/support.ts';

@@ -6,8 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { journalPath, watermarkPath } from '../../journals/files.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
-import { compare } from '../../src/inspection/diff.ts';
-import { importJournals } from '../../src/inspection/import-journals.ts';
+import { compare } from '../../src/inspection/diff/diff.ts';
+import { importJournals } from '../../src/inspection/portable/import-journals.ts';
 import { codeOf } from '../support/scratch.ts';
 import { exportTo, oddJournals, only, writeRing } from './portable-ring.ts';
 

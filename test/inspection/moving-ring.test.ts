@@ -6,12 +6,12 @@ import * as assert from 'uvu/assert';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
 import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
-import { RULES } from '../../src/inspection/findings.ts';
-import { inspectRing } from '../../src/inspection/inspect-ring.ts';
-import { locateRing } from '../../src/inspection/locate-ring.ts';
-import { confirmed, needsAnother } from '../../src/inspection/moving-ring.ts';
-import { holdsLock } from '../../src/inspection/running.ts';
-import type { RingReport } from '../../src/inspection/ring-report.ts';
+import { RULES } from '../../src/inspection/ring/findings.ts';
+import { inspectRing } from '../../src/inspection/ring/inspect-ring.ts';
+import { locateRing } from '../../src/inspection/ring/locate-ring.ts';
+import { confirmed, needsAnother } from '../../src/inspection/ring/moving-ring.ts';
+import { holdsLock } from '../../src/inspection/ring/running.ts';
+import type { RingReport } from '../../src/inspection/ring/ring-report.ts';
 import { withFolder } from '../support/scratch.ts';
 
 const disk = new NodeDisk();

@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Disk } from '../../src/disk/disk.ts';
-import { importJournals } from '../../src/inspection/import-journals.ts';
+import { importJournals } from '../../src/inspection/portable/import-journals.ts';
 import {
   ENTRY_HEADER,
   ENTRY_HEADER_BYTES,
@@ -17,7 +17,7 @@ import {
   PORTABLE_HEADER,
   PORTABLE_HEADER_BYTES,
   PORTABLE_VERDICT,
-} from '../../src/inspection/portable-format.ts';
+} from '../../src/inspection/portable/portable-format.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { buildImage } from '../journals/support.ts';
 import { checkoutFolder } from '../support/golden.ts';

@@ -4,9 +4,9 @@ import { journalPath, watermarkPath } from '../../journals/files.ts';
 import { BLOCK_BYTES, encodeHeader, encodeWatermark } from '../../journals/format.ts';
 import type { Disk } from '../../src/disk/disk.ts';
 import { awaitDone } from '../../src/disk/await-done.ts';
-import { exportJournals, type ExportReport } from '../../src/inspection/export-journals.ts';
-import type { ExportSelection } from '../../src/inspection/export-selection.ts';
-import { FileSink } from '../../src/inspection/export-sink.ts';
+import { exportJournals, type ExportReport } from '../../src/inspection/portable/export-journals.ts';
+import type { ExportSelection } from '../../src/inspection/portable/export-selection.ts';
+import { FileSink } from '../../src/inspection/portable/export-sink.ts';
 import { buildImage, chainOf, encodePadRecord, encodeRecord, encodeSyncRecord, IDENTITY, SMALL } from '../journals/support.ts';
 
 export const ALL: ExportSelection = { kind: 'all' };

@@ -10,8 +10,8 @@ import { journalPath } from '../../journals/files.ts';
 import { RECORDS_OFFSET } from '../../journals/format.ts';
 import type { DiskFile } from '../../src/disk/disk.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
-import { indexDataSet, OrderedReader } from '../../src/inspection/replay-data-set.ts';
-import type { ReplaySet } from '../../src/inspection/replay-plan.ts';
+import { indexDataSet, OrderedReader } from '../../src/inspection/replay/replay-data-set.ts';
+import type { ReplaySet } from '../../src/inspection/replay/replay-plan.ts';
 import { codeOf, thrownBy, withFolder } from '../support/scratch.ts';
 import { BLOCK, DeadSecondary, makeHistory, SLOTS, VOLUMES, type Command } from './replay-support.ts';
 

@@ -14,7 +14,7 @@ import { sha256OfFile, unpackCrash } from '../../src/crash-replay/fixture-folder
 import { findFixtures } from '../../src/crash-replay/fixture-library.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
-import { carryOutReplay, prepareReplay } from '../../src/inspection/replay.ts';
+import { carryOutReplay, prepareReplay } from '../../src/inspection/replay/replay.ts';
 import { thrownBy, withFolder } from '../support/scratch.ts';
 
 /** Replay everything complete onto copies. Returns the code of the refusal, or null. */

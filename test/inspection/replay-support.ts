@@ -7,7 +7,7 @@ import type { Disk } from '../../src/disk/disk.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { CHAIN_START, type HistoryPoint } from '../../src/model/ids.ts';
 import { firstGenerations } from '../../src/protocol/generations.ts';
-import { carryOutReplay, checkPurity, prepareReplay, type PreparedReplay, type ReplayOptions } from '../../src/inspection/replay.ts';
+import { carryOutReplay, checkPurity, prepareReplay, type PreparedReplay, type ReplayOptions } from '../../src/inspection/replay/replay.ts';
 import { encodedWriteBytes, hashChain, RecordWriter, SYNC_RECORD_BYTES } from '../../src/record/record.ts';
 import { writeHostState, type HostState } from '../../src/state/host-state.ts';
 

@@ -11,8 +11,8 @@ import * as fc from 'fast-check';
 import { journalPath } from '../../journals/files.ts';
 import { RECORDS_OFFSET } from '../../journals/format.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
-import { carryOutReplay, prepareReplay } from '../../src/inspection/replay.ts';
-import { replayJson, replayPlanText } from '../../src/inspection/replay-text.ts';
+import { carryOutReplay, prepareReplay } from '../../src/inspection/replay/replay.ts';
+import { replayJson, replayPlanText } from '../../src/inspection/replay/replay-text.ts';
 import { thrownBy, withFolder } from '../support/scratch.ts';
 import { DeadSecondary, makeHistory, SLOTS, VOLUMES, type Command, type MadeSet } from './replay-support.ts';
 

@@ -5,10 +5,10 @@ import * as assert from 'uvu/assert';
 import { unpackCrash } from '../../src/crash-replay/fixture-folder.ts';
 import { LIBRARY } from '../../src/crash-replay/fixture-library.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
-import { inspectRing } from '../../src/inspection/inspect-ring.ts';
-import { locateRing } from '../../src/inspection/locate-ring.ts';
-import type { RingReport } from '../../src/inspection/ring-report.ts';
-import { ringText } from '../../src/inspection/ring-text.ts';
+import { inspectRing } from '../../src/inspection/ring/inspect-ring.ts';
+import { locateRing } from '../../src/inspection/ring/locate-ring.ts';
+import type { RingReport } from '../../src/inspection/ring/ring-report.ts';
+import { ringText } from '../../src/inspection/ring/ring-text.ts';
 import { withFolder } from '../support/scratch.ts';
 
 const disk = new NodeDisk();

@@ -10,7 +10,7 @@ import { encodeHeader, encodeMark, MARK_OFFSET, RECORDS_OFFSET } from '../../jou
 import { encodeFreshWatermark } from '../../journals/watermark.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { CHAIN_START } from '../../src/model/ids.ts';
-import { dataSetsOf, findJournal, openToRead, peekJournal, type FoundJournal } from '../../src/inspection/show-source.ts';
+import { dataSetsOf, findJournal, openToRead, peekJournal, type FoundJournal } from '../../src/inspection/show/show-source.ts';
 import { buildImage, encodeRecord, IDENTITY, SMALL } from '../journals/support.ts';
 import { codeOf, thrownBy } from '../support/scratch.ts';
 import { encodeChecked } from '../../src/state/host-state.ts';

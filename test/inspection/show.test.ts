@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeMark, MARK_OFFSET, RECORDS_OFFSET } from '../../journals/format.ts';
-import { ALL_RECORDS, parseNumber, parseRange, vlunOf } from '../../src/inspection/record-filter.ts';
+import { ALL_RECORDS, parseNumber, parseRange, vlunOf } from '../../src/inspection/show/record-filter.ts';
 import { BLOCK_BYTES, CHAIN_START, ID_MAX } from '../../src/model/ids.ts';
 import { encodePadRecord, encodeRecord, encodeSyncRecord, IDENTITY, LATER_IDENTITY } from '../journals/support.ts';
 import { codeOf } from '../support/scratch.ts';

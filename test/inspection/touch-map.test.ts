@@ -4,8 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WriteType } from '../../src/model/commands.ts';
 import { LIMITS } from '../../src/model/limits.ts';
-import { mapText } from '../../src/inspection/touch-map-text.ts';
-import { MAP_CELLS, TouchMap } from '../../src/inspection/touch-map.ts';
+import { mapText } from '../../src/inspection/show/touch-map-text.ts';
+import { MAP_CELLS, TouchMap } from '../../src/inspection/show/touch-map.ts';
 
 interface Command {
   readonly type: WriteType;
