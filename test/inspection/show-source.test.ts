@@ -10,7 +10,8 @@ import { encodeHeader, encodeMark, MARK_OFFSET, RECORDS_OFFSET } from '../../jou
 import { encodeFreshWatermark } from '../../journals/watermark.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
 import { CHAIN_START } from '../../src/model/ids.ts';
-import { dataSetsOf, findJournal, openToRead, peekJournal, type FoundJournal } from '../../src/inspection/show/show-source.ts';
+import { peekFile } from '../../src/inspection/ring/peek-journal.ts';
+import { dataSetsOf, findJournal, openToRead, type FoundJournal } from '../../src/inspection/show/show-source.ts';
 import { buildImage, encodeRecord, IDENTITY, SMALL } from '../journals/support.ts';
 import { codeOf, thrownBy } from '../support/scratch.ts';
 import { encodeChecked } from '../../src/state/host-state.ts';
@@ -161,7 +162,7 @@ test('a peek reads the first record behind pads, and little of a large journal',
       };
     },
   });
-  const peek = await peekJournal(counted);
+  const peek = await peekFile({ file: counted, slot: 0 });
   file.closeSync();
   assert.equal(dataSetsOf(peek), [9]);
   assert.ok(readBytes <= 512 * 1024, `${readBytes} bytes read`);

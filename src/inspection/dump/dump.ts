@@ -16,7 +16,8 @@ import type { DumpWriter } from './dump-writer.ts';
 import { recordMissing } from './dump-payload.ts';
 import type { NumberRange } from '../show/record-filter.ts';
 import type { LineOutput } from '../show/show-output.ts';
-import { isWatermark, openToRead, peekJournal, type FoundJournal } from '../show/show-source.ts';
+import { peekFile } from '../ring/peek-journal.ts';
+import { isWatermark, openToRead, type FoundJournal } from '../show/show-source.ts';
 
 /** Bytes that are shown where nothing can be read. */
 const UNREADABLE_SHOWN_BYTES = 256;
@@ -68,7 +69,7 @@ function regionOf({ region, found }: DumpOptions, fileBytes: number): Region | n
 
 async function dumpJournal(options: DumpOptions, file: DiskFile, region: Region | null): Promise<DumpReport> {
   const { found, output, writer, sequence, window } = options;
-  const peek = await peekJournal(file, window);
+  const peek = await peekFile({ file, slot: 0, window });
   if (sequence === null) {
     dumpHeader(file, writer, peek.header);
     dumpMark(file, writer, peek.completeMark);

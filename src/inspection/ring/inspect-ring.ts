@@ -11,11 +11,11 @@
  *
  * Takes no lock and writes nothing. Beside a running host no two journals are read at the same moment, so the plan is then no prediction.
  */
-import { scanFile, scanWindow } from '../../../journals/file-scan.ts';
+import { scanWindow } from '../../../journals/file-scan.ts';
 import { journalPath } from '../../../journals/files.ts';
 import { checkHeader } from '../../../journals/ring-files.ts';
 import { basename } from 'node:path';
-import type { ScannedCompleteMark, ScannedHeader } from '../../../journals/contract.ts';
+import type { ScannedHeader } from '../../../journals/contract.ts';
 import { journalMissing, journalRead, journalSize } from '../../../journals/errors.ts';
 import type { Disk, DiskFile } from '../../disk/disk.ts';
 import { FarshoreError, messageOf } from '../../model/errors.ts';
@@ -24,7 +24,7 @@ import type { DataSetId, Geometry } from '../../model/ids.ts';
 import { originAfter } from '../../protocol/generations.ts';
 import { compareResumed, resumedLess } from '../../protocol/promotion-plan.ts';
 import { dataSetAbove, JournalJudge, type ActiveContent, type JudgedJournal } from '../../protocol/recovery-content.ts';
-import type { RecordFacts, RecoverySetting } from '../../protocol/recovery-facts.ts';
+import type { RecoverySetting } from '../../protocol/recovery-facts.ts';
 import { effectiveOrigin, planJudged, refusalOf, type RecoveryOutline } from '../../protocol/recovery-plan.ts';
 import { hashChain } from '../../record/record.ts';
 import { checkWatermark, journalIdentityOf, journalsNotBlank } from '../../secondary/recover.ts';
@@ -33,6 +33,7 @@ import { inspectJournal, type JournalContents } from './inspect-journal.ts';
 import type { LocatedRing } from './locate-ring.ts';
 import { confirmed, needsAnother } from './moving-ring.ts';
 import { guessGeometry, isUnbound, listSlots, readState, readWatermark } from './read-ring.ts';
+import { peekFile, type PeekedJournal } from './peek-journal.ts';
 import type { Finding, InspectedIdentity, InspectedState, InspectedWatermark, RingReport, SlotReport } from './ring-report.ts';
 import { otherGeometry, refusedAltogether } from './ring-findings.ts';
 import { isRingInUse } from './running.ts';
@@ -56,13 +57,7 @@ export async function inspectRing(options: InspectRingOptions): Promise<RingRepo
   return confirmed(report, before);
 }
 
-interface Peeked {
-  readonly slot: number;
-  readonly path: string;
-  readonly fileBytes: number;
-  readonly header: ScannedHeader;
-  readonly completeMark: ScannedCompleteMark;
-  readonly firstRecord: RecordFacts | null;
+interface Peeked extends Pick<PeekedJournal, 'slot' | 'path' | 'fileBytes' | 'header' | 'completeMark' | 'firstRecord'> {
   /** Why the file could not be opened. */
   readonly unopened: Error | null;
 }
@@ -150,17 +145,7 @@ class RingInspection {
       return { slot, path, fileBytes: 0, header, completeMark: { verdict: 'not-set' }, firstRecord: null, unopened: file };
     }
     try {
-      let firstRecord: RecordFacts | null = null;
-      const { header, completeMark, fileBytes } = await scanFile({
-        file,
-        slot,
-        window: this.#window,
-        take: ({ record, fileOffset }) => {
-          if (record.type !== 'pad') firstRecord ??= { ...record, offset: fileOffset };
-        },
-        enough: () => firstRecord !== null,
-      });
-      return { slot, path, fileBytes, header, completeMark, firstRecord, unopened: null };
+      return { ...(await peekFile({ file, slot, window: this.#window })), unopened: null };
     } finally {
       file.closeSync();
     }

@@ -1,11 +1,10 @@
 /** Look at the beginning of a journal's file: whose it is, without reading it to its end. */
 import type { ScannedCompleteMark, ScannedHeader } from '../../../journals/contract.ts';
 import { journalRead } from '../../../journals/errors.ts';
-import { scanFile } from '../../../journals/file-scan.ts';
+import { scanFile, scanWindow } from '../../../journals/file-scan.ts';
 import type { Disk, DiskFile } from '../../disk/disk.ts';
 import type { DataSetId, StreamId } from '../../model/ids.ts';
 import type { DecodedRecord } from '../../record/record.ts';
-import { dataSetOf } from '../portable/portable-journal.ts';
 
 export interface PeekedJournal {
   readonly path: string;
@@ -13,7 +12,7 @@ export interface PeekedJournal {
   readonly fileBytes: number;
   readonly header: ScannedHeader;
   readonly completeMark: ScannedCompleteMark;
-  /** First record that is no pad. */
+  /** First record that is no pad; its `offset` is the one in the file. */
   readonly firstRecord: DecodedRecord | null;
   /** Of its records, else of its header. */
   readonly dataSet: DataSetId | null;
@@ -32,25 +31,44 @@ export async function peekJournal(options: {
   const { path, slot, window } = options;
   const file = openJournalToRead(options.disk, path);
   try {
-    let firstRecord: DecodedRecord | null = null;
-    const scan = await scanFile({
-      file,
-      slot,
-      window,
-      take: ({ record }) => {
-        if (record.type !== 'pad') firstRecord ??= record;
-      },
-      enough: () => firstRecord !== null,
-    });
-    const { header, completeMark, fileBytes, tail } = scan;
-    const first = firstRecord as DecodedRecord | null;
-    const stream = first?.stream ?? (header.verdict === 'readable' && header.dataSet !== null ? header.stream : null);
-    const empty = first === null && tail.verdict === 'clean-end' && completeMark.verdict !== 'unreadable';
-    const free = empty && header.verdict === 'readable' && header.dataSet === null && header.slotBytes === fileBytes;
-    return { path, slot, fileBytes, header, completeMark, firstRecord: first, dataSet: dataSetOf(scan, first), stream, free };
+    return await peekFile({ file, slot, window });
   } finally {
     file.closeSync();
   }
+}
+
+/** Look at a journal whose file is open. A disk that cannot read is a finding, not an exception. */
+export async function peekFile(options: {
+  readonly file: DiskFile;
+  readonly slot: number;
+  readonly window?: Uint8Array | undefined;
+}): Promise<PeekedJournal> {
+  const { file, window = scanWindow() } = options;
+  let firstRecord: DecodedRecord | null = null;
+  const scan = await scanFile({
+    file,
+    slot: options.slot,
+    window,
+    take: ({ record, fileOffset }) => {
+      if (record.type !== 'pad') firstRecord ??= { ...record, offset: fileOffset };
+    },
+    enough: () => firstRecord !== null,
+  });
+  const { path, slot, header, completeMark, fileBytes, tail } = scan;
+  const first = firstRecord as DecodedRecord | null;
+  const named = header.verdict === 'readable' ? header : null;
+  const empty = first === null && tail.verdict === 'clean-end' && completeMark.verdict !== 'unreadable';
+  return {
+    path,
+    slot,
+    fileBytes,
+    header,
+    completeMark,
+    firstRecord: first,
+    dataSet: first?.dataSet ?? named?.dataSet ?? null,
+    stream: first?.stream ?? (named?.dataSet == null ? null : named.stream),
+    free: empty && named?.dataSet === null && named.slotBytes === fileBytes,
+  };
 }
 
 /** Open a journal's file for reading only. @throws FarshoreError ERR_JOURNAL_READ */

@@ -4,7 +4,7 @@ import type { DecodedRecord } from '../../record/record.ts';
 import type { JournalContents } from '../ring/inspect-journal.ts';
 import type { NumberVerdict } from '../ring/record-numbers.ts';
 import type { ByteVerdict, Finding } from '../ring/ring-report.ts';
-import type { JournalPeek } from './show-source.ts';
+import type { PeekedJournal } from '../ring/peek-journal.ts';
 import type { MissingNumbers, JournalTally } from '../ring/journal-tally.ts';
 import type { VolumeTouch } from './touch-map.ts';
 
@@ -34,7 +34,7 @@ export interface ShowReport {
 export interface ShowHead {
   readonly path: string;
   readonly slot: number | null;
-  readonly peek: JournalPeek;
+  readonly peek: PeekedJournal;
   readonly volumes: readonly VolumeEntry[] | null;
   readonly running: boolean | null;
 }

@@ -1,17 +1,17 @@
 /** Find the one journal that is to be shown: a file, or the journal of a folder that holds a data set. Reads only, takes no locks. */
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { ScannedCompleteMark, ScannedHeader } from '../../../journals/contract.ts';
 import { journalRead } from '../../../journals/errors.ts';
-import { scanFile, scanWindow } from '../../../journals/file-scan.ts';
+import { scanWindow } from '../../../journals/file-scan.ts';
 import { isRingFile, journalPath } from '../../../journals/files.ts';
 import { BLOCK_BYTES, MAGIC } from '../../../journals/format.ts';
 import type { Disk, DiskFile } from '../../disk/disk.ts';
 import { FarshoreError, messageOf, UsageError } from '../../model/errors.ts';
-import type { DataSetId, SequenceNumber, StreamId, VolumeEntry } from '../../model/ids.ts';
+import type { DataSetId, VolumeEntry } from '../../model/ids.ts';
 import { mergeRanges } from '../../protocol/ranges.ts';
 import { readHostState } from '../../state/host-state.ts';
 import { locate, type LocatedJournal, type LocatedRing } from '../ring/locate-ring.ts';
+import { peekFile, type PeekedJournal } from '../ring/peek-journal.ts';
 import { listSlots } from '../ring/read-ring.ts';
 import { isRingInUse } from '../ring/running.ts';
 
@@ -29,22 +29,6 @@ export interface FoundJournal {
   readonly stateProblem: string | null;
   /** Whether a host uses the ring now; null where the system does not tell. */
   readonly running: boolean | null;
-}
-
-/** What begins a journal: enough to say whose it is. */
-export interface JournalPeek {
-  readonly fileBytes: number;
-  readonly header: ScannedHeader;
-  readonly completeMark: ScannedCompleteMark;
-  /** The first record that is no pad. */
-  readonly first: FirstRecord | null;
-}
-
-export interface FirstRecord {
-  readonly dataSet: DataSetId;
-  readonly generation: number;
-  readonly stream: StreamId;
-  readonly firstSequence: SequenceNumber;
 }
 
 export interface FindOptions {
@@ -86,26 +70,11 @@ export function openToRead(disk: Disk, path: string): DiskFile {
   }
 }
 
-/** Read what begins a journal. A disk that cannot read is a finding, not an exception. */
-export async function peekJournal(file: DiskFile, window = scanWindow()): Promise<JournalPeek> {
-  let first: FirstRecord | null = null;
-  const scan = await scanFile({
-    file,
-    slot: 0,
-    window,
-    enough: () => first !== null,
-    take: ({ record: { type, dataSet, generation, stream, firstSequence } }) => {
-      if (type !== 'pad') first ??= { dataSet, generation, stream, firstSequence };
-    },
-  });
-  return { fileBytes: scan.fileBytes, header: scan.header, completeMark: scan.completeMark, first };
-}
-
 /** The data sets that a journal names: in its header, its first record, its complete mark. */
-export function dataSetsOf({ header, completeMark, first }: JournalPeek): DataSetId[] {
+export function dataSetsOf({ header, completeMark, firstRecord }: PeekedJournal): DataSetId[] {
   const names = [
     header.verdict === 'readable' ? header.dataSet : null,
-    first?.dataSet ?? null,
+    firstRecord?.dataSet ?? null,
     completeMark.verdict === 'set' ? completeMark.point.dataSet : null,
   ];
   return [...new Set(names.filter((name) => name !== null))].sort((a, b) => a - b);
@@ -167,10 +136,10 @@ async function checkDataSet(disk: Disk, { path }: LocatedJournal, dataSet: DataS
   });
 }
 
-async function peekPath(disk: Disk, path: string, window: Uint8Array): Promise<JournalPeek> {
+async function peekPath(disk: Disk, path: string, window: Uint8Array): Promise<PeekedJournal> {
   const file = openToRead(disk, path);
   try {
-    return await peekJournal(file, window);
+    return await peekFile({ file, slot: 0, window });
   } finally {
     file.closeSync();
   }

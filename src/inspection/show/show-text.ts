@@ -37,7 +37,7 @@ export class TextWriter implements ShowWriter {
     this.#makeTable = () =>
       new RecordTable({
         fileBytes: peek.fileBytes,
-        firstSequence: peek.first?.firstSequence ?? null,
+        firstSequence: peek.firstRecord?.firstSequence ?? null,
         lbaMax: lbaMaxOf(volumes),
         checksums: this.#checksums,
       });

@@ -13,7 +13,8 @@ import type { ByteVerdict, Finding } from '../ring/ring-report.ts';
 import { journalFindings } from '../ring/journal-findings.ts';
 import type { LineOutput } from './show-output.ts';
 import type { ShowReport, ShowWriter } from './show-report.ts';
-import { isWatermark, openToRead, peekJournal, type FoundJournal, type JournalPeek } from './show-source.ts';
+import { peekFile, type PeekedJournal } from '../ring/peek-journal.ts';
+import { isWatermark, openToRead, type FoundJournal } from './show-source.ts';
 import { JournalTally } from '../ring/journal-tally.ts';
 import { TouchMap } from './touch-map.ts';
 
@@ -39,7 +40,7 @@ export async function showJournal(options: ShowOptions): Promise<ShowReport> {
         hint: `farshore journal dump ${found.path} shows it`,
         details: { path: found.path },
       });
-    const peek = await peekJournal(file, options.window);
+    const peek = await peekFile({ file, slot: 0, window: options.window });
     writer.begin({ ...found, peek });
     await output.leave();
     const tally = new JournalTally();
@@ -69,7 +70,7 @@ export async function showJournal(options: ShowOptions): Promise<ShowReport> {
 
 interface Gathered {
   readonly options: ShowOptions;
-  readonly peek: JournalPeek;
+  readonly peek: PeekedJournal;
   readonly scan: FileScan;
   readonly tally: JournalTally;
   readonly map: TouchMap | null;
@@ -123,9 +124,9 @@ function notesOf({ found, peek, scan, tally }: Pick<Gathered, 'peek' | 'scan' | 
   if (found.stateProblem !== null) notes.push(`the state is not used: ${found.stateProblem}`);
   if (JSON.stringify(peek.header) !== JSON.stringify(header))
     notes.push('the host took this slot for another data set while it was read: show it again');
-  if (scan.header.verdict === 'unreadable' && scan.completeMark.verdict === 'unreadable' && peek.first === null)
+  if (scan.header.verdict === 'unreadable' && scan.completeMark.verdict === 'unreadable' && peek.firstRecord === null)
     notes.push('nothing in this file looks like a journal: is it the right one?');
-  const first = peek.first;
+  const first = peek.firstRecord;
   if (header.verdict === 'readable' && first !== null && tally.numbers.count > 0 && header.dataSet !== first.dataSet)
     notes.push(
       `the header is older than the records: it ${header.dataSet === null ? 'calls the slot free' : `names data set ${header.dataSet}`}, they are of data set ${first.dataSet}; recovery goes by them`,
