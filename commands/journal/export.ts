@@ -9,7 +9,7 @@ export default class JournalExport extends BaseCommand {
   static override description =
     'Takes the journals that hold the data sets, as they are: a torn or damaged one is exported with its verdict, and nothing is left out or repaired. With them travel the geometry, group, generation and stream of the ring, ' +
     'and its watermark. Without --out the export goes to standard output, unless that is a terminal; then --json needs --out. Reads only, takes no lock, and works beside a running secondary: a journal that changes while it ' +
-    'is read is read again up to 5 times, then the export is refused (exit code 5). The format is in docs/portable-journals.md; "journal import" puts the journals back, byte for byte.';
+    'is read is read again up to 5 times, then the export is refused (exit code 5). The format is in docs/portable-journals.md; "journal import" puts the journals back: header, complete mark and records byte for byte, zeroes behind them.';
   static override examples = [
     '<%= config.bin %> journal export ./secondary/journals --all --out ring.fsx',
     '<%= config.bin %> journal export ./secondary --data-set 88412 --out data-set-88412.fsx',

@@ -98,7 +98,7 @@ async function readAndPlan(
 }
 
 /** An interrupted promotion finds what it promised to keep, or refuses before anything is written. */
-function refusalOfResumed({ condition, generations }: HostState, { through }: RecoveryPlan): RefusedError | null {
+export function refusalOfResumed({ condition, generations }: HostState, { through }: Pick<RecoveryPlan, 'through'>): RefusedError | null {
   const recorded = generations.at(-1);
   if (condition !== 'promoting' || recorded === undefined) return null;
   return compareResumed(recorded, through) === 'less' ? resumedLess(recorded, through) : null;

@@ -161,9 +161,13 @@ test('a folder that is neither empty nor a ring is refused', async () => {
   disk.makeDirectory('/home');
   await writeWhole(disk, '/home/letter.txt', Uint8Array.of(1));
   assert.is(await codeOf(() => into(disk, '/home')), 'ERR_IMPORT_NOT_EMPTY');
+  const file = (): never => {
+    throw Object.assign(new Error('ENOTDIR: not a directory, scandir'), { code: 'ENOTDIR' });
+  };
   assert.equal(disk.list('/home'), ['letter.txt']);
   disk.makeDirectory('/empty');
   assert.is((await into(disk, '/empty')).kind, 'new ring');
+  assert.is(await codeOf(() => into(Object.assign(disk, { list: file }), '/home')), 'ERR_IMPORT_NOT_EMPTY');
 });
 
 test('a state folder stands for the journals in it', async () => {

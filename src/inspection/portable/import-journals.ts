@@ -4,7 +4,7 @@
  */
 import { basename } from 'node:path';
 import type { Disk } from '../../disk/disk.ts';
-import { UsageError } from '../../model/errors.ts';
+import { errnoOf, UsageError } from '../../model/errors.ts';
 import type { DataSetId } from '../../model/ids.ts';
 import { watermarkPath } from '../../../journals/files.ts';
 import { importIntoNewFolder, UNFINISHED_NAME } from './import-folder.ts';
@@ -60,9 +60,18 @@ export async function importJournals(options: ImportOptions): Promise<ImportRepo
   }
 }
 
+function listTarget(disk: Disk, named: string): string[] {
+  try {
+    return disk.exists(named) ? disk.list(named) : [];
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTDIR') throw importNotRing(named, 'a file in its place');
+    throw error;
+  }
+}
+
 /** The folder that is meant, also by the state folder around it, and what it is. */
 function target(disk: Disk, named: string): { directory: string; kind: ImportReport['kind'] } {
-  const names = disk.exists(named) ? disk.list(named) : [];
+  const names = listTarget(disk, named);
   if (names.includes(UNFINISHED_NAME)) {
     // With its watermark the ring of an interrupted import is whole, and a host may have used it since.
     return { directory: named, kind: names.includes(basename(watermarkPath(named))) ? 'existing ring' : 'new ring' };

@@ -4,14 +4,14 @@
  * A volume carries no name of its own, so a source volume can be told from its copy only by what somebody else knows of it: a running
  * host holds its lock, and a config names its path. Everything is looked at before the first lock is taken and the first byte is stored.
  */
-import { accessSync, constants, readdirSync, readFileSync, statSync, type BigIntStats } from 'node:fs';
+import { accessSync, constants, readdirSync, statSync, type BigIntStats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isRingFile } from '../../../journals/files.ts';
 import type { Disk } from '../../disk/disk.ts';
 import { messageOf, RefusedError, UsageError } from '../../model/errors.ts';
 import type { VolumeEntry } from '../../model/ids.ts';
 import type { VolumeConfig } from '../../volume/contract.ts';
-import { holdsLock } from '../ring/running.ts';
+import { isLocked } from '../ring/running.ts';
 
 /** Read `NAME=PATH` and `VLUN=PATH`. @throws UsageError ERR_USAGE for what cannot be read, RefusedError ERR_REPLAY_COPY unless every volume of the table is named once */
 export function parseCopies(specs: readonly string[], table: readonly VolumeEntry[]): VolumeConfig[] {
@@ -69,7 +69,8 @@ export function checkCopies(options: CheckCopiesOptions): void {
     const twin = seen.get(key);
     if (twin !== undefined) throw refused(`${about(twin)} and ${about(copy)} are one file`);
     seen.set(key, copy);
-    if (isLocked(stats))
+    // Where the system does not tell, the lock that is taken later does.
+    if (isLocked(copy.path) === true)
       throw refused(`${about(copy)} is in use: another process holds its lock, as a running host does with its volumes`, {
         hint: 'stop that host, and replay onto a copy',
       });
@@ -103,15 +104,6 @@ function sizeOf(disk: Disk, copy: VolumeConfig): number {
 /** Follows links; null for what is not there. */
 function statOf(path: string): BigIntStats | null {
   return statSync(path, { bigint: true, throwIfNoEntry: false }) ?? null;
-}
-
-/** Without taking a lock; false also where the system does not tell, and then the lock that is taken later does. */
-function isLocked({ dev, ino }: BigIntStats): boolean {
-  try {
-    return holdsLock(readFileSync('/proc/locks', 'utf8'), { device: dev, inode: ino });
-  } catch {
-    return false;
-  }
 }
 
 /** Two nodes of one block device are one. */

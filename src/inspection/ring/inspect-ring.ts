@@ -22,12 +22,11 @@ import { FarshoreError, messageOf } from '../../model/errors.ts';
 import { CHAIN_START } from '../../model/ids.ts';
 import type { DataSetId, Geometry } from '../../model/ids.ts';
 import { originAfter } from '../../protocol/generations.ts';
-import { compareResumed, resumedLess } from '../../protocol/promotion-plan.ts';
 import { dataSetAbove, JournalJudge, type ActiveContent, type JudgedJournal } from '../../protocol/recovery-content.ts';
 import type { RecoverySetting } from '../../protocol/recovery-facts.ts';
 import { effectiveOrigin, planJudged, refusalOf, type RecoveryOutline } from '../../protocol/recovery-plan.ts';
 import { hashChain } from '../../record/record.ts';
-import { checkWatermark, journalIdentityOf, journalsNotBlank } from '../../secondary/recover.ts';
+import { checkWatermark, journalIdentityOf, journalsNotBlank, refusalOfResumed } from '../../secondary/recover.ts';
 import { findingsOf, missingFile, unopened, worstVerdict } from './findings.ts';
 import { inspectJournal, type JournalContents } from './inspect-journal.ts';
 import type { LocatedRing } from './locate-ring.ts';
@@ -97,7 +96,8 @@ class RingInspection {
     const peeked = await this.#scanAll(first, setting);
     const refused = problem ?? this.#refusalBeforePlan({ state, watermark, unreadable: refusal, peeked, geometry });
     const plan = setting === null || refused !== null || !recovers(state) ? null : planJudged(setting, this.#judged());
-    const refusedAtLast = refused ?? (plan === null ? null : (refusalOf(plan) ?? refusalOfResumed(state, plan)));
+    const refusedAtLast =
+      refused ?? (plan === null ? null : (refusalOf(plan) ?? (state === null ? null : refusalOfResumed(state.state, plan))));
     const slots = this.#slotReports({ peeked, geometry, plan, running: running === true });
     const ofParts = [...findings.map((finding) => weighed(finding, refusedAtLast)), ...slots.flatMap((slot) => slot.findings)];
     return {
@@ -328,13 +328,6 @@ function settingOf(found: {
   const origin = point === null && generations.length === 0 ? first : originAfter(point, generations);
   const setting = { identity, geometry, watermark: point, origin, hashChain, mode: promoting ? 'promote' : 'start' } as const;
   return { ...setting, origin: effectiveOrigin(setting) };
-}
-
-/** An interrupted promotion must find what it promised to keep. */
-function refusalOfResumed(state: InspectedState | null, plan: RecoveryOutline): FarshoreError | null {
-  const recorded = state?.condition === 'promoting' ? state.state.generations.at(-1) : undefined;
-  if (recorded === undefined || compareResumed(recorded, plan.through) !== 'less') return null;
-  return resumedLess(recorded, plan.through);
 }
 
 /** The damaged block of a watermark may have been the newer one: then the journals are ahead of the block that is left. */

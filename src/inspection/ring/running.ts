@@ -6,10 +6,14 @@ import { readFileSync, statSync } from 'node:fs';
 import { fileSystemOf } from '../../disk/file-system.ts';
 import { watermarkPath } from '../../../journals/files.ts';
 
-/** Whether another process holds the lock of the ring in `directory`; null where the system does not tell. */
+/** Whether a host holds the ring in `directory`; null where the system does not tell. */
 export function isRingInUse(directory: string): boolean | null {
+  return isLocked(watermarkPath(directory));
+}
+
+/** Whether a process holds the lock of a file; null where the system does not tell. */
+export function isLocked(path: string): boolean | null {
   try {
-    const path = watermarkPath(directory);
     const { dev, ino } = statSync(path, { bigint: true });
     return holdsLock(readFileSync('/proc/locks', 'utf8'), { device: dev, inode: ino, subvolumes: fileSystemOf(path) === 'btrfs' });
   } catch {
