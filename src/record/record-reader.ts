@@ -175,11 +175,15 @@ export class RecordReader {
     header.vlun = view.getUint32(offset + AT.vlun, true);
     header.streamHigh = view.getUint32(offset + AT.stream, false);
     header.streamLow = view.getUint32(offset + AT.stream + 4, false);
-    for (const name of IDENTIFIERS) {
-      const value = readId(view, offset + AT[name]);
-      if (value === NOT_AN_ID) return this.#refuse('identifier', `${name} at most 2^53 - 1`, `${name} ${showU64(view, offset + AT[name])}`);
-      header[name] = value;
-    }
+    header.dataSet = readId(view, offset + AT.dataSet);
+    header.firstSequence = readId(view, offset + AT.firstSequence);
+    header.sequence = readId(view, offset + AT.sequence);
+    header.lba = readId(view, offset + AT.lba);
+    header.lengthBytes = readId(view, offset + AT.lengthBytes);
+    header.timeUs = readId(view, offset + AT.timeUs);
+    const { dataSet, firstSequence, sequence, lba, lengthBytes, timeUs } = header;
+    // NOT_AN_ID is the only one below 0, and only then the names matter.
+    if (Math.min(dataSet, firstSequence, sequence, lba, lengthBytes, timeUs) < 0) return this.#refuseIdentifier(offset);
     header.payloadChecksum = view.getUint32(offset + AT.payloadChecksum, true);
     header.headerChecksum = view.getUint32(offset + AT.headerChecksum, true);
     header.sync = null;
@@ -279,6 +283,11 @@ export class RecordReader {
   #refuse(reason: BadReason, expected: string, found: string): false {
     this.#bad(reason, expected, found);
     return false;
+  }
+
+  #refuseIdentifier(offset: number): false {
+    const name = IDENTIFIERS.find((candidate) => this.header[candidate] === NOT_AN_ID) ?? 'dataSet';
+    return this.#refuse('identifier', `${name} at most 2^53 - 1`, `${name} ${showU64(this.#view, offset + AT[name])}`);
   }
 
   #badRecord(offset: number): BadRecord {
