@@ -1,9 +1,9 @@
 /** Where fixtures are: one folder, a folder of folders, or the library that comes with the sources. */
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FarshoreError } from '../model/errors.ts';
-import { MANIFEST_FILE } from './fixture-files.ts';
+import { MANIFEST_FILE, readManifest } from './fixture-files.ts';
 
 /** The library of this repository, beside the compiled program. */
 export const LIBRARY = fileURLToPath(new URL('../../../fixtures/crash-replay/v1', import.meta.url));
@@ -25,6 +25,16 @@ export function findFixtures(directory: string | null): string[] {
   throw new FarshoreError('ERR_FIXTURE_NONE', `${root} holds no fixture: no ${MANIFEST_FILE} in it or in a folder of it`, {
     hint: 'name the folder of one fixture, or a folder of such folders',
   });
+}
+
+/** What a fixture calls itself; its folder's name if it does not say. */
+export function fixtureNameOf(directory: string): string {
+  try {
+    return readManifest(directory).name;
+  } catch (error) {
+    if (error instanceof FarshoreError) return basename(resolve(directory));
+    throw error;
+  }
 }
 
 function isFixture(folder: string): boolean {

@@ -5,7 +5,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readExpected, readManifest, writeExpected, writeManifest } from '../../src/crash-replay/fixture-files.ts';
-import { findFixtures, LIBRARY } from '../../src/crash-replay/fixture-library.ts';
+import { findFixtures, fixtureNameOf, LIBRARY } from '../../src/crash-replay/fixture-library.ts';
 import { describeDecision, describeDifferences, describeTotal, ReplayTable } from '../../src/crash-replay/replay/replay-table.ts';
 import { replayFixture, type ReplayReport } from '../../src/crash-replay/replay/replay.ts';
 import { FarshoreError } from '../../src/model/errors.ts';
@@ -145,6 +145,10 @@ test('fixtures are found in a folder, in a folder of folders, and in the library
   assert.equal(findFixtures(join(LIBRARY, '..')), findFixtures(null));
   await withFolder(async (folder) => {
     mkdirSync(join(folder, 'empty'));
+    cpSync(join(LIBRARY, RECOVERS), join(folder, 'sent-by-a-user', 'report'), { recursive: true });
+    assert.is(fixtureNameOf(join(folder, 'sent-by-a-user', 'report')), RECOVERS, 'it is called by its own name');
+    assert.is(fixtureNameOf(join(folder, 'empty')), 'empty');
+    rmSync(join(folder, 'sent-by-a-user'), { recursive: true });
     const thrown = await thrownBy(() => findFixtures(folder));
     assert.is(thrown instanceof FarshoreError ? thrown.code : thrown, 'ERR_FIXTURE_NONE');
     const absent = await thrownBy(() => findFixtures(join(folder, 'nowhere')));
