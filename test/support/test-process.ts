@@ -3,7 +3,7 @@
  * its time, with exit code 0, left no process behind, and its tally says that every registered test ran and passed.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
 import { REPORT_DESCRIPTOR, type FileTally, type ReportLine } from './test-report.ts';
@@ -72,7 +72,7 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
   clearTimeout(limit);
   running.delete(child);
   if (!end.closed) problems.push('a process that a test started still holds the output open');
-  if (groupAlive(child)) {
+  if (await staysAlive(child)) {
     problems.push('a test left processes behind; they were stopped');
     stopGroup(child);
   }
@@ -145,12 +145,30 @@ function testEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FARSHORE_') && name !== 'NODE_OPTIONS'));
 }
 
-function groupAlive(child: ChildProcess): boolean {
-  try {
-    return child.pid !== undefined && process.kill(-child.pid, 0);
-  } catch {
-    return false;
+/** Whether a process of the group goes on. One that was killed and is not gone yet does not: its parent may have ended before it. */
+async function staysAlive(child: ChildProcess): Promise<boolean> {
+  for (let look = 0; look < 20; look += 1) {
+    if (!groupAlive(child)) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  return true;
+}
+
+/** Ended processes that nobody has asked about yet (zombies) do not count. */
+function groupAlive(child: ChildProcess): boolean {
+  const group = String(child.pid);
+  return readdirSync('/proc').some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      // `PID (NAME) STATE PARENT GROUP ...`, and a name may contain brackets.
+      const [state, , of] = readFileSync(`/proc/${name}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ');
+      return of === group && state !== 'Z' && state !== 'X';
+    } catch {
+      return false;
+    }
+  });
 }
 
 function stopGroup(child: ChildProcess): void {
