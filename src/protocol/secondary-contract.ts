@@ -4,7 +4,8 @@
  *
  * What must be durable before what is told by the events alone:
  * - `acknowledge` exists only after `journalDurable` for those records (I2); a shell cannot acknowledge early.
- * - `destage` exists only after `completeFlagDurable` of that data set and of all before it (I3, I4).
+ * - `destage` exists only after `completeFlagDurable` of that data set and of all before it (I3, I4); the shell begins one only when the
+ *   watermark before it is durable (docs/decisions/0005).
  * - `writeWatermark` exists only after `destaged`, which the shell reports when the source volumes are durable (I5).
  * - `retireJournal`, and with it a moved window, exist only after `watermarkDurable` (I5, I6).
  */

@@ -237,7 +237,7 @@ export class SecondaryMachine implements SecondaryCore {
       const set = this.#ring.find(this.#destageTold + 1);
       if (set === null || !set.flagDurable) break;
       this.#destageTold = set.dataSet;
-      // Step 304. As many as are flagged, so that they can share a flush; the slots bound their number.
+      // Step 304. The shell carries them out one after another, each when the watermark covers all before it (docs/decisions/0005).
       this.#effects.push({ effect: 'destage', dataSet: set.dataSet, slot: set.slot, writes: set.writes });
     }
     // One watermark at a time, and only the newest: it covers all before it.

@@ -89,7 +89,11 @@ test('Fig. 9, steps 304 and 310: destage ascends, whichever flag is durable firs
   for (const dataSet of [3, 2, 1, 0]) harness.commit(dataSet);
   assert.equal(names(harness.makeFlagDurable(2)), []);
   assert.equal(names(harness.makeFlagDurable(1)), []);
-  assert.equal(names(harness.makeFlagDurable(0)), ['destage 0', 'destage 1', 'destage 2'], 'several may share one flush');
+  assert.equal(
+    names(harness.makeFlagDurable(0)),
+    ['destage 0', 'destage 1', 'destage 2'],
+    'all that are flagged are told; the shell stores one at a time',
+  );
   assert.equal(names(harness.makeFlagDurable(3)), ['destage 3']);
 });
 
