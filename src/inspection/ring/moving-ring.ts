@@ -2,9 +2,8 @@
  * Tell what is wrong with the ring of a running host from what only looked so: its journals are read one after another while it fills
  * and reuses them, so a picture put together from several moments may contradict itself without anything being wrong.
  */
-import { RULES } from './findings.ts';
+import { RULES, worstVerdict } from './findings.ts';
 import type { Finding, RingReport } from './ring-report.ts';
-import { worstVerdict } from './findings.ts';
 
 /** Whether a report of a running host says more than one picture can prove, so that another one has to be taken. */
 export function needsAnother(report: RingReport): boolean {
