@@ -67,6 +67,26 @@ export const LIMITS = {
   /** A config file, and how deep its maps and lists may be nested: a deeper one could end the process inside the YAML parser. */
   configBytesMax: 128 * 1024,
   configNestingMax: 32,
+  /** Smallest and largest NVRAM region of a peer. */
+  regionBytesMin: 4 * 1024 * 1024,
+  regionBytesMax: 64 * 1024 * 1024 * 1024,
+  /** What one message costs in a region beside its records: segment header, terminator and alignment. */
+  regionOverheadBytes: 192,
+  /** Former regions of a peer that it remembers as lost. */
+  lostRegionsMax: 64,
+  /** Links that a peer may have to its secondary, those among them that stand by. */
+  peerLinksMax: 16,
+  /** Encoded bytes that wait to be mirrored; beyond it they are not mirrored at all, and wait for their journal only. */
+  mirrorWaitingBytesMax: 8 * 1024 * 1024,
+  /** The one timeout of write-back: a peer that does not answer for so long is given up. Nothing in flight waits for it: journals go on. */
+  peerAnswerMs: 1_000,
+  /** A secondary that a peer may replace writes to the shared storage only so long after it has read its own host epoch there. */
+  epochLeaseMs: 1_000,
+  epochReadMs: 250,
+  /** A takeover waits so long after it raised the host epoch: by then a former host that still runs has noticed. */
+  epochSettleMs: 2_000,
+  /** The operator's fence command is ended after so long, and the takeover refused. */
+  fenceMs: 120_000,
   /** Generations kept on a host; a promotion beyond it is refused. */
   generationsMax: 1024,
 } as const;

@@ -18,6 +18,34 @@ export type HostStatus =
   | 'failed'
   | 'stopped';
 
+export interface PeerReport {
+  /** Address of the peer's link, or where it is awaited. */
+  readonly address: string;
+  /** The peer holds what is acknowledged: write-back. */
+  readonly up: boolean;
+  readonly regionId: string | null;
+  readonly hold: 'memory' | 'durable' | null;
+  /** Records that the peer's current session holds and that are not released yet, and their encoded bytes. */
+  readonly heldRecords: number;
+  readonly heldBytes: number;
+  /** Acknowledged records that neither a journal nor the current session of the peer has: only this process has them (DESIGN section 8). */
+  readonly exposedRecords: number;
+  /** The region for which a restart would wait (`peer may hold more`); null: none. */
+  readonly mayHoldMore: string | null;
+  /** Why the mode is not write-back, as one sentence; null when it is. */
+  readonly reason: string | null;
+}
+
+export interface NvramReport {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly hold: 'memory' | 'durable';
+  readonly regionId: string;
+  readonly heldRecords: number;
+  readonly heldBytes: number;
+  readonly freeBytes: number;
+}
+
 /** Identifiers are decimal strings in JSON; null before the first. As a sequence number, `open` is the newest one that was given. */
 export interface PositionReport {
   readonly open: string | null;
@@ -30,7 +58,7 @@ export interface PositionReport {
 }
 
 export interface StatusReport {
-  readonly role: 'primary' | 'secondary';
+  readonly role: 'primary' | 'secondary' | 'peer';
   readonly group: string;
   readonly groupId: GroupId | null;
   readonly generation: number;
@@ -40,7 +68,8 @@ export interface StatusReport {
   readonly state: HostStatus;
   /** Why the state is not simply replicating, as one sentence. */
   readonly reason: string | null;
-  readonly mode: 'write-through' | 'none';
+  /** What an acknowledgement costs now: write-back only while a peer holds what is acknowledged. */
+  readonly mode: 'write-back' | 'write-through' | 'none';
   readonly volumes: readonly {
     readonly name: string;
     readonly vlun: number;
@@ -62,7 +91,10 @@ export interface StatusReport {
     readonly sentBytes: number;
     readonly receivedBytes: number;
   }[];
-  readonly peer: null;
+  /** Secondary that is configured for write-back: its peer. Null: no peer is configured. */
+  readonly peer: PeerReport | null;
+  /** Peer: its region. Null on other hosts. */
+  readonly nvram: NvramReport | null;
   readonly rejects: number;
   readonly duplicates: number;
   readonly resends: number;

@@ -47,6 +47,7 @@ export function primaryStatus(primary: Primary): StatusReport {
     journals: { slots: 0, active: 0, partial: 0, failed: 0 },
     links: linkReports(links),
     peer: null,
+    nvram: null,
     rejects: order?.machine.counters.rejects ?? 0,
     duplicates: 0,
     resends: order?.machine.counters.recordsResent ?? 0,

@@ -18,6 +18,8 @@ export class DataSet {
   readonly slot: number;
   readonly received: IdentifierBitmap;
   readonly durable: IdentifierBitmap;
+  /** Held by the current session of the peer; says nothing about what is durable as well. */
+  readonly held: IdentifierBitmap;
   /** The complete flag is durable in the journal. */
   flagDurable = false;
   /** Sync commands that contradicted what is durable. */
@@ -36,6 +38,10 @@ export class DataSet {
   /** Encoded bytes without the sync, for which room is always set aside (I6). */
   #writeBytes = 0;
   #durableRecords = 0;
+  /** The same of what the peer's current session holds; never less than what was durable when it was told. */
+  #heldRecords = 0;
+  /** The first so many records were acknowledged, on the journal's word or on a session's. */
+  #acknowledgedRecords = 0;
 
   constructor(options: { readonly slot: number; readonly geometry: Geometry }) {
     this.slot = options.slot;
@@ -43,6 +49,7 @@ export class DataSet {
     const recordsMax = options.geometry.recordsMax;
     this.received = new IdentifierBitmap(recordsMax);
     this.durable = new IdentifierBitmap(recordsMax);
+    this.held = new IdentifierBitmap(recordsMax);
     this.#appended = new Uint32Array(recordsMax);
     this.#headerChecksums = new Uint32Array(recordsMax);
   }
@@ -77,6 +84,11 @@ export class DataSet {
   /** Every number from the first to the sync is durable. @design Fig. 9, step 300 */
   get isWhole(): boolean {
     return this.#finalSequence !== UNKNOWN && this.durable.allSetThrough(this.#finalSequence - this.#firstSequence);
+  }
+
+  /** Every number from the first to the sync was received; not all of it is durable yet. */
+  get isReceivedWhole(): boolean {
+    return this.#finalSequence !== UNKNOWN && this.received.allSetThrough(this.#finalSequence - this.#firstSequence);
   }
 
   /** Records before the sync. */
@@ -161,15 +173,42 @@ export class DataSet {
     return index;
   }
 
-  /** Mark the first `records` appended records durable and gather the numbers of the new ones. @invariant I2 */
+  /** Mark the first `records` appended records durable and gather the numbers that were not acknowledged yet. @invariant I2 */
   markDurable(records: number, gathered: RangeCollector): void {
     assert(records <= this.received.count, 'a journal is durable only as far as it was appended');
-    for (let position = this.#durableRecords; position < records; position += 1) {
-      const index = this.#appended[position] ?? 0;
-      this.durable.set(index);
-      gathered.add(this.#firstSequence + index);
-    }
+    for (let position = this.#durableRecords; position < records; position += 1) this.durable.set(this.#appended[position] ?? 0);
     this.#durableRecords = Math.max(this.#durableRecords, records);
+    this.#acknowledge(records, gathered);
+  }
+
+  /** Mark the first `records` appended records held by the peer, or durable, and gather those that were not acknowledged yet. @invariant I2 */
+  markHeld(records: number, gathered: RangeCollector): void {
+    assert(records <= this.received.count, 'a peer holds only what was appended');
+    for (let position = this.#heldRecords; position < records; position += 1) this.held.set(this.#appended[position] ?? 0);
+    this.#heldRecords = Math.max(this.#heldRecords, records);
+    this.#acknowledge(records, gathered);
+  }
+
+  /** The peer's session is gone, and what it said with it. @invariant I2 */
+  forgetHeld(): void {
+    this.held.reset();
+    this.#heldRecords = 0;
+  }
+
+  #acknowledge(records: number, gathered: RangeCollector): void {
+    for (let position = this.#acknowledgedRecords; position < records; position += 1)
+      gathered.add(this.#firstSequence + (this.#appended[position] ?? 0));
+    this.#acknowledgedRecords = Math.max(this.#acknowledgedRecords, records);
+  }
+
+  /** Acknowledged records that neither the journal nor the current session of the peer has. */
+  get exposed(): number {
+    return Math.max(0, this.#acknowledgedRecords - Math.max(this.#durableRecords, this.#heldRecords));
+  }
+
+  /** Whether a number may be acknowledged now: durable, or held by the current session of the peer. @invariant I2 */
+  isSafe(index: number): boolean {
+    return this.durable.has(index) || this.held.has(index);
   }
 
   /** Header checksums of the writes in sequence order: a view, valid until the slot is retired. */
@@ -198,6 +237,7 @@ export class DataSet {
   reset(): void {
     this.received.reset();
     this.durable.reset();
+    this.forgetHeld();
     this.flagDurable = false;
     this.syncContradictions = 0;
     this.#dataSet = FREE;
@@ -206,5 +246,6 @@ export class DataSet {
     this.#sync = null;
     this.#writeBytes = 0;
     this.#durableRecords = 0;
+    this.#acknowledgedRecords = 0;
   }
 }

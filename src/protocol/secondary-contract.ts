@@ -3,7 +3,8 @@
  * The shell gathers what one turn of the event loop brought, calls `step`, and carries the effects out in order.
  *
  * What must be durable before what is told by the events alone:
- * - `acknowledge` exists only after `journalDurable` for those records (I2); a shell cannot acknowledge early.
+ * - `acknowledge` exists only after `journalDurable` or `peerHeld` for those records (I2); a shell cannot acknowledge early.
+ * - Everything else asks for the journal: what only the peer holds never makes a data set complete (I3).
  * - `destage` exists only after `completeFlagDurable` of that data set and of all before it (I3, I4); the shell begins one only when the
  *   watermark before it is durable (docs/decisions/0005).
  * - `writeWatermark` exists only after `destaged`, which the shell reports when the source volumes are durable (I5).
@@ -69,6 +70,15 @@ export type SecondaryEvent =
    * records count, as the first ones; pad records do not.
    */
   | { readonly event: 'journalDurable'; readonly dataSet: DataSetId; readonly records: number }
+  /**
+   * From now on the peer's session may hold records (DESIGN section 8): `peer may hold more` is durable with its region's ID, and
+   * `exposed` was 0, so that nothing acknowledged depends on a session before it.
+   */
+  | { readonly event: 'peerJoined' }
+  /** Each of the first `records` records of this data set, in order of append, is held by the current session of the peer, or journaled. */
+  | { readonly event: 'peerHeld'; readonly dataSet: DataSetId; readonly records: number }
+  /** The session is gone: its word counts no more (I2). What it alone had is exposed until it is journaled. */
+  | { readonly event: 'peerLost' }
   | { readonly event: 'completeFlagDurable'; readonly dataSet: DataSetId }
   /** Everything through this data set is stored and the source volumes were made durable after it. */
   | { readonly event: 'destaged'; readonly dataSet: DataSetId }
@@ -145,5 +155,9 @@ export interface SecondaryCore {
   positions(): SecondaryPositions;
   /** Data sets that are active (have a slot) and, of these, those that are incomplete. */
   activity(): { active: number; partial: number };
+  /** Acknowledged records that neither a journal nor the current session of the peer has. */
+  readonly exposed: number;
+  /** The newest number of records of this data set that were appended to its journal; 0 when it is not active. */
+  appended(dataSet: DataSetId): number;
   counters: { duplicates: number; rejects: number; dropped: number };
 }

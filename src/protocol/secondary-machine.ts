@@ -7,6 +7,7 @@
  * **acknowledge** everything of the step in one effect. A data set's whole way:
  *   openJournal, appendJournal ... -> journalDurable -> acknowledge, setCompleteFlag -> completeFlagDurable -> destage
  *   -> destaged -> writeWatermark -> watermarkDurable -> retireJournal, window moved.
+ * In write-back mode the peer's word, `peerHeld`, acknowledges too; the rest of the way goes on from the journal alone.
  *
  * What it does not do: check group, generation, stream, checksums, VLUN and LBA (the decoder and the shell do, before a record
  * comes here), and bound how many records wait for their journal (a slot's capacity does).
@@ -42,8 +43,11 @@ export class SecondaryMachine implements SecondaryCore {
   #closedLinks: LinkId[] = [];
   #windowMoved = false;
   #isFailed = false;
+  #isPeerJoined = false;
   /** The newest data set that is complete with all before it; at first the one before the origin. */
   #complete: { readonly dataSet: DataSetId; readonly finalSequence: SequenceNumber; readonly chain: Chain };
+  /** The newest data set that was received with all before it, and whose chain agrees. */
+  #proven: HistoryPoint;
   /** Everything through here: told to the shell to destage, destaged, told to be covered by a watermark. */
   #destageTold: DataSetId;
   #destaged: DataSetId;
@@ -54,6 +58,7 @@ export class SecondaryMachine implements SecondaryCore {
     this.#ring = new DataSetRing({ geometry, origin });
     this.#hashChain = options.hashChain;
     this.#complete = { dataSet: origin.dataSet - 1, finalSequence: origin.firstSequence - 1, chain: origin.chain };
+    this.#proven = this.#complete;
     this.#destageTold = origin.dataSet - 1;
     this.#destaged = origin.dataSet - 1;
     this.#watermarkTold = origin.dataSet - 1;
@@ -85,6 +90,16 @@ export class SecondaryMachine implements SecondaryCore {
 
   positions(): SecondaryPositions {
     return positionsOf(this.#ring, this.#complete);
+  }
+
+  get exposed(): number {
+    let exposed = 0;
+    for (const set of this.#ring.active()) exposed += set.exposed;
+    return exposed;
+  }
+
+  appended(dataSet: DataSetId): number {
+    return this.#ring.find(dataSet)?.received.count ?? 0;
   }
 
   activity(): { active: number; partial: number } {
@@ -130,6 +145,18 @@ export class SecondaryMachine implements SecondaryCore {
         return;
       case 'journalDurable':
         this.#findReported(event.dataSet)?.markDurable(event.records, this.#acknowledged);
+        return;
+      case 'peerJoined':
+        assert(!this.#isPeerJoined && this.exposed === 0, 'a session of the peer begins when nothing depends on the one before');
+        this.#isPeerJoined = true;
+        return;
+      case 'peerHeld':
+        assert(this.#isPeerJoined, 'only the current session of the peer holds anything');
+        this.#findReported(event.dataSet)?.markHeld(event.records, this.#acknowledged);
+        return;
+      case 'peerLost':
+        this.#isPeerJoined = false;
+        for (const set of this.#ring.active()) set.forgetHeld();
         return;
       case 'completeFlagDurable': {
         assert(event.dataSet <= this.#complete.dataSet, 'a complete flag is durable only after it was set');
@@ -193,12 +220,12 @@ export class SecondaryMachine implements SecondaryCore {
     this.#acknowledged.add(record.sequence);
   }
 
-  /** A duplicate changes nothing; it is acknowledged again only if it is durable. @invariant I2, I7 */
+  /** A duplicate changes nothing; it is acknowledged again only if it is durable, or held by the peer's current session. @invariant I2, I7 */
   #isDuplicate(set: DataSet, record: ReceivedRecord): boolean {
     const index = record.sequence - set.firstSequence;
     if (!set.received.has(index)) return false;
     this.counters.duplicates += 1;
-    if (set.durable.has(index)) this.#acknowledged.add(record.sequence);
+    if (set.isSafe(index)) this.#acknowledged.add(record.sequence);
     return true;
   }
 
@@ -225,10 +252,11 @@ export class SecondaryMachine implements SecondaryCore {
 
   /** Manage the data sets from the lowest incomplete one on. @design Fig. 9, steps 300-310 @invariant I3, I4 */
   #manageDataSets(): void {
-    while (!this.#isFailed) {
+    this.#proveReceived();
+    while (!this.#isFailed && this.#complete.dataSet < this.#proven.dataSet) {
       // Steps 300, 302 and 308: all before are complete; is this one?
       const set = this.#ring.find(this.#complete.dataSet + 1);
-      if (set === null || !set.isWhole || !this.#agreesWithChain(set)) break;
+      if (set === null || !set.isWhole) break;
       this.#complete = set.point;
       // Step 303.
       if (!set.flagDurable) this.#effects.push({ effect: 'setCompleteFlag', dataSet: set.dataSet, slot: set.slot, point: set.point });
@@ -250,13 +278,22 @@ export class SecondaryMachine implements SecondaryCore {
     }
   }
 
+  /**
+   * Check the chains as soon as data sets are received with all before them: in write-back mode a data set is acknowledged before it is
+   * durable, and one whose chain disagrees must never be acknowledged as a whole (I1).
+   */
+  #proveReceived(): void {
+    while (!this.#isFailed) {
+      const set = this.#ring.find(this.#proven.dataSet + 1);
+      if (set === null || !set.isReceivedWhole || !this.#agreesWithChain(set)) return;
+      this.#proven = set.point;
+    }
+  }
+
   /** Check the chain of a whole data set; a mismatch means another history, and fails the copy before it is changed. */
   #agreesWithChain(set: DataSet): boolean {
-    assert(
-      set.firstSequence === this.#complete.finalSequence + 1 && set.sync !== null,
-      'a whole data set begins where the one before ended',
-    );
-    const chain = this.#hashChain(this.#complete.chain, set.writeChecksums(), set.sync.incarnation);
+    assert(set.firstSequence === this.#proven.finalSequence + 1 && set.sync !== null, 'a whole data set begins where the one before ended');
+    const chain = this.#hashChain(this.#proven.chain, set.writeChecksums(), set.sync.incarnation);
     if (chain === set.sync.chain) return true;
     this.#fail(
       'ERR_CHAIN_MISMATCH',

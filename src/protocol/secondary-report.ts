@@ -6,7 +6,10 @@ import type { DataSetRing } from './data-set-ring.ts';
 import { digestHeld } from './held-digest.ts';
 import type { HashChain, SecondaryPositions } from './secondary-contract.ts';
 
-/** Export what is held of every active data set, ascending. */
+/**
+ * Export what is held of every active data set, ascending. `durable` is what may be acknowledged: journaled, or held by the current
+ * session of the peer.
+ */
 export function heldDataSets(ring: DataSetRing): HeldDataSet[] {
   const held: HeldDataSet[] = [];
   for (const set of ring.active()) {
@@ -15,7 +18,7 @@ export function heldDataSets(ring: DataSetRing): HeldDataSet[] {
       firstSequence: set.firstSequence,
       finalSequence: set.finalSequence,
       received: set.received.toBytes(set.heldBits),
-      durable: set.durable.toBytes(set.heldBits),
+      durable: union(set.durable.toBytes(set.heldBits), set.held.toBytes(set.heldBits)),
     });
   }
   return held;
@@ -104,4 +107,8 @@ function durableSequenceThrough(ring: DataSetRing): SequenceNumber | null {
     if (!set.isWhole) break;
   }
   return through;
+}
+
+function union(journaled: Uint8Array, held: Uint8Array): Uint8Array {
+  return journaled.map((byte, index) => byte | (held[index] ?? 0));
 }

@@ -17,6 +17,7 @@ import {
 } from './layout.ts';
 import { beginMessage, MessageReader } from './message-frame.ts';
 import type { AcknowledgeMessage, ControlMessage, HeadMessage, RejectMessage, WireMessage } from './messages.ts';
+import { decodeHeld, decodeRelease, encodePeerControl } from './peer-messages.ts';
 import { decodeProgress, decodeRequestProgress, encodeProgress, encodeRequestProgress } from './progress-messages.ts';
 import { violate } from './violation.ts';
 import type { Violation } from './violation.ts';
@@ -39,6 +40,9 @@ export function encodeControlMessage(message: ControlMessage): DataView {
       return encodeRequestProgress(message);
     case 'progress':
       return encodeProgress(message);
+    case 'held':
+    case 'release':
+      return encodePeerControl(message);
     default:
       return unreachable(message);
   }
@@ -66,6 +70,8 @@ const decoders: { readonly [Kind in ControlMessage['kind']]: (reader: MessageRea
   head: decodeHead,
   requestProgress: decodeRequestProgress,
   progress: decodeProgress,
+  held: decodeHeld,
+  release: decodeRelease,
 };
 
 function encodeAcknowledge({ windowHigh, positions, ranges }: AcknowledgeMessage): DataView {

@@ -1,10 +1,10 @@
 /** The messages with which two hosts meet: JSON bodies, strictly checked. What they mean is judged by `protocol/handshake.ts`. */
 import type { Head, HeldFacts, PrimaryFacts, SecondaryFacts, UnacknowledgedDataSet } from '../model/handshake.ts';
 import { ID_MAX } from '../model/ids.ts';
-import type { Generation, Geometry, HistoryPoint, VolumeEntry } from '../model/ids.ts';
+import type { HistoryPoint } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
+import { GENERATIONS, GEOMETRY, VOLUMES } from './fact-shapes.ts';
 import { BITMAP_BYTES_MAX, heldDataSetFault } from './held-data-set.ts';
-import { NO_VLUN } from './layout.ts';
 import type {
   HandshakeMessage,
   HelloMessage,
@@ -13,6 +13,7 @@ import type {
   SupersededMessage,
   WelcomeMessage,
 } from './messages.ts';
+import { PEER_SHAPES } from './peer-messages.ts';
 import { bitmap, hex, integer, list, nullable, object, text, UNPRINTABLE, word } from './shape.ts';
 import type { Shape } from './shape.ts';
 import { violate } from './violation.ts';
@@ -24,27 +25,7 @@ const id = integer(0, ID_MAX);
 const timeMs = integer(0, 8.64e15);
 const name = text(LIMITS.volumeNameBytesMax);
 
-const GENERATION: Shape<Generation> = object<Generation>({
-  number: integer(0, U32_MAX),
-  id: hex(16),
-  afterDataSet: nullable(id),
-  afterSequence: nullable(id),
-  chain: hex(32),
-  firstDataSet: id,
-  firstSequence: id,
-});
-const GENERATIONS = list(GENERATION, LIMITS.generationsMax, 'number');
-
 const HISTORY_POINT: Shape<HistoryPoint> = object<HistoryPoint>({ dataSet: id, finalSequence: id, chain: hex(32) });
-
-const VOLUMES = list(object<VolumeEntry>({ vlun: integer(0, NO_VLUN - 1), name, sizeBytes: id }), LIMITS.volumesMax);
-
-const GEOMETRY: Shape<Geometry> = object<Geometry>({
-  slots: integer(1, LIMITS.slotsMax),
-  slotBytes: integer(1, LIMITS.slotBytesMax),
-  capacityBytes: integer(1, LIMITS.slotBytesMax),
-  recordsMax: integer(1, LIMITS.dataSetRecordsMax),
-});
 
 const HELD: Shape<HeldFacts> = object<HeldFacts>(
   {
@@ -118,6 +99,7 @@ export const HANDSHAKE_SHAPES: { readonly [Kind in HandshakeMessage['kind']]: Sh
   }),
   superseded: object<Body<SupersededMessage>>({ groupId: hex(32), generations: GENERATIONS, promotedAtMs: timeMs }),
   supersededAcknowledged: object<Body<SupersededAcknowledgedMessage>>({ groupId: hex(32) }),
+  ...PEER_SHAPES,
 };
 
 /** The shape of a body whose kind is known at run time only; kind and body belong together by HANDSHAKE_SHAPES. */

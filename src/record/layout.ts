@@ -141,6 +141,16 @@ export const HELD_DATA_SET = [
 ] as const satisfies readonly FieldLayout[];
 export const HELD_DATA_SET_BYTES = 32;
 
+/** What a peer holds, and what may be sent to it. */
+export const HELD_BODY = [
+  { name: 'through', offset: 8, size: 8, kind: 'id' },
+  { name: 'limitBytes', offset: 16, size: 8, kind: 'id' },
+] as const satisfies readonly FieldLayout[];
+export const HELD_BYTES = 24;
+
+export const RELEASE_BODY = [{ name: 'through', offset: 8, size: 8, kind: 'id' }] as const satisfies readonly FieldLayout[];
+export const RELEASE_BYTES = 16;
+
 /** First byte of a message; the numbers are part of protocol version 1. 16 and above carry JSON. */
 export const MESSAGE_KIND = {
   records: 1,
@@ -149,12 +159,18 @@ export const MESSAGE_KIND = {
   head: 4,
   requestProgress: 5,
   progress: 6,
+  held: 7,
+  release: 8,
   hello: 16,
   welcome: 17,
   ready: 18,
   refuse: 19,
   superseded: 20,
   supersededAcknowledged: 21,
+  peerHello: 22,
+  peerWelcome: 23,
+  fetch: 24,
+  fetched: 25,
 } as const;
 export type MessageKindName = keyof typeof MESSAGE_KIND;
 
@@ -173,6 +189,8 @@ export const LAYOUT_TABLES = {
   head: { fields: HEAD_BODY, bytes: HEAD_BYTES },
   requestProgress: { fields: REQUEST_PROGRESS_BODY, bytes: REQUEST_PROGRESS_BYTES },
   progress: { fields: PROGRESS_BODY, bytes: PROGRESS_BYTES },
+  held: { fields: HELD_BODY, bytes: HELD_BYTES },
+  release: { fields: RELEASE_BODY, bytes: RELEASE_BYTES },
   'held data set': { fields: HELD_DATA_SET, bytes: HELD_DATA_SET_BYTES },
 } as const satisfies Readonly<Record<string, { readonly fields: readonly FieldLayout[]; readonly bytes: number }>>;
 

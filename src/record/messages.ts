@@ -1,5 +1,6 @@
 /** The messages of a link as values; wire.ts encodes and decodes them. The primary and the secondary of a link each send some. */
 import type { Head, HeldDataSet, PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
+import type { Ordinal, PeeredFacts, PeerFacts } from '../model/peer.ts';
 import type { DataSetId, Generation, GroupId, SequenceNumber, SequenceRange } from '../model/ids.ts';
 
 /** Number of a link that both ends know: chosen by the secondary in `hello`, 32 bits, never used twice in its session. */
@@ -103,12 +104,57 @@ export interface SupersededAcknowledgedMessage {
   readonly groupId: GroupId;
 }
 
-export type ControlMessage = AcknowledgeMessage | RejectMessage | HeadMessage | RequestProgressMessage | ProgressMessage;
+/** Peer to secondary, first on every link of theirs. */
+export interface PeerHelloMessage {
+  readonly kind: 'peerHello';
+  readonly facts: PeerFacts;
+}
+
+/** Secondary to peer: the answer to an acceptable peerHello. The peer answers `ready` when it has recorded these facts durably. */
+export interface PeerWelcomeMessage {
+  readonly kind: 'peerWelcome';
+  readonly facts: PeeredFacts;
+}
+
+/** Secondary to peer: send every record that you hold, as `records` in ascending ordinals, then `fetched`. */
+export interface FetchMessage {
+  readonly kind: 'fetch';
+}
+
+/** Peer to secondary: everything that can be read of the region was sent. */
+export interface FetchedMessage {
+  readonly kind: 'fetched';
+  readonly records: number;
+  /** Null: every record from tail to head was readable. Otherwise where and why reading ended, as one sentence. */
+  readonly unreadable: string | null;
+}
+
+/** Peer to secondary: what is held (durably, if the region is), and how much more may be sent; also the peer's keep-alive. */
+export interface HeldMessage {
+  readonly kind: 'held';
+  /** Every record of this link with an ordinal below this one is held. */
+  readonly through: Ordinal;
+  /** Encoded bytes of records, plus `LIMITS.regionOverheadBytes` for each message, that the secondary may send on this link in all. */
+  readonly limitBytes: number;
+}
+
+/** Secondary to peer: every record below this ordinal is durable in its journal, and is needed no more; also the secondary's keep-alive. */
+export interface ReleaseMessage {
+  readonly kind: 'release';
+  readonly through: Ordinal;
+}
+
+/** Between a secondary and its peer; `records`, `ready` and `refuse` travel there too. */
+export type PeerHandshakeMessage = PeerHelloMessage | PeerWelcomeMessage | FetchMessage | FetchedMessage;
+export type PeerControlMessage = HeldMessage | ReleaseMessage;
+
+export type ControlMessage = AcknowledgeMessage | RejectMessage | HeadMessage | RequestProgressMessage | ProgressMessage | PeerControlMessage;
 export type HandshakeMessage =
   | HelloMessage
   | WelcomeMessage
   | ReadyMessage
   | RefuseMessage
   | SupersededMessage
-  | SupersededAcknowledgedMessage;
+  | SupersededAcknowledgedMessage
+  | PeerHandshakeMessage;
 export type WireMessage = RecordsMessage | ControlMessage | HandshakeMessage;

@@ -53,6 +53,7 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
     },
     links: linkReports(links),
     peer: null,
+    nvram: null,
     rejects: (replica?.machine.counters.rejects ?? 0) + (links?.checksumRejects ?? 0),
     duplicates: replica?.machine.counters.duplicates ?? 0,
     resends: 0,

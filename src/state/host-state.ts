@@ -6,18 +6,20 @@ import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
 import type { Disk } from '../disk/disk.ts';
 import { CorruptionError, RefusedError } from '../model/errors.ts';
-import type { Generation, GroupId, HistoryPoint, SessionId, StreamId, VolumeEntry } from '../model/ids.ts';
+import type { Generation, Geometry, GroupId, HistoryPoint, SessionId, StreamId, VolumeEntry } from '../model/ids.ts';
+import type { RegionId } from '../model/peer.ts';
 
 /**
  * `active`: does what its role says. `failed`: a store or flush failed, only promotion of the other side helps (I10).
  * `superseded`: the other side was promoted (I8). `standalone`: serves without replication since `divergedFrom`.
  * `promoting`: a promotion began and must be finished. `promoted`: serves as primary of a new generation.
+ * `taking-over`: a takeover began after the fence, and must be finished; the host is a peer until then.
  */
-export type Condition = 'active' | 'failed' | 'superseded' | 'standalone' | 'promoting' | 'promoted';
+export type Condition = 'active' | 'failed' | 'superseded' | 'standalone' | 'promoting' | 'promoted' | 'taking-over';
 
 export interface HostState {
   readonly formatVersion: 1;
-  readonly role: 'primary' | 'secondary';
+  readonly role: 'primary' | 'secondary' | 'peer';
   readonly condition: Condition;
   /** Why the condition is not `active`, as one sentence. */
   readonly reason: string | null;
@@ -33,6 +35,12 @@ export interface HostState {
   readonly lastPrimarySession: SessionId | null;
   /** Standalone: the newest data set that the secondary had acknowledged complete. Promoted: the data set that was kept. */
   readonly divergedFrom: HistoryPoint | null;
+  /** Secondary: the peer's region that may hold acknowledged records which no journal has (DESIGN section 8); null or absent: none. */
+  readonly peerMayHoldMore?: RegionId | null;
+  /** Peer, and a secondary that was one: its region, and those before it whose content is gone, oldest first. */
+  readonly region?: { readonly id: RegionId; readonly lost: readonly RegionId[] };
+  /** Peer: geometry of its secondary's journals, for a takeover; absent until they met. */
+  readonly geometry?: Geometry;
 }
 
 const FILE_NAME = 'host-state.json';

@@ -1,6 +1,7 @@
 /** A host's config after checking: units parsed, defaults filled in, paths absolute. The file itself is described in OPERATOR terms by `sample.ts`. */
 import type { ListenAddress } from '../../model/addresses.ts';
 import type { LogFormat, LogLevel } from '../../status/log.ts';
+import type { RegionHold } from '../../model/peer.ts';
 import type { VolumeConfig } from '../../volume/contract.ts';
 
 export interface LogConfig {
@@ -14,8 +15,6 @@ export interface CommonConfig {
   readonly file: string;
   readonly group: string;
   readonly stateDirectory: string;
-  readonly volumes: readonly VolumeConfig[];
-  readonly nbd: { readonly listen: readonly ListenAddress[] };
   /** Empty: no status page. */
   readonly status: { readonly listen: readonly ListenAddress[] };
   readonly log: LogConfig;
@@ -25,7 +24,13 @@ export interface CommonConfig {
   readonly insecure: boolean;
 }
 
-export interface PrimaryConfig extends CommonConfig {
+/** What a host has that keeps volumes. */
+export interface VolumesConfig {
+  readonly volumes: readonly VolumeConfig[];
+  readonly nbd: { readonly listen: readonly ListenAddress[] };
+}
+
+export interface PrimaryConfig extends CommonConfig, VolumesConfig {
   readonly role: 'primary';
   readonly replication: {
     /** Empty only for a primary that was loaded with `standalone`. */
@@ -37,15 +42,34 @@ export interface PrimaryConfig extends CommonConfig {
   readonly backlog: { readonly limitBytes: number; readonly policy: 'throttle' };
 }
 
-export interface SecondaryConfig extends CommonConfig {
+export interface SecondaryConfig extends CommonConfig, VolumesConfig {
   readonly role: 'secondary';
-  readonly mode: 'write-through';
+  readonly mode: 'write-through' | 'write-back';
+  /** Where the peer dials; null: none, and the mode is write-through. */
+  readonly peer: { readonly listen: readonly ListenAddress[] } | null;
   readonly replication: {
     /** WebSocket addresses of the primary, each one a path. */
     readonly connect: readonly string[];
     readonly links: number;
   };
   readonly journals: { readonly directory: string; readonly slots: number; readonly slotBytes: number };
+}
+
+export interface PeerConfig extends CommonConfig {
+  readonly role: 'peer';
+  readonly nvram: { readonly path: string; readonly sizeBytes: number; readonly hold: RegionHold };
+  /** WebSocket addresses of the secondary, each one a path. */
+  readonly connect: readonly string[];
+  /** Null: this peer never takes its secondary's place. */
+  readonly takeover: TakeoverConfig | null;
+}
+
+/** This host's own paths to the shared storage, and to the primary (DESIGN section 8). */
+export interface TakeoverConfig extends VolumesConfig {
+  readonly journals: { readonly directory: string };
+  readonly replication: { readonly connect: readonly string[]; readonly links: number };
+  /** Command and arguments that shut the secondary out of the shared storage; null: only `--fenced` will do. */
+  readonly fence: readonly string[] | null;
 }
 
 export type HostConfig = PrimaryConfig | SecondaryConfig;

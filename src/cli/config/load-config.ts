@@ -10,7 +10,7 @@ import { LOG_LEVELS, type LogLevel } from '../../status/log.ts';
 import type { VolumeConfig } from '../../volume/contract.ts';
 import { nearestWord } from '../nearest-word.ts';
 import type { ConfigDocument, Mistake } from './config-document.ts';
-import type { CommonConfig, HostConfig } from './host-config.ts';
+import type { CommonConfig, HostConfig, VolumesConfig } from './host-config.ts';
 import type { PrimaryFile, SecondaryFile } from './schema.ts';
 import { shown } from './shape-mistakes.ts';
 
@@ -130,7 +130,7 @@ function logLevelOf(environment: Readonly<Record<string, string | undefined>>): 
   throw new UsageError('ERR_ENVIRONMENT', `FARSHORE_LOG_LEVEL is "${text}": expected ${LOG_LEVELS.join(', ')}${hint}`);
 }
 
-function commonConfig(parsed: PrimaryFile | SecondaryFile, file: string): CommonConfig {
+function commonConfig(parsed: PrimaryFile | SecondaryFile, file: string): CommonConfig & VolumesConfig {
   const folder = dirname(file);
   const volumes = parsed.volumes.map((volume): VolumeConfig => ({
     name: volume.name,
@@ -167,6 +167,7 @@ function secondaryConfig(parsed: SecondaryFile, file: string): HostConfig {
     ...commonConfig(parsed, file),
     role: 'secondary',
     mode: 'write-through',
+    peer: null,
     replication: parsed.replication,
     journals: { directory: resolve(dirname(file), parsed.journals.path), slots: parsed.journals.slots, slotBytes: parsed.journals.size },
   };

@@ -1,0 +1,58 @@
+/**
+ * A peer's NVRAM region as the rest of the peer, a takeover and the inspection see it (DESIGN section 8). Implemented by region.ts;
+ * bytes: FORMAT.md.
+ *
+ * The region is a ring of **segments**: what one message brought, as it came, behind a small header. Records are numbered by `Ordinal`
+ * in the order in which they came, and are released from the oldest on.
+ */
+import type { Disk } from '../../disk/disk.ts';
+import type { GroupId } from '../../model/ids.ts';
+import type { Ordinal, RegionHold, RegionId } from '../../model/peer.ts';
+
+export interface RegionOptions {
+  readonly disk: Disk;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly hold: RegionHold;
+}
+
+/** Encoded records of one message, back to back; every one was checked when it came, and again when the region was opened. */
+export interface HeldSegment {
+  readonly firstOrdinal: Ordinal;
+  readonly records: number;
+  /** A private copy, or a view that is valid until the next segment is asked for. */
+  readonly encoded: Uint8Array;
+}
+
+/** How reading from the tail ended; the words of a journal's scan. */
+export type RegionEnd =
+  | { readonly verdict: 'clean-end'; readonly offset: number }
+  | { readonly verdict: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string };
+
+export interface NvramRegion {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly hold: RegionHold;
+  readonly regionId: RegionId;
+  /** The records tail .. head - 1 are held. */
+  readonly tail: Ordinal;
+  readonly head: Ordinal;
+  /** Encoded bytes of the held records. */
+  readonly heldBytes: number;
+  /** Encoded bytes of records, plus `LIMITS.regionOverheadBytes` for each message, that can be stored now. */
+  readonly freeBytes: number;
+  /** What opening found behind the last readable record. */
+  readonly foundEnd: RegionEnd;
+  /** Group that the region's header names, for inspection; null before `bind`. */
+  readonly groupId: GroupId | null;
+  bind(groupId: GroupId): void;
+  /** Take one message's records. The caller has checked them, and has not gone beyond `freeBytes`. @throws FarshoreError ERR_NVRAM_FAILED */
+  store(encoded: Uint8Array, records: number): void;
+  /** Call back when everything stored before is held as `hold` promises: at once for `memory`, after a flush for `durable`; one flush at a time. */
+  whenHeld(done: (error: Error | null) => void): void;
+  /** Give up every record below this ordinal; whole segments are freed. */
+  release(through: Ordinal): void;
+  /** The held records, oldest first, read back and checked. */
+  segments(): Generator<HeldSegment, RegionEnd>;
+  close(): void;
+}
