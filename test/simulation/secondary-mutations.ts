@@ -18,7 +18,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
     name: 'a duplicate is acknowledged although only received (a single bitmap)',
     invariant: 'I2',
     seedsMax: 136,
-    patches: [{ file: 'src/protocol/secondary-machine.ts', find: 'if (set.durable.has(index))', replace: 'if (set.received.has(index))' }],
+    patches: [{ file: 'src/protocol/secondary-machine.ts', find: 'if (set.isSafe(index))', replace: 'if (set.received.has(index))' }],
   },
   {
     name: 'destage before the complete flag is durable',
@@ -112,7 +112,16 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
     invariant: 'I2',
     seedsMax: 40,
     patches: [
-      { file: 'src/protocol/data-set.ts', find: 'const index = this.#appended[position] ?? 0;', replace: 'const index = position;' },
+      {
+        file: 'src/protocol/data-set.ts',
+        find: 'this.durable.set(this.#appended[position] ?? 0);',
+        replace: 'this.durable.set(position);',
+      },
+      {
+        file: 'src/protocol/data-set.ts',
+        find: 'gathered.add(this.#firstSequence + (this.#appended[position] ?? 0));',
+        replace: 'gathered.add(this.#firstSequence + position);',
+      },
     ],
   },
   {
@@ -154,7 +163,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'src/protocol/secondary-report.ts',
-        find: 'durable: set.durable.toBytes(set.heldBits),',
+        find: 'durable: union(set.durable.toBytes(set.heldBits), set.held.toBytes(set.heldBits)),',
         replace: 'durable: set.received.toBytes(set.heldBits),',
       },
     ],
