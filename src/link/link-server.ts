@@ -4,13 +4,17 @@ import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { formatAddress, type ListenAddress } from '../model/addresses.ts';
 import { LIMITS } from '../model/limits.ts';
-import { listenOn } from '../runtime/listen.ts';
+import { listenOn, type ListenPurpose } from '../runtime/listen.ts';
 import { Link, type LinkHandlers } from './link.ts';
 
 export interface LinkServerOptions {
   readonly listen: readonly ListenAddress[];
   readonly handlers: LinkHandlers & { opened(link: Link): void };
+  /** What is listened for, in messages; replication unless it is told. */
+  readonly purpose?: ListenPurpose;
 }
+
+const REPLICATION: ListenPurpose = { what: 'replication', setting: 'replication.listen', code: 'ERR_LISTEN' };
 
 /** What a primary needs of whoever listens for links. */
 export type LinkListener = Pick<LinkServer, 'start' | 'stop' | 'addresses'>;
@@ -97,7 +101,7 @@ export class LinkServer {
     });
     // Listening errors arrive on the HTTP server, and the WebSocket server repeats them.
     sockets.on('error', () => {});
-    await listenOn(http, address, { what: 'replication', setting: 'replication.listen', code: 'ERR_LISTEN' });
+    await listenOn(http, address, this.#options.purpose ?? REPLICATION);
     http.on('error', () => {});
     return { http, sockets };
   }

@@ -72,10 +72,20 @@ export class Link {
 
   /** Send header and bytes as one message, without copying the bytes behind the header. */
   sendRecords(header: Uint8Array, bytes: Uint8Array, done: () => void): void {
+    this.sendPieces(header, [bytes], done);
+  }
+
+  /** Send a header and pieces, at least one, as one message, without copying them together. */
+  sendPieces(header: Uint8Array, pieces: readonly Uint8Array[], done: () => void): void {
     if (this.#cannotSend(done)) return;
-    this.sentBytes += header.length + bytes.length;
+    this.sentBytes += header.length;
     this.#socket.send(header, { binary: true, compress: false, fin: false });
-    this.#socket.send(bytes, { binary: true, compress: false, fin: true }, () => this.#sent(done));
+    const last = pieces.length - 1;
+    for (const [index, piece] of pieces.entries()) {
+      this.sentBytes += piece.length;
+      if (index < last) this.#socket.send(piece, { binary: true, compress: false, fin: false });
+      else this.#socket.send(piece, { binary: true, compress: false, fin: true }, () => this.#sent(done));
+    }
   }
 
   #cannotSend(done: (() => void) | undefined): boolean {

@@ -50,7 +50,7 @@ export async function previewPromotion(options: PreviewOptions): Promise<Promoti
       keptTimeMs: cut?.timeMs ?? null,
       nowMs: Date.now(),
     });
-    return promotionReport(plan, { dryRun: true, primaryAnswered: null, cut });
+    return promotionReport(plan, { dryRun: true, primaryAnswered: null, needed: state.peerMayHoldMore ?? null, cut });
   } finally {
     folder.release();
   }

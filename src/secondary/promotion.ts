@@ -8,6 +8,7 @@ import { awaitDone } from '../disk/await-done.ts';
 import { assert } from '../model/assert.ts';
 import { messageOf, RefusedError } from '../model/errors.ts';
 import type { HistoryPoint } from '../model/ids.ts';
+import type { RegionId } from '../model/peer.ts';
 import { appendGeneration } from '../protocol/generations.ts';
 import {
   compareResumed,
@@ -55,7 +56,7 @@ export interface PromotionReport {
   readonly lines: readonly string[];
 }
 
-/** Promote a host that is a secondary. @throws RefusedError ERR_PRIMARY_CONNECTED, ERR_ALREADY_PROMOTED, ERR_PROMOTION_BLANK, ERR_PROMOTION_STUCK */
+/** Promote a host that is a secondary. @throws RefusedError ERR_PRIMARY_CONNECTED, ERR_PEER_MAY_HOLD_MORE, ERR_ALREADY_PROMOTED, ERR_PROMOTION_BLANK, ERR_PROMOTION_STUCK */
 export async function promote(secondary: Secondary, options: { force: boolean; dryRun: boolean }): Promise<PromotionReport> {
   const { state, links, replica } = secondary;
   if (state.condition === 'promoted') throw alreadyPromoted(state);
@@ -63,11 +64,15 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
     throw new RefusedError('ERR_GROUP_FAILED', `this secondary failed: ${secondary.reason ?? 'see its log'}`, { hint: MEND });
   if (secondary.phase === 'promoting') throw new RefusedError('ERR_PROMOTION_RUNNING', 'a promotion of this host is under way');
   const connected = (links?.openLinks.length ?? 0) > 0;
+  const needed = peerNeeded(secondary);
   if (connected && !options.force && !options.dryRun) throw primaryConnected();
-  if (options.dryRun || replica === null) return reportOf(secondary, planOf(secondary), { dryRun: true, primaryAnswered: null });
+  if (needed !== null && !options.force && !options.dryRun) throw peerMayHoldMore(needed);
+  if (options.dryRun || replica === null) return reportOf(secondary, planOf(secondary), { dryRun: true, primaryAnswered: null, needed });
+  const phaseBefore = secondary.phase === 'waiting-for-peer' ? secondary.phase : 'replicating';
   secondary.phase = 'promoting';
   begin(secondary, 1);
   links?.freeze();
+  secondary.mirror?.mirror.pause();
   let plan: PromotionPlan;
   try {
     await settle(secondary, () => replica.ring.pendingBytes === 0, 'the journals');
@@ -75,18 +80,33 @@ export async function promote(secondary: Secondary, options: { force: boolean; d
     begin(secondary, 2);
     write(secondary, { condition: 'promoting', generations: plan.generations, divergedFrom: plan.keep });
   } catch (error) {
-    giveUp(secondary);
+    giveUp(secondary, phaseBefore);
     throw error;
   }
   const primaryAnswered = connected ? await tellPrimary(secondary) : null;
   links?.stop(CLOSE_CODE.superseded, 'this host is being promoted');
-  const told = reportOf(secondary, plan, { dryRun: false, primaryAnswered });
+  const told = reportOf(secondary, plan, { dryRun: false, primaryAnswered, needed });
   await finishPromotion(secondary, plan.keep, { resumed: false });
   return told;
 }
 
+/** The region for which this host would have to wait first: its durable state names one, and no live session of the peer answers for it. */
+export function peerNeeded({ state, mirror }: Pick<Secondary, 'state' | 'mirror'>): RegionId | null {
+  const isFetched = mirror !== null && mirror.awaited === null;
+  return isFetched ? null : (state.peerMayHoldMore ?? null);
+}
+
+/** @param region that may hold more */
+export function peerMayHoldMore(region: RegionId): RefusedError {
+  return new RefusedError(
+    'ERR_PEER_MAY_HOLD_MORE',
+    `region ${region} of the peer may hold acknowledged records that no journal here has: promoting now may lose acknowledged data sets`,
+    { hint: 'start this host and its peer, and promote when the status no longer says waiting-for-peer; or give them up: promote --force' },
+  );
+}
+
 /** Step 2 was not reached, or failed: this host is a secondary as before, and its file must say so too. */
-function giveUp(secondary: Secondary): void {
+function giveUp(secondary: Secondary, phaseBefore: Secondary['phase']): void {
   if (secondary.phase !== 'promoting') return;
   try {
     // A write that failed after its rename: the next start would finish a promotion that was given up.
@@ -96,8 +116,9 @@ function giveUp(secondary: Secondary): void {
     secondary.fail('ERR_PROMOTION_STUCK', `whether the state says promoting is unknown: ${messageOf(error)}; start this host again`);
     return;
   }
-  secondary.phase = 'replicating';
+  secondary.phase = phaseBefore;
   secondary.links?.unfreeze();
+  secondary.mirror?.mirror.resume();
 }
 
 /** The log says with which step a promotion goes on. */
@@ -142,6 +163,7 @@ async function finishPromotion(secondary: Secondary, keep: HistoryPoint | null, 
   write(secondary, {
     role: 'primary',
     condition: 'promoted',
+    peerMayHoldMore: null,
     stream: newStreamId(),
     divergedFrom: keep,
     reason: `promoted at ${new Date().toISOString()}: generation ${generation} goes on after ${keep === null ? 'no data set' : `data set ${keep.dataSet}`}`,
@@ -226,15 +248,15 @@ async function tellPrimary(secondary: Secondary): Promise<boolean> {
 function reportOf(
   secondary: Secondary,
   plan: PromotionPlan,
-  options: { dryRun: boolean; primaryAnswered: boolean | null },
+  options: { dryRun: boolean; primaryAnswered: boolean | null; needed: RegionId | null },
 ): PromotionReport {
   return promotionReport(plan, { ...options, cut: secondary.heads.cutOf(plan.keep?.dataSet ?? -1) });
 }
 
-/** The plan as it is told; `cut`: of the last data set that is kept, if it is known. */
+/** The plan as it is told; `cut`: of the last data set that is kept, if it is known; `needed`: the peer's region that is given up. */
 export function promotionReport(
   plan: PromotionPlan,
-  options: { dryRun: boolean; primaryAnswered: boolean | null; cut: Cut | null },
+  options: { dryRun: boolean; primaryAnswered: boolean | null; needed: RegionId | null; cut: Cut | null },
 ): PromotionReport {
   const { cut } = options;
   return {
@@ -254,8 +276,12 @@ export function promotionReport(
     lossAtLeast: plan.loss,
     generation: plan.generation.number,
     primaryAnswered: options.primaryAnswered,
-    lines: plan.lines,
+    lines: options.needed === null ? plan.lines : [...plan.lines, givesUpRegion(options.needed)],
   };
+}
+
+function givesUpRegion(region: RegionId): string {
+  return `gives up what only region ${region} of the peer may hold: acknowledged data sets may be lost`;
 }
 
 export function alreadyPromoted(state: HostState): RefusedError {

@@ -6,7 +6,14 @@
  */
 import type { JournalPoolEvents, JournalRing } from '../../journals/contract.ts';
 import type { DataSetId, HistoryPoint, SequenceRange } from '../model/ids.ts';
-import type { LinkId, RestoredDataSet, SecondaryCore, SecondaryEffect, SecondaryEvent } from '../protocol/secondary-contract.ts';
+import type {
+  LinkId,
+  ReceivedRecord,
+  RestoredDataSet,
+  SecondaryCore,
+  SecondaryEffect,
+  SecondaryEvent,
+} from '../protocol/secondary-contract.ts';
 import { Destager, type OpenCarrier } from './destager.ts';
 
 /** Where acknowledgements and refusals go; replaced when links come and go. */
@@ -25,6 +32,17 @@ export interface ReplicaEvents {
   moved(): void;
 }
 
+/** Whoever is told of every record on its way into the journals: the mirror of a host in write-back mode. */
+export interface ReplicaTap {
+  /** `journaled`: records of this data set that recovery has made durable. */
+  opened(dataSet: DataSetId, journaled: number): void;
+  appended(dataSet: DataSetId, record: Pick<ReceivedRecord, 'bytes'>): void;
+  journaled(dataSet: DataSetId, records: number): void;
+  retired(dataSet: DataSetId): void;
+  /** After the effects of one turn. */
+  endTurn(): void;
+}
+
 const NOBODY: ReplicaOutlet = { acknowledge: () => {}, reject: () => {}, closeLink: () => {} };
 
 export class Replica {
@@ -39,6 +57,7 @@ export class Replica {
   readonly #heldBytes = new Map<DataSetId, number>();
   readonly #destager: Destager;
   readonly #events: ReplicaEvents;
+  readonly #tap: ReplicaTap | null;
   #queue: SecondaryEvent[] = [];
   #draining = false;
   #closed = false;
@@ -50,15 +69,19 @@ export class Replica {
     watermarkPoint: HistoryPoint | null;
     restored: readonly RestoredDataSet[];
     events: ReplicaEvents;
+    tap?: ReplicaTap | null;
   }) {
     this.machine = options.machine;
     this.ring = options.ring;
     this.watermarkPoint = options.watermarkPoint;
-    for (const set of options.restored)
+    this.#tap = options.tap ?? null;
+    for (const set of options.restored) {
       this.#heldBytes.set(
         set.dataSet,
         set.records.reduce((sum, record) => sum + record.encodedBytes, 0),
       );
+      this.#tap?.opened(set.dataSet, set.records.length);
+    }
     this.#events = options.events;
     this.#destager = new Destager(options.openCarrier, {
       destaged: (dataSet) => this.step({ event: 'destaged', dataSet }),
@@ -72,7 +95,7 @@ export class Replica {
   /** What the ring of journals reports to; handed over when the ring is opened. */
   static journalEvents(replica: () => Replica | null): JournalPoolEvents {
     return {
-      durable: (dataSet, records) => replica()?.step({ event: 'journalDurable', dataSet, records }),
+      durable: (dataSet, records) => replica()?.journalDurable(dataSet, records),
       completeFlagDurable: (dataSet) => replica()?.step({ event: 'completeFlagDurable', dataSet }),
       watermarkDurable: (point) => replica()?.watermarkDurable(point),
       failed: (slot, error, fatal) => replica()?.journalFailed(slot, error, fatal),
@@ -104,6 +127,11 @@ export class Replica {
     this.#endTurn();
   }
 
+  journalDurable(dataSet: DataSetId, records: number): void {
+    this.#tap?.journaled(dataSet, records);
+    this.step({ event: 'journalDurable', dataSet, records });
+  }
+
   watermarkDurable(point: HistoryPoint): void {
     this.watermarkPoint = point;
     this.#destager.covered(point.dataSet);
@@ -133,6 +161,7 @@ export class Replica {
 
   #endTurn(): void {
     if (this.#closed) return;
+    this.#tap?.endTurn();
     this.ring.commit();
     this.#destager.start();
     this.#events.moved();
@@ -142,10 +171,12 @@ export class Replica {
     switch (effect.effect) {
       case 'openJournal':
         this.ring.openDataSet(effect);
+        this.#tap?.opened(effect.dataSet, 0);
         return;
       case 'appendJournal':
         this.ring.append({ slot: effect.slot, index: effect.index, bytes: effect.record.bytes });
         this.#heldBytes.set(effect.dataSet, this.heldBytes(effect.dataSet) + effect.record.encodedBytes);
+        this.#tap?.appended(effect.dataSet, effect.record);
         return;
       case 'setCompleteFlag':
         this.ring.setCompleteFlag(effect);
@@ -159,6 +190,7 @@ export class Replica {
       case 'retireJournal':
         this.ring.retire(effect.slot);
         this.#heldBytes.delete(effect.dataSet);
+        this.#tap?.retired(effect.dataSet);
         return;
       case 'acknowledge':
         this.outlet.acknowledge(effect.ranges);

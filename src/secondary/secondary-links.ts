@@ -28,6 +28,8 @@ export interface SecondaryLinksOptions {
   /** Null while this host is blank. */
   readonly replica: () => Replica | null;
   readonly stream: () => RecordStream;
+  /** Resolves when nothing acknowledged is exposed: only then this host may say what it holds (I2). False: not in time. */
+  readonly level?: () => Promise<boolean>;
   readonly heads: HeadHistory;
   /** Durable binding to the primary's group and session; then the replica exists. */
   readonly bind: (primary: PrimaryFacts) => Promise<void>;
@@ -54,8 +56,11 @@ export type SecondaryLinkEvent =
   | { readonly kind: 'lost'; readonly address: string; readonly code: number; readonly reason: string }
   | { readonly kind: 'dialFailed'; readonly address: string; readonly message: string };
 
-/** Refusals that end when the primary changes its state; the copy stays and waits to be promoted. */
-const PASSING_REFUSALS: ReadonlySet<string> = new Set(['primary failed', 'primary standalone']);
+/**
+ * Refusals that end when the primary changes its state, and one that a host in write-back mode may meet through no fault of its own:
+ * both hosts lost their power. The copy stays as it is, tells so, and waits to be promoted.
+ */
+const PASSING_REFUSALS: ReadonlySet<string> = new Set(['primary failed', 'primary standalone', 'acknowledged numbers missing']);
 
 export class SecondaryLinks implements ReplicaOutlet {
   primarySession: SessionId | null = null;
@@ -150,12 +155,18 @@ export class SecondaryLinks implements ReplicaOutlet {
   }
 
   #opened(link: Link): void {
-    // Binding is durable before this host says anything else about itself.
-    void this.#binding.then(() => link.send(encodeMessage({ kind: 'hello', linkKey: link.id, facts: this.#options.facts() })));
+    void this.#hello(link);
     const timer = setTimeout(() => {
       if (!this.#open.has(link.id)) link.close(CLOSE_CODE.protocolViolation, 'no handshake in time');
     }, LIMITS.handshakeMs);
     timer.unref();
+  }
+
+  /** Binding is durable, and nothing acknowledged depends on a former session of the peer, before this host says anything about itself. */
+  async #hello(link: Link): Promise<void> {
+    await this.#binding;
+    if ((await this.#options.level?.()) === false) link.close(CLOSE_CODE.wait, 'acknowledged records are not journaled yet');
+    else link.send(encodeMessage({ kind: 'hello', linkKey: link.id, facts: this.#options.facts() }));
   }
 
   #message(link: Link, bytes: Uint8Array): void {

@@ -4,6 +4,9 @@ import { idText, type HostStatus, type StatusReport } from '../model/status.ts';
 import type { SecondaryLinks } from './secondary-links.ts';
 import type { Secondary } from './secondary.ts';
 
+/** Rows of the handshake's table after which only a resync brings the copy level again. */
+const RESYNC_REFUSALS: ReadonlySet<string> = new Set(['primary standalone', 'acknowledged numbers missing']);
+
 /** Build the report from what the running secondary knows; cheap enough to be asked every second. */
 export function secondaryStatus(secondary: Secondary): StatusReport {
   const { replica, links, state, options, heads } = secondary;
@@ -23,7 +26,7 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
     session: secondary.session,
     state: status,
     reason,
-    mode: state.condition === 'promoted' ? 'none' : 'write-through',
+    mode: modeOf(secondary),
     volumes: options.volumes.map(({ name, vlun, sizeBytes, path, store }) => ({ name, vlun, sizeBytes, path, store })),
     dataSets: {
       open: null,
@@ -52,7 +55,7 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
       failed: replica?.journalFailures ?? 0,
     },
     links: linkReports(links),
-    peer: null,
+    peer: secondary.mirror?.mirror.report(replica?.machine.exposed ?? 0) ?? null,
     nvram: null,
     rejects: (replica?.machine.counters.rejects ?? 0) + (links?.checksumRejects ?? 0),
     duplicates: replica?.machine.counters.duplicates ?? 0,
@@ -70,6 +73,11 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
     pid: process.pid,
     uptimeSeconds: (Date.now() - secondary.startedAtMs) / 1000,
   };
+}
+
+function modeOf({ state, mirror, replica }: Secondary): StatusReport['mode'] {
+  if (state.condition === 'promoted') return 'none';
+  return mirror?.mirror.report(replica?.machine.exposed ?? 0).up === true ? 'write-back' : 'write-through';
 }
 
 function linkReports(links: SecondaryLinks | null): StatusReport['links'] {
@@ -97,7 +105,7 @@ function stateOf(secondary: Secondary, linked: boolean, behindSeconds: number): 
   if (!linked) {
     const errors = links?.dialer.paths.map((path) => path.lastError).filter((error) => error !== null) ?? [];
     const reason = links?.lastRefusal ?? errors[0] ?? 'no link to the primary is up yet';
-    if (links?.lastRefusalLabel === 'primary standalone') return { state: 'resync-needed', reason };
+    if (RESYNC_REFUSALS.has(links?.lastRefusalLabel ?? '')) return { state: 'resync-needed', reason };
     return { state: links?.primarySession == null ? 'connecting' : 'disconnected', reason };
   }
   if (behindSeconds * 1000 > options.objectiveMs)

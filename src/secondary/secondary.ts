@@ -16,6 +16,7 @@ import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import type { HostEnd } from '../model/host-end.ts';
 import type { Geometry, HistoryPoint } from '../model/ids.ts';
+import { LIMITS } from '../model/limits.ts';
 import { CatchUpRate } from '../model/rate.ts';
 import type { StatusReport } from '../model/status.ts';
 import { NbdServer, type NbdService, type OpenNbdService } from '../nbd/server.ts';
@@ -24,6 +25,8 @@ import type { RecoveryPlan } from '../protocol/recovery-plan.ts';
 import type { SecondaryCore } from '../protocol/secondary-contract.ts';
 import { SecondaryMachine } from '../protocol/secondary-machine.ts';
 import type { Connect } from '../link/link-dialer.ts';
+import type { OpenLinkListener } from '../link/link-server.ts';
+import type { RecordStream } from '../record/contract.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { hashChain } from '../record/record.ts';
 import { readHostState, writeHostState, type HostState } from '../state/host-state.ts';
@@ -33,6 +36,9 @@ import { checkVolumeTable } from '../state/volume-table.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import { workerCarrier, type OpenCarrier } from './destager.ts';
+import { logLinkEvent } from './link-log.ts';
+import { adoptRegion, checkPeerNeeded, checkTakeoverFinished, leavePeer, type AdoptedRegion } from './mirror/adopt-region.ts';
+import { SecondaryMirror } from './mirror/secondary-mirror.ts';
 import { HeadHistory } from './head-history.ts';
 import { LastHeadFile } from './last-head.ts';
 import { journalIdentityOf, recover } from './recover.ts';
@@ -41,6 +47,7 @@ import { Replica } from './replica.ts';
 import { SecondaryLinks, type SecondaryLinkEvent } from './secondary-links.ts';
 import { secondaryStatus } from './secondary-status.ts';
 import { Superseder } from './superseder.ts';
+import { Waiters } from './waiters.ts';
 
 export interface SecondaryOptions {
   readonly disk: Disk;
@@ -52,6 +59,12 @@ export interface SecondaryOptions {
   readonly journals: { readonly directory: string; readonly geometry: Geometry };
   readonly nbdListen: readonly ListenAddress[];
   readonly objectiveMs: number;
+  /** Where the peer dials, in write-back mode; empty or absent: write-through. */
+  readonly peerListen?: readonly ListenAddress[];
+  /** Give up what only the peer may hold, and do not wait for it. */
+  readonly withoutPeer?: boolean;
+  /** A takeover: records of this host's own region, to be taken into the journals before anything else. */
+  readonly adopt?: AdoptedRegion;
   /** Serve a promoted host although it failed before. */
   readonly standalone?: boolean;
   /** False: recover only, for a promotion of a host that does not run. */
@@ -60,6 +73,7 @@ export interface SecondaryOptions {
   readonly openCarrier?: (buffers: readonly MemoryBuffer[]) => OpenCarrier;
   /** Sockets of its own, for a simulation. */
   readonly connectSocket?: Connect;
+  readonly openPeerLinks?: OpenLinkListener;
   readonly openNbd?: OpenNbdService;
   readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
 }
@@ -71,12 +85,13 @@ export class Secondary {
   readonly heads = new HeadHistory();
   readonly rate = new CatchUpRate();
   state: HostState;
-  phase: 'starting' | 'replicating' | 'promoting' | 'promoted' | 'failed' = 'starting';
+  phase: 'starting' | 'waiting-for-peer' | 'replicating' | 'promoting' | 'promoted' | 'failed' = 'starting';
   reason: string | null = null;
   ring: JournalRing | null = null;
   replica: Replica | null = null;
   recovery: RecoveryPlan | null = null;
   links: SecondaryLinks | null = null;
+  mirror: SecondaryMirror | null = null;
   volumes: readonly Volume[] = [];
   nbd: NbdService | null = null;
   application: Application | null = null;
@@ -86,7 +101,7 @@ export class Secondary {
   #lastHead: LastHeadFile | null = null;
   #stopping: Promise<void> | null = null;
   readonly #folder: StateFolder;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
 
   /** Start a secondary. @throws RefusedError (exit 5), CorruptionError (exit 6) when going on could harm the copy. */
   static async start(options: SecondaryOptions): Promise<Secondary> {
@@ -145,19 +160,17 @@ export class Secondary {
 
   /** Resolve when the condition holds; looked at whenever something moved. */
   until(condition: () => boolean, limitMs: number): Promise<boolean> {
-    if (condition()) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const finish = (held: boolean): void => {
-        clearTimeout(timer);
-        this.#waiters.delete(look);
-        resolve(held);
-      };
-      const look = (): void => {
-        if (condition()) finish(true);
-      };
-      const timer = setTimeout(() => finish(condition()), limitMs);
-      this.#waiters.add(look);
-    });
+    return this.#waiters.until(condition, limitMs);
+  }
+
+  /** What the records of this host's stream have in common. */
+  recordStream(): RecordStream {
+    return { generation: this.state.generations.at(-1)?.number ?? 0, stream: this.state.stream ?? '' };
+  }
+
+  /** This host ends by itself. */
+  end(end: HostEnd): void {
+    this.#end(end);
   }
 
   writeState(change: Partial<HostState>): void {
@@ -166,7 +179,7 @@ export class Secondary {
     this.state = state;
   }
 
-  /** Stop: nothing has to be drained, because everything acknowledged is durable. */
+  /** Stop: everything acknowledged is durable, or is made so first, so that the next start need not wait for the peer. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -199,6 +212,7 @@ export class Secondary {
 
   /** End the links and the journals; before serving, and at a stop. */
   async endReplication(code: number, reason: string): Promise<void> {
+    this.mirror?.mirror.stop(code, reason);
     this.links?.stop(code, reason);
     this.links = null;
     await this.replica?.close();
@@ -214,6 +228,7 @@ export class Secondary {
     this.phase = 'failed';
     this.reason = `${code}: ${message}`;
     this.options.log('error', `failed: ${message}`, { code });
+    this.mirror?.mirror.stop(CLOSE_CODE.refused, code);
     this.links?.stop(CLOSE_CODE.refused, code);
     this.moved();
   }
@@ -251,14 +266,21 @@ export class Secondary {
       throw new RefusedError('ERR_ROLE', `the state in ${options.stateDirectory} is a ${state.role}'s, the config says secondary`, {
         hint: 'use the config that belongs to this state folder',
       });
+    checkTakeoverFinished(this);
     this.volumes = openVolumes(options.disk, options.volumes);
     if (state.condition === 'promoted') {
       if (options.dial) await this.serve();
       return;
     }
+    if (options.dial && (options.peerListen ?? []).length > 0 && state.condition !== 'promoting') this.mirror = new SecondaryMirror(this);
     await this.#recover(state.condition === 'promoting' ? 'promote' : 'start');
-    if (state.condition === 'promoting') await resumeInterruptedPromotion(this);
-    else if (options.dial) this.#dial();
+    if (state.condition === 'promoting') return resumeInterruptedPromotion(this);
+    if (options.adopt !== undefined) await adoptRegion(this, options.adopt);
+    checkPeerNeeded(this);
+    if (!options.dial) return;
+    await this.mirror?.mirror.start();
+    if (this.state.peerMayHoldMore != null) this.mirror?.await(() => this.#dial());
+    else this.#dial();
   }
 
   async #recover(mode: 'start' | 'promote'): Promise<void> {
@@ -291,6 +313,7 @@ export class Secondary {
       openCarrier,
       watermarkPoint: point,
       restored: this.recovery?.restored ?? [],
+      tap: this.mirror?.mirror ?? null,
       events: {
         failed: (code, message) => this.fail(code, message),
         mended: (message) => this.options.log('warn', message),
@@ -302,6 +325,7 @@ export class Secondary {
 
   #dial(): void {
     const { options } = this;
+    if (this.phase === 'failed' || this.#stopping !== null) return;
     this.phase = 'replicating';
     this.links = new SecondaryLinks({
       addresses: options.connect,
@@ -309,7 +333,8 @@ export class Secondary {
       connect: options.connectSocket,
       facts: () => this.facts(),
       replica: () => this.replica,
-      stream: () => ({ generation: this.state.generations.at(-1)?.number ?? 0, stream: this.state.stream ?? '' }),
+      stream: () => this.recordStream(),
+      level: () => this.until(() => (this.replica?.machine.exposed ?? 0) === 0, LIMITS.handshakeMs),
       heads: this.heads,
       bind: (primary) => this.#bind(primary),
       volumeBytes: new Map(options.volumes.map((volume) => [volume.vlun, volume.sizeBytes])),
@@ -327,6 +352,7 @@ export class Secondary {
     if (this.replica !== null && state.lastPrimarySession === primary.session) return;
     const { groupId, generations, stream } = primary;
     this.writeState({ groupId, generations, stream, lastPrimarySession: primary.session });
+    this.mirror?.mirror.factsChanged();
     if (this.replica !== null || this.ring === null) return;
     this.ring.setIdentity(journalIdentityOf(this.state));
     const machine = new SecondaryMachine({
@@ -344,32 +370,19 @@ export class Secondary {
   moved(): void {
     const destaged = this.replica?.machine.positions().destaged ?? null;
     if (destaged !== null) this.heads.destaged(destaged);
-    for (const look of this.#waiters) look();
+    this.#waiters.look();
   }
 
   #linkEvent(event: SecondaryLinkEvent): void {
-    const { log } = this.options;
-    if (event.kind === 'agreed') log('info', `link to ${event.address}: ${event.label}`);
-    else if (event.kind === 'lost')
-      log('warn', `link to ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
-    else if (event.kind === 'violation')
-      log('warn', `link to ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
-    else if (event.kind === 'damaged')
-      log('warn', `from ${event.address}: ${event.damage}; it is asked for again`, { code: 'ERR_RECORD_DAMAGED' });
-    else if (event.kind === 'dialFailed') log('info', `cannot reach ${event.address}: ${event.message}`);
-    else if (event.kind === 'waiting') log('info', `${event.address} asks to wait: ${event.sentence}`, { label: event.label });
-    else this.#refused(event);
-  }
-
-  #refused(event: Extract<SecondaryLinkEvent, { kind: 'refused' }>): void {
-    this.options.log('error', `refused at ${event.address}: ${event.sentence}`, { label: event.label, code: event.code });
-    if (event.final && this.phase === 'replicating')
+    logLinkEvent(this.options.log, event);
+    if (event.kind === 'refused' && event.final && this.phase === 'replicating')
       this.#end({ exitCode: EXIT.refused, code: event.code, message: `${event.address}: ${event.sentence}` });
   }
 
   async #stop(): Promise<void> {
     this.#superseder?.stop();
     await this.nbd?.stop({ timeoutMs: 2_000 });
+    await leavePeer(this);
     await this.endReplication(CLOSE_CODE.shutdown, 'the secondary stops');
     this.#lastHead?.close();
     if (this.application !== null && !this.application.failed) {
