@@ -7,6 +7,7 @@
  */
 import type { Link } from '../link/link.ts';
 import { assert } from '../model/assert.ts';
+import { messageOf } from '../model/errors.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import type { DataSetId, SequenceNumber, SessionId } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
@@ -27,13 +28,19 @@ export interface PrimaryLinksOptions {
   /** The secondary was promoted and says so; durable when it returns. False: it could not prove it. */
   /** What became of the news: only what is recorded durably is acknowledged, so that the promoted host goes on telling it. */
   readonly onSuperseded: (message: Extract<WireMessage, { kind: 'superseded' }>) => 'recorded' | 'not recorded' | 'not newer';
+  /** A proven secondary has a higher host epoch: durable when it returns. @throws when it could not be recorded */
+  readonly raiseHostEpoch: (hostEpoch: number) => void;
 }
+
+/** A superseded host gets so long to send its close frame; one that is stopped never does. */
+const TERMINATE_MS = 100;
 
 export type LinkEvent =
   | { readonly kind: 'agreed'; readonly address: string; readonly session: SessionId; readonly label: string }
   | { readonly kind: 'refused'; readonly address: string; readonly label: string; readonly sentence: string }
   | { readonly kind: 'waiting'; readonly address: string; readonly label: string; readonly sentence: string }
   | { readonly kind: 'violation'; readonly address: string; readonly violation: string }
+  | { readonly kind: 'hostEpoch'; readonly address: string; readonly hostEpoch: number; readonly error: string | null }
   | { readonly kind: 'lost'; readonly address: string; readonly code: number; readonly reason: string };
 
 /** What the secondary last said of its own positions. */
@@ -208,7 +215,8 @@ export class PrimaryLinks implements RecordCarrier {
       digestOf: (held) => this.#order?.digestOf(held) ?? null,
       largestKeptBytes: this.#order?.machine.capacityNeeded().bytes ?? 0,
     });
-    const { label, sentence, outcome } = decision;
+    const { label, sentence, outcome, hostEpochRaised } = decision;
+    if (hostEpochRaised !== null && !this.#raised(link, hostEpochRaised)) return false;
     if (outcome === 'continue') {
       if (!this.#agreed.has(link.id)) this.#options.onEvent({ kind: 'agreed', address: link.address, session: secondary.session, label });
       return true;
@@ -220,6 +228,28 @@ export class PrimaryLinks implements RecordCarrier {
     this.lastRefusal = sentence;
     this.#options.onEvent({ kind: outcome === 'refuse' ? 'refused' : 'waiting', address: link.address, label, sentence });
     return false;
+  }
+
+  /**
+   * Record the higher host epoch, then shut out every host with a lower one: a link that is closing hands nothing on, so that no
+   * acknowledgement of a superseded host counts from here on. Not recorded: nobody is shut out, and the new host gets no answer.
+   */
+  #raised(link: Link, hostEpoch: number): boolean {
+    const { address } = link;
+    try {
+      this.#options.raiseHostEpoch(hostEpoch);
+    } catch (error) {
+      this.#options.onEvent({ kind: 'hostEpoch', address, hostEpoch, error: messageOf(error) });
+      link.close(CLOSE_CODE.shutdown, 'the host epoch could not be recorded');
+      return false;
+    }
+    this.#options.onEvent({ kind: 'hostEpoch', address, hostEpoch, error: null });
+    for (const { link: other, facts } of this.#agreed.values()) {
+      if (facts.hostEpoch >= hostEpoch) continue;
+      other.close(CLOSE_CODE.superseded, 'superseded host');
+      setTimeout(() => other.terminate(), TERMINATE_MS).unref();
+    }
+    return true;
   }
 
   #ready(agreed: Agreed): void {

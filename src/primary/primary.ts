@@ -27,7 +27,8 @@ import type { Volume } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import { checkVolumeTable } from '../state/volume-table.ts';
 import { openReplicatedOrder } from './open-order.ts';
-import { PrimaryLinks, type LinkEvent } from './primary-links.ts';
+import { logLinkEvent } from './link-log.ts';
+import { PrimaryLinks } from './primary-links.ts';
 import { groupFailed, superseded, SUPERSEDED_HINT, uncleanStop } from './errors.ts';
 import type { PrimaryOptions } from './primary-options.ts';
 import { primaryStatus } from './primary-status.ts';
@@ -240,8 +241,9 @@ export class Primary {
     const links = new PrimaryLinks({
       order,
       facts: () => this.facts(),
-      onEvent: (event) => this.#logLinkEvent(event),
+      onEvent: (event) => logLinkEvent(options.log, event),
       onSuperseded: (message) => this.#superseded(message),
+      raiseHostEpoch: (hostEpoch) => this.#writeState({ hostEpoch }),
     });
     this.links = links;
     if (order !== null) order.carrier = links;
@@ -365,19 +367,6 @@ export class Primary {
     const state = { ...this.state, ...change };
     writeHostState(this.options.disk, this.options.stateDirectory, state);
     this.state = state;
-  }
-
-  #logLinkEvent(event: LinkEvent): void {
-    const { log } = this.options;
-    if (event.kind === 'agreed') log('info', `link from ${event.address}: ${event.label}`, { session: event.session });
-    else if (event.kind === 'lost')
-      log('warn', `link from ${event.address} lost (${event.code}${event.reason === '' ? '' : `, ${event.reason}`})`);
-    else if (event.kind === 'violation')
-      log('warn', `link from ${event.address} closed: ${event.violation}`, { code: 'ERR_PROTOCOL_VIOLATION' });
-    else
-      log(event.kind === 'refused' ? 'error' : 'info', `secondary at ${event.address} ${event.kind}: ${event.sentence}`, {
-        label: event.label,
-      });
   }
 
   #waitFor(condition: () => boolean, limitMs: number): Promise<void> {

@@ -20,7 +20,8 @@ export const HANDSHAKE_INPUTS = {
   stream: ['same', 'other', 'none'],
   volumes: ['same', 'different'],
   geometry: ['fits', 'too-small'],
-  hostEpoch: ['current', 'lower'],
+  /** Of the secondary, beside the highest that the primary has recorded; higher: the host took the place of another. */
+  hostEpoch: ['current', 'lower', 'higher'],
   /** The pair of sessions: first met, agreed before (a further or a renewed link), or one of them has live links with a third. */
   pair: ['new', 'agreed', 'other-live'],
   /** Whether the primary still holds everything from the first record of its group on. */
@@ -92,7 +93,7 @@ export function reduceHandshake(question: HandshakeQuestion, findings: Handshake
     stream: secondary.stream === null ? 'none' : secondary.stream === primary.stream ? 'same' : 'other',
     volumes: findings.volumes === null ? 'same' : 'different',
     geometry: findings.geometry === null ? 'fits' : 'too-small',
-    hostEpoch: secondary.hostEpoch >= primary.hostEpoch ? 'current' : 'lower',
+    hostEpoch: secondary.hostEpoch === primary.hostEpoch ? 'current' : secondary.hostEpoch < primary.hostEpoch ? 'lower' : 'higher',
     pair: question.agreedBefore === true ? 'agreed' : question.liveOtherSession ? 'other-live' : 'new',
     beginning: findings.beginning === null ? 'held' : 'released',
     history: reduceHistory(findings),

@@ -63,6 +63,10 @@ export const HANDSHAKE_SENTENCES: Readonly<Record<string, Sentence>> = {
     judge === 'primary'
       ? `the primary "${primary.groupName}" has live links with another session of a secondary; two at once would both acknowledge. If that host is gone its links end by themselves; stop it if there are two`
       : `the secondary "${secondary.groupName}" has live links with another session of a primary; two at once would both be obeyed. If that primary is gone its links end by themselves; check replication.connect if there are two`,
+  'takes the place of a live host': ({ primary, secondary }) =>
+    `this secondary has host epoch ${secondary.hostEpoch} and took the place of the one that is connected, which has at most ${primary.hostEpoch}: the links of that one are closed, and nothing that it acknowledges from now on counts`,
+  'host epoch of a running session changed': ({ primary, secondary }) =>
+    `one run of a secondary has one host epoch, but this one, which agreed at ${primary.hostEpoch} or lower, now says ${secondary.hostEpoch}. A host that contradicts itself is not believed. ${KEEP}; look at that host's log`,
   'primary is stopping': ({ primary }) =>
     `the primary "${primary.groupName}" is stopping and takes no new links. Nothing is lost: it continues the stream at its next start`,
   'further link': ({ primary }) => `a further link of sessions that agreed before, group "${primary.groupName}"`,

@@ -14,6 +14,8 @@ export interface HandshakeVerdict {
   readonly outcome: HandshakeOutcome;
   /** Null only when the hosts continue. */
   readonly code: ErrorCode | null;
+  /** The host has proven that it is of this history: the primary records a higher host epoch, durably, before it answers. */
+  readonly proven: boolean;
 }
 type When = Condition<typeof HANDSHAKE_INPUTS>;
 
@@ -25,7 +27,7 @@ const SAME_REIGN: When = { ...BOUND, generations: ['same'] };
 /** Either way into the group, as far as the primary's state, the volumes and the journals are concerned. */
 const WORKING: When = { state: ['serving', 'stopping'] };
 const SAME_STREAM: When = { ...SAME_REIGN, ...WORKING, stream: ['same'] };
-const SHAPED: When = { volumes: ['same'], geometry: ['fits'], hostEpoch: ['current'] };
+const SHAPED: When = { volumes: ['same'], geometry: ['fits'], hostEpoch: ['current', 'higher'] };
 const BOUND_SHAPED: When = { ...SAME_STREAM, ...SHAPED };
 const BLANK_SHAPED: When = { ...BLANK, ...WORKING, ...SHAPED };
 /** First meeting of two sessions: the history has to be compared. */
@@ -79,35 +81,58 @@ export const HANDSHAKE_TABLE: DecisionTable<typeof HANDSHAKE_INPUTS, HandshakeVe
       held: ['contradicts'],
     }),
     refuse('blank, beginning released', 'ERR_HANDSHAKE_BLANK', { ...BLANK_SHAPED, ...FIRST_MET, beginning: ['released'] }),
-    wait('other session is live', 'ERR_HANDSHAKE_BUSY', { ...PROVEN, pair: ['other-live'] }, { ...BEGINNING, pair: ['other-live'] }),
+    wait(
+      'other session is live',
+      'ERR_HANDSHAKE_BUSY',
+      { ...PROVEN, pair: ['other-live'], hostEpoch: ['current'] },
+      { ...BEGINNING, pair: ['other-live'], hostEpoch: ['current'] },
+    ),
+    proven(
+      wait(
+        'takes the place of a live host',
+        'ERR_HANDSHAKE_BUSY',
+        { ...PROVEN, pair: ['other-live'], hostEpoch: ['higher'] },
+        { ...BEGINNING, pair: ['other-live'], hostEpoch: ['higher'] },
+      ),
+    ),
+    refuse(
+      'host epoch of a running session changed',
+      'ERR_HANDSHAKE_FACTS',
+      { ...BOUND_SHAPED, pair: ['agreed'], hostEpoch: ['higher'] },
+      { ...BLANK_SHAPED, pair: ['agreed'], hostEpoch: ['higher'] },
+    ),
     wait(
       'primary is stopping',
       'ERR_HANDSHAKE_STOPPING',
       { ...PROVEN, pair: ['new'], state: ['stopping'] },
       { ...BEGINNING, pair: ['new'], state: ['stopping'] },
-      { ...BOUND_SHAPED, pair: ['agreed'], state: ['stopping'] },
-      { ...BLANK_SHAPED, pair: ['agreed'], state: ['stopping'] },
+      { ...BOUND_SHAPED, pair: ['agreed'], hostEpoch: ['current'], state: ['stopping'] },
+      { ...BLANK_SHAPED, pair: ['agreed'], hostEpoch: ['current'], state: ['stopping'] },
     ),
     goOn(
       'further link',
-      { ...BOUND_SHAPED, pair: ['agreed'], state: ['serving'] },
-      { ...BLANK_SHAPED, pair: ['agreed'], state: ['serving'] },
+      { ...BOUND_SHAPED, pair: ['agreed'], hostEpoch: ['current'], state: ['serving'] },
+      { ...BLANK_SHAPED, pair: ['agreed'], hostEpoch: ['current'], state: ['serving'] },
     ),
-    goOn('same history', { ...PROVEN, pair: ['new'], state: ['serving'] }),
-    goOn('first contact', { ...BEGINNING, pair: ['new'], state: ['serving'] }),
+    proven(goOn('same history', { ...PROVEN, pair: ['new'], state: ['serving'] })),
+    proven(goOn('first contact', { ...BEGINNING, pair: ['new'], state: ['serving'] })),
   ],
 };
 
 type HandshakeRow = Row<typeof HANDSHAKE_INPUTS, HandshakeVerdict>;
 
 function refuse(label: string, code: ErrorCode, ...when: When[]): HandshakeRow {
-  return { label, when, then: { outcome: 'refuse', code } };
+  return { label, when, then: { outcome: 'refuse', code, proven: false } };
 }
 
 function wait(label: string, code: ErrorCode, ...when: When[]): HandshakeRow {
-  return { label, when, then: { outcome: 'wait', code } };
+  return { label, when, then: { outcome: 'wait', code, proven: false } };
 }
 
 function goOn(label: string, ...when: When[]): HandshakeRow {
-  return { label, when, then: { outcome: 'continue', code: null } };
+  return { label, when, then: { outcome: 'continue', code: null, proven: false } };
+}
+
+function proven(row: HandshakeRow): HandshakeRow {
+  return { ...row, then: { ...row.then, proven: true } };
 }

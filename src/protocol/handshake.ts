@@ -30,6 +30,11 @@ export interface HandshakeDecision {
   readonly code: ErrorCode | null;
   /** The inputs of the table as text, for the log. */
   readonly inputs: string;
+  /**
+   * A proven secondary took the place of another: the primary records this host epoch durably before it answers, and closes the
+   * links of hosts with a lower one (DESIGN section 8: it is the arbiter). Null: nothing to record.
+   */
+  readonly hostEpochRaised: number | null;
 }
 
 /** Decide whether the two hosts continue, wait or refuse. */
@@ -37,7 +42,14 @@ export function decideHandshake(question: HandshakeQuestion): HandshakeDecision 
   const findings = findAll(question);
   const tuple = reduceHandshake(question, findings);
   const { label, then } = decide(HANDSHAKE_TABLE, tuple);
-  return { label, outcome: then.outcome, code: then.code, sentence: sentenceFor(label, question, findings), inputs: describeTuple(tuple) };
+  return {
+    label,
+    outcome: then.outcome,
+    code: then.code,
+    sentence: sentenceFor(label, question, findings),
+    inputs: describeTuple(tuple),
+    hostEpochRaised: then.proven && tuple.hostEpoch === 'higher' ? question.secondary.hostEpoch : null,
+  };
 }
 
 /** What both hosts keep to from now on. */

@@ -324,7 +324,6 @@ test('another version, wrong roles, another stream, a superseded host, contradic
   refused(judge(primaryAt(), secondaryAt({ stream: 's0' })), 'ERR_HANDSHAKE_STREAM', 's0', 's1');
   refused(judge(primaryAt(), secondaryAt({ stream: null })), 'ERR_HANDSHAKE_STREAM');
   refused(judge(primaryAt({ hostEpoch: 3 }), secondaryAt({ hostEpoch: 2 })), 'ERR_HANDSHAKE_HOST_EPOCH', 'epoch 2', '3');
-  continues(judge(primaryAt({ hostEpoch: 3 }), secondaryAt({ hostEpoch: 4 })));
   refused(judge(primaryAt({ generations: [] }), secondaryAt()), 'ERR_HANDSHAKE_FACTS', 'empty');
   refused(
     judge(primaryAt(), secondaryAt({ held: [{ ...held(20, bits(1), false), received: bits(0) }] })),
@@ -332,6 +331,32 @@ test('another version, wrong roles, another stream, a superseded host, contradic
     'data set 20',
   );
   refused(judge(primaryAt(), secondaryAt({ held: [held(16, ALL)] })), 'ERR_HANDSHAKE_FACTS', 'data set 16');
+});
+
+test('a higher host epoch is recorded only for a host that has proven its history, and takes the place of a live one', () => {
+  const primary = primaryAt({ hostEpoch: 3 });
+  const taken = judge(primary, secondaryAt({ hostEpoch: 4 }));
+  continues(taken);
+  assert.is(taken.hostEpochRaised, 4);
+  assert.is(judge(primary, secondaryAt({ hostEpoch: 3 })).hostEpochRaised, null);
+  const live = judge(primary, secondaryAt({ hostEpoch: 4 }), { liveOtherSession: true });
+  assert.equal([live.outcome, live.label, live.hostEpochRaised], ['wait', 'takes the place of a live host', 4]);
+  const equal = judge(primary, secondaryAt({ hostEpoch: 3 }), { liveOtherSession: true });
+  assert.equal([equal.outcome, equal.label, equal.hostEpochRaised], ['wait', 'other session is live', null]);
+  for (const unproven of [
+    secondaryAt({ hostEpoch: 4, watermark: point(12), complete: [], held: [] }),
+    secondaryAt({ hostEpoch: 4, groupId: 'ff' }),
+    secondaryAt({ hostEpoch: 4, stream: 's0' }),
+    secondaryAt({ hostEpoch: 4, protocolVersion: 2 }),
+  ]) {
+    for (const liveOtherSession of [false, true]) {
+      const decision = judge(primary, unproven, { liveOtherSession });
+      assert.equal([decision.outcome, decision.hostEpochRaised], ['refuse', null], decision.label);
+    }
+  }
+  refused(judge(primary, secondaryAt({ hostEpoch: 4 }), { agreedBefore: true }), 'ERR_HANDSHAKE_FACTS', 'one run', '4');
+  const stopping = judge(primaryAt({ hostEpoch: 3, state: 'stopping' }), secondaryAt({ hostEpoch: 4 }));
+  assert.equal([stopping.outcome, stopping.hostEpochRaised], ['wait', null], 'it is recorded at the next start');
 });
 
 test('journals that are too small', () => {
