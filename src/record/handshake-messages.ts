@@ -110,11 +110,14 @@ function shapeOf(kind: HandshakeMessage['kind']): Shape<object> {
 /** Encode the body of a handshake message. */
 export function encodeHandshakeBody(message: HandshakeMessage): Uint8Array {
   const shape = shapeOf(message.kind);
-  return new TextEncoder().encode(JSON.stringify(shape.toJson(message.kind === 'refuse' ? printable(message) : message)));
+  return new TextEncoder().encode(JSON.stringify(shape.toJson(printable(message))));
 }
 
-/** A refusal whose words quote paths and errors must reach the peer all the same: make them text that its shape accepts. */
-function printable(message: RefuseMessage): RefuseMessage {
+/** Words that quote paths and errors must reach the other host all the same: make them text that its shape accepts. */
+function printable(message: HandshakeMessage): HandshakeMessage {
+  if (message.kind === 'fetched' && message.unreadable !== null)
+    return { ...message, unreadable: printableText(message.unreadable, LIMITS.sentenceBytesMax) };
+  if (message.kind !== 'refuse') return message;
   return {
     ...message,
     label: printableText(message.label, LIMITS.labelBytesMax),

@@ -148,7 +148,13 @@ export interface ReleaseMessage {
 export type PeerHandshakeMessage = PeerHelloMessage | PeerWelcomeMessage | FetchMessage | FetchedMessage;
 export type PeerControlMessage = HeldMessage | ReleaseMessage;
 
-export type ControlMessage = AcknowledgeMessage | RejectMessage | HeadMessage | RequestProgressMessage | ProgressMessage | PeerControlMessage;
+export type ControlMessage =
+  | AcknowledgeMessage
+  | RejectMessage
+  | HeadMessage
+  | RequestProgressMessage
+  | ProgressMessage
+  | PeerControlMessage;
 export type HandshakeMessage =
   | HelloMessage
   | WelcomeMessage

@@ -9,7 +9,6 @@ import { beginMessage } from './message-frame.ts';
 import type { MessageReader } from './message-frame.ts';
 import type {
   FetchedMessage,
-  FetchMessage,
   HeldMessage,
   PeerControlMessage,
   PeerHandshakeMessage,
@@ -68,7 +67,7 @@ export const PEER_SHAPES: {
 } = {
   peerHello: object<Body<PeerHelloMessage>>({ facts: PEER_FACTS }),
   peerWelcome: object<Body<PeerWelcomeMessage>>({ facts: PEERED_FACTS }),
-  fetch: object<Body<FetchMessage>>({}),
+  fetch: object({}),
   fetched: object<Body<FetchedMessage>>({ records: id, unreadable: nullable(text(LIMITS.sentenceBytesMax)) }),
 };
 

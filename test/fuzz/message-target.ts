@@ -51,6 +51,8 @@ const generated: fc.Arbitrary<WireMessage> = fc.oneof(
   fc
     .tuple(anyId, anyId, anyId)
     .map(([dataSet, bytes, timeMs]): WireMessage => ({ kind: 'head', head: { dataSet, sequence: bytes, bytes, timeMs } })),
+  fc.tuple(anyId, anyId).map(([through, limitBytes]): WireMessage => ({ kind: 'held', through, limitBytes })),
+  anyId.map((through): WireMessage => ({ kind: 'release', through })),
   fc.array(fc.nat(), { maxLength: 20 }).map((closedLinks): WireMessage => ({ kind: 'requestProgress', closedLinks })),
   fc.tuple(anyId, fc.uniqueArray(fc.nat(1000), { maxLength: 5 })).map(([windowHigh, sets]): WireMessage => ({
     kind: 'progress',
@@ -169,6 +171,12 @@ export const messageTarget: Target = {
     'ready',
     'refuse',
     'superseded',
+    'held',
+    'release',
+    'peerHello',
+    'peerWelcome',
+    'fetch',
+    'fetched',
   ],
   run: ([bytes = new Uint8Array(0)]: Input): string => {
     const message = decodeMessage(bytes);

@@ -8,6 +8,7 @@ import {
   ACKNOWLEDGE_BYTES,
   ACKNOWLEDGE_RANGE,
   HEAD_BODY,
+  HELD_BODY,
   HELD_DATA_SET,
   MESSAGE_HEADER,
   PROGRESS_BODY,
@@ -16,6 +17,7 @@ import {
   RECORD_HEADER_BYTES,
   RECORDS_HEADER,
   REJECT_BODY,
+  RELEASE_BODY,
   REQUEST_PROGRESS_BODY,
   REQUEST_PROGRESS_BYTES,
   SYNC_PAYLOAD,
@@ -56,6 +58,10 @@ function messageParts(message: WireMessage): GoldenPart[] {
       return [...header, ...parts(REJECT_BODY)];
     case 'head':
       return [...header, ...parts(HEAD_BODY)];
+    case 'held':
+      return [...header, ...parts(HELD_BODY)];
+    case 'release':
+      return [...header, ...parts(RELEASE_BODY)];
     case 'requestProgress':
       return [...header, ...parts(REQUEST_PROGRESS_BODY), { label: 'link keys', offset: REQUEST_PROGRESS_BYTES, size: 16 }];
     case 'progress': {
@@ -82,6 +88,10 @@ function messageParts(message: WireMessage): GoldenPart[] {
     case 'refuse':
     case 'superseded':
     case 'supersededAcknowledged':
+    case 'peerHello':
+    case 'peerWelcome':
+    case 'fetch':
+    case 'fetched':
     default:
       return [...header, { label: 'JSON', offset: 8, size: 16 }];
   }

@@ -5,6 +5,18 @@ import { LIMITS } from '../../src/model/limits.ts';
 import { decodeMessage, encodeMessage } from '../../src/record/wire.ts';
 import { forge, MESSAGES, violation } from './samples.ts';
 
+/** Handshake messages whose body is more than {}. */
+const WITH_FIELDS = [
+  'hello',
+  'welcome',
+  'refuse',
+  'superseded',
+  'superseded-acknowledged',
+  'peer-hello',
+  'peer-welcome',
+  'fetched-unreadable',
+] as const;
+
 /** A message whose JSON body was changed, or replaced by a text of single bytes, under a right checksum. */
 function forgeJson(kind: keyof typeof MESSAGES, change: (body: never) => unknown): Uint8Array {
   const bytes = encodeMessage(MESSAGES[kind]);
@@ -16,7 +28,7 @@ function forgeJson(kind: keyof typeof MESSAGES, change: (body: never) => unknown
 
 test('random JSON never throws and is never a handshake message', () => {
   fc.assert(
-    fc.property(fc.json(), fc.constantFrom('hello', 'welcome', 'refuse', 'superseded', 'superseded-acknowledged'), (text, kind) => {
+    fc.property(fc.json(), fc.constantFrom(...WITH_FIELDS), (text, kind) => {
       assert.match(violation(forgeJson(kind, () => text)), /^(field|json): /);
     }),
     { numRuns: 500 },
@@ -24,7 +36,7 @@ test('random JSON never throws and is never a handshake message', () => {
 });
 
 test('every field of every handshake message is required, no other is allowed, and a wrong type is named with its path', () => {
-  for (const name of ['hello', 'welcome', 'refuse', 'superseded', 'superseded-acknowledged'] as const) {
+  for (const name of WITH_FIELDS) {
     const original = JSON.parse(Buffer.from(encodeMessage(MESSAGES[name]).subarray(8)).toString()) as unknown;
     let fields = 0;
     walk(original, [], (path) => {
@@ -142,6 +154,32 @@ test('a refusal reaches the peer although its words hold line breaks or are too 
   assert.is(found.label, '-');
   assert.ok(found.sentence.startsWith('first second üü') && found.sentence.endsWith('ü'));
   assert.ok(Buffer.byteLength(found.sentence) <= LIMITS.sentenceBytesMax);
+});
+
+test('what could not be read of a region is told although it holds line breaks or is too long', () => {
+  const found = decodeMessage(encodeMessage({ kind: 'fetched', records: 1, unreadable: `from byte 8 on:\n${'x'.repeat(3000)}` }));
+  if (found.kind !== 'fetched') throw new Error(`decoded as ${found.kind}`);
+  assert.match(found.unreadable ?? '', /^from byte 8 on: x+$/);
+  assert.is(Buffer.byteLength(found.unreadable ?? ''), LIMITS.sentenceBytesMax);
+});
+
+test('facts of a peer are checked field by field, and against one another', () => {
+  const peerHello = (change: object): string =>
+    violation(forgeJson('peer-hello', (body: { facts: object }) => ({ facts: { ...body.facts, ...change } })));
+  assert.match(peerHello({}), /decoded as peerHello/);
+  assert.match(peerHello({ tail: 2 ** 33 }), /peerHello.facts: tail 8589934592 lies above head 4294967303/);
+  assert.match(peerHello({ hold: 'disk' }), /hold: expected memory or durable, found "disk"/);
+  assert.match(peerHello({ regionId: '9'.repeat(31) }), /regionId: expected 32 lower-case hex digits/);
+  assert.match(
+    peerHello({ lostRegions: Array.from({ length: 65 }, () => '0'.repeat(32)) }),
+    /lostRegions: expected at most 64 entries, found 65/,
+  );
+  assert.match(peerHello({ lostRegions: Array.from({ length: 64 }, () => '0'.repeat(32)) }), /decoded as peerHello/);
+  assert.match(peerHello({ role: 'secondary' }), /role: expected peer/);
+  assert.match(
+    violation(forgeJson('peer-welcome', (body: { facts: object }) => ({ facts: { ...body.facts, groupId: null } }))),
+    /groupId: expected 32 lower-case hex digits, found null/,
+  );
 });
 
 test('bodies that are not UTF-8 or not JSON are violations', () => {

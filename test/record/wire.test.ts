@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { PrimaryFacts, SecondaryFacts } from '../../src/model/handshake.ts';
+import type { PeeredFacts, PeerFacts } from '../../src/model/peer.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { decodeMessage, encodeMessage } from '../../src/record/wire.ts';
 import type { ProgressMessage, WireMessage } from '../../src/record/wire.ts';
@@ -47,6 +48,13 @@ const volumes = fc.array(plain({ vlun: fc.nat(0xffff_fffe), name: words, sizeByt
 const timeMs = fc.oneof(fc.maxSafeNat(), fc.constant(8.64e15)).map((time) => Math.min(time, 8.64e15));
 const head = plain({ dataSet: id, sequence: fc.oneof(id, fc.constant(-1)), bytes: id, timeMs });
 
+const geometry = plain({
+  slots: fc.integer({ min: 2, max: 256 }),
+  slotBytes: fc.integer({ min: 65_536, max: 2 ** 30 }),
+  capacityBytes: fc.integer({ min: 1, max: 2 ** 30 }),
+  recordsMax: fc.integer({ min: 1, max: 65_536 }),
+});
+
 const secondaryFacts: fc.Arbitrary<SecondaryFacts> = plain({
   protocolVersion: fc.constant(1),
   role: fc.constant('secondary' as const),
@@ -58,12 +66,7 @@ const secondaryFacts: fc.Arbitrary<SecondaryFacts> = plain({
   lastPrimarySession: fc.option(hexDigits(16)),
   hostEpoch: id,
   volumes,
-  geometry: plain({
-    slots: fc.integer({ min: 2, max: 256 }),
-    slotBytes: fc.integer({ min: 65_536, max: 2 ** 30 }),
-    capacityBytes: fc.integer({ min: 1, max: 2 ** 30 }),
-    recordsMax: fc.integer({ min: 1, max: 65_536 }),
-  }),
+  geometry,
   watermark: fc.option(point),
   complete: points,
   held: heldFacts,
@@ -89,7 +92,46 @@ const primaryFacts: fc.Arbitrary<PrimaryFacts> = plain({
   ),
   head,
 });
+const peerFacts: fc.Arbitrary<PeerFacts> = fc
+  .tuple(
+    id,
+    id,
+    plain({
+      protocolVersion: fc.constant(1),
+      role: fc.constant('peer' as const),
+      groupName: words,
+      groupId: fc.option(hexDigits(32)),
+      stream: fc.option(hexDigits(16)),
+      generation: fc.option(linkKey),
+      session: hexDigits(16),
+      regionId: hexDigits(32),
+      hold: fc.constantFrom('memory', 'durable'),
+      regionBytes: id,
+      lostRegions: fc.array(hexDigits(32), { maxLength: 3 }),
+      hostEpoch: id,
+    }),
+  )
+  .map(([a, b, facts]) => ({ ...facts, tail: Math.min(a, b), head: Math.max(a, b) }));
+const peeredFacts: fc.Arbitrary<PeeredFacts> = plain({
+  protocolVersion: fc.constant(1),
+  role: fc.constant('secondary' as const),
+  groupName: words,
+  groupId: hexDigits(32),
+  generations,
+  stream: hexDigits(16),
+  session: hexDigits(16),
+  lastPrimarySession: fc.option(hexDigits(16)),
+  hostEpoch: id,
+  volumes,
+  geometry,
+});
 const message: fc.Arbitrary<WireMessage> = fc.oneof(
+  plain({ kind: fc.constant('held' as const), through: id, limitBytes: id }),
+  plain({ kind: fc.constant('release' as const), through: id }),
+  plain({ kind: fc.constant('peerHello' as const), facts: peerFacts }),
+  plain({ kind: fc.constant('peerWelcome' as const), facts: peeredFacts }),
+  plain({ kind: fc.constant('fetch' as const) }),
+  plain({ kind: fc.constant('fetched' as const), records: id, unreadable: fc.option(words) }),
   plain({
     kind: fc.constant('acknowledge' as const),
     windowHigh: id,
@@ -125,7 +167,7 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
 test('every message comes back as it was', () => {
   fc.assert(
     fc.property(message, (value) => assert.equal(decodeMessage(encodeMessage(value)), value)),
-    { numRuns: 600 },
+    { numRuns: 900 },
   );
 });
 
@@ -158,7 +200,7 @@ test('a message cut off anywhere, or with a byte too many, is never a message', 
 });
 
 test('random bytes, also under a right checksum, never throw', () => {
-  const kind = fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 255);
+  const kind = fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 255);
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), kind, fc.boolean(), (random, first, sealed) => {
       decodeMessage(random);
@@ -209,6 +251,15 @@ test('binary fields out of their range are violations', () => {
   const reject = encodeMessage(MESSAGES.reject);
   assert.match(violation(forge(reject, (view) => view.setUint8(8, 3))), /^reject-reason: found 3/);
   assert.match(violation(forge(reject, (view) => view.setUint8(15, 1))), /^reserved/);
+  for (const at of [12, 20])
+    assert.match(
+      violation(forge(encodeMessage(MESSAGES.held), (view) => view.setUint32(at, 0x20_0000, true))),
+      at === 12 ? /^identifier: through/ : /^identifier: limitBytes/,
+    );
+  assert.match(
+    violation(forge(encodeMessage(MESSAGES.release), (view) => view.setBigUint64(8, 2n ** 64n - 1n, true))),
+    /^identifier: through/,
+  );
   const progress = encodeMessage(MESSAGES.progress);
   assert.match(violation(forge(progress, (view) => view.setUint8(36 + 32 + 1, 0x1f))), /^bitmap: durable is not a subset/);
   assert.match(violation(forge(progress, (view) => view.setUint8(36 + 32, 0x1f))), /^bitmap: received goes beyond finalSequence 1003/);
