@@ -91,6 +91,8 @@ export interface DiskOptions {
   readonly residentChance?: number | null;
   /** Default: 'memory'. */
   readonly fileSystem?: string;
+  /** Locks that a process on another host has, where both reach the same storage. */
+  readonly locksOfOthers?: ReadonlySet<string>;
   /** False: everything happens, and is reported, in the order in which it was asked. */
   readonly reorders?: boolean;
 }
@@ -119,6 +121,10 @@ export class SimulatedDisk implements Disk {
   /** Names and files as they are now; for those who enumerate futures. */
   get content(): Content {
     return this.#content;
+  }
+
+  get locks(): ReadonlySet<string> {
+    return this.#locks;
   }
 
   get random(): Random {
@@ -207,7 +213,7 @@ export class SimulatedDisk implements Disk {
   lock(path: string): DiskLock | null {
     const name = posix.normalize(path);
     this.#look('lock', name);
-    if (this.#locks.has(name)) return null;
+    if (this.#locks.has(name) || this.options.locksOfOthers?.has(name) === true) return null;
     const { entries, directories } = this.#content;
     if (!entries.has(name) && !directories.has(name)) this.open(name, { create: true });
     this.#locks.add(name);
@@ -249,18 +255,24 @@ export class SimulatedDisk implements Disk {
 
   /** Crash: nothing of this disk is ever heard again, and the next life finds the one that is returned. */
   crash(kept: Kept, options: Partial<DiskOptions> = {}): SimulatedDisk {
-    const next = this.after(kept, options);
+    const made = { ...this.options, ...options };
+    const shared = [...new Set(this.#content.entries.values())].filter(({ isShared }) => isShared);
+    const next = new SimulatedDisk(made, this.contentAfter(kept, made, shared));
     this.dead = true;
     return next;
   }
 
-  protected contentAfter(kept: Kept, { arena, random }: Pick<DiskOptions, 'arena' | 'random'>): Content {
+  /** @param shared files that another host has too, and which stay the same files */
+  protected contentAfter(kept: Kept, { arena, random }: Pick<DiskOptions, 'arena' | 'random'>, shared: readonly Inode[] = []): Content {
     const { entries, durableEntries, pendingEntries, directories } = this.#content;
     const survivors = new Map<Inode, Inode>();
     const survivor = (inode: Inode): Inode => {
       const known = survivors.get(inode);
       if (known !== undefined) return known;
-      const next = kept === 'page cache' ? inode.afterKill(arena, random) : inode.afterPowerCut(arena, random);
+      const left = kept === 'page cache' ? inode.afterKill(arena, random) : inode.afterPowerCut(arena, random);
+      const isShared = shared.includes(inode);
+      if (isShared) inode.crashOf(this, left);
+      const next = isShared ? inode : left;
       survivors.set(inode, next);
       return next;
     };

@@ -1,6 +1,6 @@
 /** Everything that may go wrong, as docs/simulation.md states it: each fault is one entry, chosen with its weight, and ends by itself. */
 import type { Counters } from './host.ts';
-import type { Network, Side } from './network.ts';
+import { type Network, SIDES } from './network.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { Random } from './random.ts';
 import type { SecondaryHost } from './secondary-host.ts';
@@ -88,7 +88,7 @@ function cutPath(scope: FaultScope): void {
 function clogPath(scope: FaultScope): void {
   const { network, random, counters } = scope;
   const path = random.pick(network.paths);
-  const side: Side = random.pick(['primary', 'secondary'] as const);
+  const side = random.pick(SIDES);
   counters.partitions += 1;
   network.clog(path, side);
   after(scope, random.chance(0.1) ? 14_000_000 : random.int(100_000), 'path is clear', () => network.unclog(path, side));

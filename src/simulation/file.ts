@@ -42,14 +42,14 @@ export class SimulatedFile implements DiskFile {
 
   write(buffers: readonly Uint8Array[], position: number, done: Done): void {
     const change = this.#changeOf(buffers, position);
-    this.#complete({ change, durable: this.#durable }, 'write', (error) => {
+    this.#complete(this.#flight(change, this.#durable), 'write', (error) => {
       assert(sameBytes(buffers, change.bytes), `the buffers of a write to ${this.path} stay as they are until it is done`);
       done(error);
     });
   }
 
   writeSync(bytes: Uint8Array, position: number): void {
-    this.#completeSync({ change: this.#changeOf([bytes], position), durable: this.#durable }, 'write');
+    this.#completeSync(this.#flight(this.#changeOf([bytes], position), this.#durable), 'write');
   }
 
   read(target: Uint8Array, position: number, done: (error: Error | null, bytesRead: number) => void): void {
@@ -84,18 +84,18 @@ export class SimulatedFile implements DiskFile {
 
   allocate(sizeBytes: number, done: Done): void {
     this.#checkWritable();
-    this.#complete({ change: { position: sizeBytes, lengthBytes: 0, bytes: null }, durable: false }, 'allocate', done);
+    this.#complete(this.#flight({ position: sizeBytes, lengthBytes: 0, bytes: null }), 'allocate', done);
   }
 
   allocateSync(sizeBytes: number): void {
     this.#checkWritable();
-    this.#completeSync({ change: { position: sizeBytes, lengthBytes: 0, bytes: null }, durable: false }, 'allocate');
+    this.#completeSync(this.#flight({ position: sizeBytes, lengthBytes: 0, bytes: null }), 'allocate');
   }
 
   zeroSync(position: number, lengthBytes: number): boolean {
     this.#checkWritable();
     try {
-      this.#completeSync({ change: { position, lengthBytes, bytes: null }, durable: false }, 'zero');
+      this.#completeSync(this.#flight({ position, lengthBytes, bytes: null }), 'zero');
       return true;
     } catch (error) {
       if (errnoOf(error) === UNSUPPORTED) return false;
@@ -106,7 +106,7 @@ export class SimulatedFile implements DiskFile {
   zero(position: number, lengthBytes: number, done: (error: Error | null, supported: boolean) => void): void {
     this.#checkWritable();
     // Zeroes by fallocate are not durable before a flush, not even in a file with durable writes.
-    this.#complete({ change: { position, lengthBytes, bytes: null }, durable: false }, 'zero', (error) =>
+    this.#complete(this.#flight({ position, lengthBytes, bytes: null }), 'zero', (error) =>
       errnoOf(error) === UNSUPPORTED ? done(null, false) : done(error, error === null),
     );
   }
@@ -121,7 +121,7 @@ export class SimulatedFile implements DiskFile {
       isResident: () => random.chance(residentChance),
       store: (bytes, position) => {
         const copy = this.#disk.options.arena.copyOf(bytes);
-        this.#completeSync({ change: { position, lengthBytes: bytes.length, bytes: copy }, durable: false }, 'store');
+        this.#completeSync(this.#flight({ position, lengthBytes: bytes.length, bytes: copy }), 'store');
       },
     });
   }
@@ -147,6 +147,10 @@ export class SimulatedFile implements DiskFile {
     if (this.#disk.dead) return;
     if (error === null) this.#inode.flush(upTo);
     else this.#inode.failFlush(upTo, this.#disk.random);
+  }
+
+  #flight(change: Change, durable = false): Flight {
+    return { change, durable, owner: this.#disk };
   }
 
   /** What happens at once: only a crash in the moment in which it is asked leaves a part of it. */

@@ -19,6 +19,8 @@ interface PendingChange extends Change {
 export interface Flight {
   readonly change: Change;
   readonly durable: boolean;
+  /** The disk of the host that asked, where several hosts have one file. */
+  readonly owner?: object;
 }
 
 const SECTOR_BYTES = 512;
@@ -26,6 +28,8 @@ const SECTOR_BYTES = 512;
 export class Inode {
   cached: Image;
   durable: Image;
+  /** It lies on storage that two hosts reach: a crash of one leaves it to the other. */
+  isShared = false;
   #pending: PendingChange[] = [];
   readonly #flights = new Set<Flight>();
   #order = 0;
@@ -85,6 +89,20 @@ export class Inode {
   /** Lose them, or parts, for good: the kernel marks the pages clean all the same, and says so once. */
   failFlush(upTo: number, random: Random): void {
     for (const change of this.#takePending(upTo)) for (const part of survivors(change, random)) this.#apply(part);
+  }
+
+  /** One of the hosts that have this file crashed: what that leaves is there for the other, whose own writes go on. */
+  crashOf(owner: object, next: Inode): void {
+    this.cached = next.cached;
+    this.durable = next.durable;
+    this.#pending = next.#pending;
+    this.#order = Math.max(this.#order, next.#order);
+    for (const flight of this.#flights) if (flight.owner === owner) this.#flights.delete(flight);
+  }
+
+  /** Let the kernel end what a stopped process had asked of it. */
+  endFlights(): void {
+    for (const flight of Array.from(this.#flights)) this.end(flight, null);
   }
 
   afterPowerCut(arena: Memory, random: Random): Inode {

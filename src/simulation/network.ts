@@ -1,8 +1,10 @@
 /**
- * The simulated network between hosts. A primary listens on addresses; a secondary dials them. Each address is a path with its own
- * delay, which can be cut (nothing connects, links break), clogged (everything waits) or deaf in one direction.
+ * The simulated network between hosts. A primary listens on addresses that a secondary dials, and a secondary on those that its peer
+ * dials. Each address is a path with its own delay, which can be cut (nothing connects, links break), clogged (everything waits) or deaf
+ * in one direction.
  *
- * A message that carries records may be delivered again, later, on any open link of the same two hosts (I7).
+ * A message that carries records from a primary may be delivered again, later, on any open link of the same two hosts (I7). What goes to
+ * or from a peer is never sent again on another link, so no network can deliver it twice.
  */
 import type { DecodedRecord } from '../record/contract.ts';
 import { isRecordsMessage } from '../record/wire.ts';
@@ -15,10 +17,14 @@ import type { Life, World } from './virtual-time.ts';
 const STRAYS_MAX = 6;
 const STRAY_SYNCS_MAX = 2;
 
-export type Side = 'primary' | 'secondary';
+/** The end of a link that listened, and the one that dialled. */
+export type Side = 'server' | 'client';
+export const SIDES: readonly Side[] = ['server', 'client'];
 
 export interface Path {
   readonly address: string;
+  /** Between a secondary and its peer. */
+  readonly toPeer: boolean;
   delayUs: number;
   cut: boolean;
   /** Directions in which nothing arrives now, named by who sends. */
@@ -30,8 +36,8 @@ export interface Listener {
   readonly accept: (socket: SimulatedSocket) => void;
 }
 
-/** Looks at every message that a host hands to the network. */
-export type Tap = (from: SimulatedSocket, bytes: Uint8Array) => void;
+/** Looks at every message in the moment in which a host decides to send it. */
+export type Tap = (from: SimulatedSocket, parts: readonly Uint8Array[]) => void;
 
 /** Looks at every message that arrives, and hands it over. */
 export type Arrival = (to: SimulatedSocket, stray: DecodedRecord | null, handOver: () => void) => void;
@@ -58,15 +64,20 @@ export class Network {
   readonly #listeners = new Map<string, Listener>();
   readonly #open = new Set<SimulatedSocket>();
 
-  constructor(options: { world: World; random: Random; addresses: readonly string[] }) {
+  constructor(options: { world: World; random: Random; addresses: readonly string[]; peerAddresses: readonly string[] }) {
     this.#world = options.world;
     this.#random = options.random;
-    this.paths = options.addresses.map((address) => ({
+    const path = (address: string, toPeer: boolean): Path => ({
       address,
-      delayUs: 200 + options.random.int(3000),
+      toPeer,
+      delayUs: toPeer ? 50 + options.random.int(1000) : 200 + options.random.int(3000),
       cut: false,
       clogged: new Set<Side>(),
-    }));
+    });
+    this.paths = [
+      ...options.addresses.map((address) => path(address, false)),
+      ...options.peerAddresses.map((address) => path(address, true)),
+    ];
   }
 
   listen(address: string, listener: Listener): void {
@@ -80,16 +91,17 @@ export class Network {
   /** Dial; the socket opens or closes later. */
   connect(address: string): SimulatedSocket {
     const life = this.#lifeNow();
-    const socket = new SimulatedSocket({ network: this, life, address, side: 'secondary' });
+    const socket = new SimulatedSocket({ network: this, life, address, side: 'client' });
     this.#world.schedule(this.#path(address).delayUs, 'dialled', () => {
       if (socket.state !== 'connecting') return socket.ended(1006, '');
       const listener = this.#listeners.get(address);
-      if (listener === undefined || listener.life.dead || this.#path(address).cut) {
+      // The kernel of a stopped process takes the connection, and nobody answers: the dialler gives up.
+      if (listener === undefined || listener.life.dead || listener.life.stopped || this.#path(address).cut) {
         socket.emit('error', new Error(`cannot connect to ${address}`));
         socket.ended(1006, '');
         return;
       }
-      const peer = new SimulatedSocket({ network: this, life: listener.life, address, side: 'primary' });
+      const peer = new SimulatedSocket({ network: this, life: listener.life, address, side: 'server' });
       [socket.peer, peer.peer] = [peer, socket];
       socket.state = 'open';
       peer.state = 'open';
@@ -108,15 +120,20 @@ export class Network {
     this.#world.schedule(timeUs - this.#world.nowUs, label, work, socket.life);
   }
 
+  /** A host sends a message: what it promises must be so now. */
+  sending(from: SimulatedSocket, parts: readonly Uint8Array[]): void {
+    if (!from.life.dead) this.tap(from, parts);
+  }
+
   /** Take a message over from a socket. */
   carry(from: SimulatedSocket, bytes: Uint8Array): void {
     if (from.life.dead) return;
-    this.tap(from, bytes);
     this.counters.messages += 1;
     const corrupt = this.corruptChance > 0 && this.#random.chance(this.corruptChance) && isRecordsMessage(bytes);
     if (corrupt) this.#deliver(from, this.#corrupted(bytes), null, true);
     else this.#deliverSound(from, bytes);
-    if (this.#random.next() < this.duplicateChance && isRecordsMessage(bytes)) this.#repeatLater(from, bytes);
+    if (this.#random.next() < this.duplicateChance && !this.#path(from.address).toPeer && isRecordsMessage(bytes))
+      this.#repeatLater(from, bytes);
   }
 
   /** A close handshake: what was sent before still arrives. */
@@ -176,7 +193,7 @@ export class Network {
   breakLinks(path: Path | null): number {
     let count = 0;
     for (const socket of Array.from(this.#open)) {
-      if (socket.side === 'primary' || (path !== null && socket.address !== path.address)) continue;
+      if (socket.side === 'server' || (path !== null && socket.address !== path.address)) continue;
       this.breakLink(socket);
       count += 1;
     }
@@ -210,13 +227,14 @@ export class Network {
     this.straysDue = 0;
     for (const path of this.paths) {
       path.cut = false;
-      for (const side of ['primary', 'secondary'] as const) this.unclog(path, side);
+      for (const side of SIDES) this.unclog(path, side);
     }
   }
 
   /** A good message; now and then it has a record that may not be taken. */
   #deliverSound(from: SimulatedSocket, bytes: Uint8Array): void {
-    const strayed = this.straysDue > 0 && this.#random.chance(0.7) ? this.#strayed(bytes, false) : null;
+    const mayStray = this.straysDue > 0 && !this.#path(from.address).toPeer;
+    const strayed = mayStray && this.#random.chance(0.7) ? this.#strayed(bytes, false) : null;
     if (strayed === null) this.#deliver(from, bytes, null, false);
     else this.#deliver(from, strayed.message, strayed.stray, true);
   }
@@ -284,7 +302,7 @@ export class Network {
     const receiver = from.peer?.life;
     const delayUs = this.#random.int(this.#random.chance(0.5) ? 5_000 : 400_000);
     const repeat = (): void => {
-      const open = [...this.#open].filter((socket) => socket.life === receiver && socket.peer?.life === from.life && !socket.life.dead);
+      const open = [...this.#open].filter(({ life, peer }) => life === receiver && peer?.life === from.life && !life.dead && !life.stopped);
       if (open.length === 0) return;
       const socket = this.#random.pick(open);
       this.counters.duplicates += 1;

@@ -1,8 +1,5 @@
 /** A primary: the production `Primary` on a simulated disk and network, and the history that it writes. */
 import type { DataSetId } from '../model/ids.ts';
-import { Link } from '../link/link.ts';
-import type { LinkServerOptions } from '../link/link-server.ts';
-import type { WebSocket } from 'ws';
 import { Primary } from '../primary/primary.ts';
 import { SYNC_RECORD_BYTES } from '../record/layout.ts';
 import type { ReplicatedOrder } from '../primary/replicated-order.ts';
@@ -10,8 +7,8 @@ import { hostStatePath } from '../state/host-state.ts';
 import type { History, HistoryDataSet } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
 import type { Operation, SimulatedDisk } from './disk.ts';
+import { openListener } from './listener.ts';
 import { GROUP, STATE_DIRECTORY, VOLUMES } from './setting.ts';
-import type { SimulatedSocket } from './socket.ts';
 import { violated } from './violation.ts';
 
 /** Refusals of a primary that was not stopped cleanly, failed, or was superseded: what it must say. */
@@ -128,7 +125,7 @@ export class PrimaryHost extends SimulatedHost {
       backlogLimitBytes: setting.backlogLimitBytes,
       objectiveMs: 1000,
       standalone: false,
-      openLinks: (options) => this.#listen(options),
+      openLinks: (options) => openListener(options, { network: this.around.network, addresses: this.addresses, life }),
       openNbd: () => ({ start: async () => {}, stop: () => this.#idle(), addresses: () => [] }),
       log: (level, message, details) => this.#log(level, message, details),
     });
@@ -216,39 +213,6 @@ export class PrimaryHost extends SimulatedHost {
       this.#whenIdle = finish;
       setTimeout(finish, 50);
     });
-  }
-
-  #listen({ handlers }: LinkServerOptions): { start: () => Promise<void>; stop: () => void; addresses: () => [] } {
-    const { network } = this.around;
-    const { addresses } = this;
-    const life = this.life;
-    const links = new Set<Link>();
-    let nextId = 1;
-    const accept = (socket: SimulatedSocket): void => {
-      const closed: LinkServerOptions['handlers']['closed'] = (link, code, reason) => {
-        links.delete(link);
-        handlers.closed(link, code, reason);
-      };
-      const link = new Link({
-        id: nextId,
-        address: socket.address,
-        socket: socket as unknown as WebSocket,
-        handlers: { ...handlers, closed },
-      });
-      nextId += 1;
-      links.add(link);
-      handlers.opened(link);
-    };
-    return {
-      start: async () => {
-        for (const address of addresses) network.listen(address, { life, accept });
-      },
-      stop: () => {
-        for (const address of addresses) network.unlisten(address, life);
-        for (const link of links) link.terminate();
-      },
-      addresses: () => [],
-    };
   }
 
   #log(level: string, message: string, details: Record<string, unknown> | undefined): void {

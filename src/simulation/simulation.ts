@@ -131,8 +131,8 @@ export class Simulation implements Surroundings {
     this.templates = options.templates;
     const { random } = this.universe;
     this.setting = chooseSetting(random);
-    this.network = new Network({ world: this.universe.world, random: random.fork(), addresses: this.setting.addresses });
-    this.network.tap = (from, bytes) => judgeMessage(this.#oracle, from, bytes);
+    this.network = new Network({ world: this.universe.world, random: random.fork(), addresses: this.setting.addresses, peerAddresses: [] });
+    this.network.tap = (from, parts) => this.#guard(() => judgeMessage(this.#oracle, from, parts[0] ?? new Uint8Array(0)));
     this.network.arrival = (to, stray, handOver) => judgeArrival(this.#oracle.secondaryOf(to.life), { to, stray, handOver });
     this.network.onClosing = (socket, code, reason) => this.#judgeClosing(socket, code, reason);
     this.story = new Story(this, random.fork());
@@ -143,14 +143,19 @@ export class Simulation implements Surroundings {
     secondaryOf: (life: { name: string }) => this.secondaries.find((host) => host.life === life) ?? null,
   };
 
-  /** Hosts of two histories accuse each other rightly. */
-  #judgeClosing(socket: SimulatedSocket, code: number, reason: string): void {
-    if (this.hasImpostors) return;
+  /** Judge in the middle of a host's code, which must not catch what is found. */
+  #guard(judge: () => void): void {
     try {
-      judgeClosing(socket, code, reason);
+      judge();
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  /** Hosts of two histories accuse each other rightly. */
+  #judgeClosing(socket: SimulatedSocket, code: number, reason: string): void {
+    if (this.hasImpostors) return;
+    this.#guard(() => judgeClosing(socket, code, reason));
   }
 
   get hasImpostors(): boolean {

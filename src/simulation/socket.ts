@@ -2,7 +2,7 @@
  * One end of a simulated link, with the part of a WebSocket's interface that Farshore's `Link` uses. In one direction messages keep their
  * order, as TCP keeps it; a loss is always the loss of the link, with what was under way from some message on.
  */
-import type { Network } from './network.ts';
+import type { Network, Side } from './network.ts';
 import type { Life } from './virtual-time.ts';
 
 type Listener = (...args: never[]) => void;
@@ -20,7 +20,7 @@ export class SimulatedSocket {
   peer: SimulatedSocket | null = null;
   readonly life: Life;
   readonly address: string;
-  readonly side: 'primary' | 'secondary';
+  readonly side: Side;
   /** When what was sent last arrives: nothing overtakes it on this link. */
   arrivesLastUs = 0;
   /** When the socket took the last message. */
@@ -36,7 +36,7 @@ export class SimulatedSocket {
   readonly #listeners = new Map<string, { listener: Listener; once: boolean }[]>();
   #fragments: Uint8Array[] = [];
 
-  constructor(options: { network: Network; life: Life; address: string; side: 'primary' | 'secondary' }) {
+  constructor(options: { network: Network; life: Life; address: string; side: Side }) {
     this.#network = options.network;
     this.life = options.life;
     this.address = options.address;
@@ -77,6 +77,7 @@ export class SimulatedSocket {
     if (options.fin === false) return;
     const message: Waiting = { parts: this.#fragments, done: done === undefined ? [] : [done] };
     this.#fragments = [];
+    this.#network.sending(this, message.parts);
     // The socket takes the bytes later: until it says so they must not change.
     this.#network.later(this, 'socket took', () => {
       for (const part of message.parts) this.bufferedAmount -= part.length;

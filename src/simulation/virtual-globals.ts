@@ -34,6 +34,7 @@ export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPo
     now: Date.now,
     randomBytes: crypto.randomBytes,
     allocUnsafeSlow: Buffer.allocUnsafeSlow,
+    hrtime: process.hrtime,
   };
   const scope = globalThis as unknown as Record<string, unknown>;
   const after = (delayMs: number | undefined, label: string, work: () => void): ScheduledEvent =>
@@ -71,6 +72,7 @@ export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPo
       },
     },
   });
+  process.hrtime = virtualHrtime(universe);
   Date.now = () => Math.floor(universe.world.wallOffsetMs + universe.world.nowUs / 1000);
   Math.random = () => universe.random.next();
   Buffer.allocUnsafeSlow = (size) => (size < LARGE_BYTES ? real.allocUnsafeSlow(size) : shared.buffer(size));
@@ -79,11 +81,21 @@ export function installVirtualGlobals(universe: Universe, shared: SharedMemoryPo
   return () => {
     for (const name of NAMES) Object.defineProperty(globalThis, name, { configurable: true, writable: true, value: real[name] });
     Math.random = real.random;
+    process.hrtime = real.hrtime;
     Date.now = real.now;
     crypto.randomBytes = real.randomBytes;
     Buffer.allocUnsafeSlow = real.allocUnsafeSlow;
     syncBuiltinESMExports();
   };
+}
+
+/** The clock that goes on while a process is stopped, and that all its threads share. */
+function virtualHrtime(universe: Universe): typeof process.hrtime {
+  const hrtime = (before?: [number, number]): [number, number] => {
+    const nowUs = universe.world.nowUs - (before === undefined ? 0 : before[0] * 1e6 + Math.round(before[1] / 1e3));
+    return [Math.floor(nowUs / 1e6), (nowUs % 1e6) * 1e3];
+  };
+  return Object.assign(hrtime, { bigint: () => BigInt(Math.round(universe.world.nowUs)) * 1000n });
 }
 
 const NAMES = [

@@ -7,6 +7,8 @@
 export interface Life {
   readonly name: string;
   dead: boolean;
+  /** What would have happened since the process was stopped (SIGSTOP); absent or null while it runs. */
+  stopped?: ScheduledEvent[] | null;
 }
 
 export class ScheduledEvent {
@@ -66,6 +68,10 @@ export class World {
   step(): boolean {
     for (let event = this.#pop(); event !== null; event = this.#pop()) {
       if (event.cancelled || event.life?.dead === true) continue;
+      if (event.life?.stopped) {
+        event.life.stopped.push(event);
+        continue;
+      }
       this.nowUs = event.timeUs;
       this.life = event.life;
       this.steps += 1;
@@ -74,6 +80,18 @@ export class World {
       return true;
     }
     return false;
+  }
+
+  /** Stop a process: time goes on, and nothing of it does, until `resume`. */
+  stop(life: Life): void {
+    life.stopped ??= [];
+  }
+
+  /** Let a stopped process go on: whatever came meanwhile comes now, in its order. */
+  resume(life: Life): void {
+    const missed = life.stopped ?? [];
+    life.stopped = null;
+    for (const event of missed) this.#push(this.#again(event));
   }
 
   /** Run something on behalf of a life, now. */
@@ -89,6 +107,19 @@ export class World {
 
   note(text: string): void {
     this.trace?.(`${this.nowUs} ${this.life?.name ?? '-'}   ${text}`);
+  }
+
+  /** The same event, due now; it stays the one that its owner may cancel. */
+  #again(event: ScheduledEvent): ScheduledEvent {
+    this.#order += 1;
+    const { life, label } = event;
+    return new ScheduledEvent({
+      timeUs: this.nowUs,
+      order: this.#order,
+      life,
+      label,
+      work: () => (event.cancelled ? undefined : event.work()),
+    });
   }
 
   #push(event: ScheduledEvent): void {
