@@ -40,6 +40,12 @@ export interface ConfigFile {
   dataSets?: { minAge?: string; maxAge?: string; maxSize?: string };
   backlog?: { limit?: string; policy?: string };
   journals?: { path: string; slots: number; size: string };
+  mode?: 'write-through' | 'write-back';
+  peer?: { listen: string };
+  /** Role peer: its region, and where its secondary listens. Its volumes, journals, nbd and replication are those of its takeover. */
+  nvram?: { path: string; size: string; hold: 'memory' | 'durable' };
+  connect?: string[];
+  fence?: string[];
   objective?: string;
   status?: { listen: string };
   log?: { level: string; format: string };
@@ -188,7 +194,7 @@ export class Host {
 
   /** Write the config file. JSON is YAML. */
   writeConfig(): void {
-    writeFileSync(this.configPath, `${JSON.stringify(this.config, null, 2)}\n`);
+    writeFileSync(this.configPath, `${JSON.stringify(configFileOf(this.config), null, 2)}\n`);
   }
 
   /** Run a farshore command with this host's config. */
@@ -211,19 +217,15 @@ export class Host {
     if (result.exitCode !== 0) throw new Error(`init of ${this.name}: exit code ${result.exitCode}\n${result.stderr}`);
   }
 
-  /** Start the host's process without waiting for it. */
-  launch(args: readonly string[] = [], options: RunOptions & { readonly wrapper?: readonly string[] } = {}): void {
+  /** Start the host's process without waiting for it. `program`: another one that runs the config, given as its last argument. */
+  launch(
+    args: readonly string[] = [],
+    options: RunOptions & { readonly wrapper?: readonly string[]; readonly program?: readonly string[] } = {},
+  ): void {
     if (this.#child !== null) throw new Error(`${this.name} runs already`);
     this.writeConfig();
-    const [program = '', ...rest] = [
-      ...(options.wrapper ?? []),
-      process.execPath,
-      FARSHORE_PROGRAM,
-      'start',
-      '-c',
-      this.configPath,
-      ...args,
-    ];
+    const start = options.program ?? [FARSHORE_PROGRAM, 'start', '-c'];
+    const [program = '', ...rest] = [...(options.wrapper ?? []), process.execPath, ...start, this.configPath, ...args];
     this.#log += `---- ${this.name} starts ${args.join(' ')}\n`;
     const child = spawnTracked(program, rest, options);
     for (const stream of [child.stdout, child.stderr]) {
@@ -243,7 +245,7 @@ export class Host {
   }
 
   /** Start the host and wait until its control socket answers. @throws Error with the end of its log when it ends instead */
-  async start(args: readonly string[] = [], options: RunOptions = {}): Promise<void> {
+  async start(args: readonly string[] = [], options: RunOptions & { readonly program?: readonly string[] } = {}): Promise<void> {
     this.launch(args, options);
     await this.until('answers on its control socket', async () => (await this.status()).pid === this.pid, options.timeoutMs ?? START_MS);
   }
@@ -325,6 +327,14 @@ export class Host {
   logTail(): string {
     return `---- log of ${this.name}, its last lines\n${tail(this.#log)}`;
   }
+}
+
+/** A peer has its own paths to the shared storage in a section of its own: they count only after a takeover. */
+function configFileOf(config: ConfigFile): unknown {
+  if (config.role !== 'peer') return config;
+  const { volumes, nbd, replication, journals, fence, ...own } = config;
+  const shared = { volumes, nbd, replication, journals: { path: journals?.path } };
+  return { ...own, takeover: fence === undefined ? shared : { ...shared, fence } };
 }
 
 export function sleep(ms: number): Promise<void> {

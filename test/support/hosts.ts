@@ -100,9 +100,18 @@ export class Hosts {
 }
 
 /** Run with a scratch folder and the configs of a primary and a secondary in it; nothing runs yet. */
-export async function withHosts<Result>(options: HostsOptions, work: (hosts: Hosts) => Promise<Result>): Promise<Result> {
-  const folder = mkdtempSync(join(options.parent ?? tmpdir(), 'farshore-e2e-'));
-  const hosts = new Hosts(folder, await freePort(), options);
+export function withHosts<Result>(options: HostsOptions, work: (hosts: Hosts) => Promise<Result>): Promise<Result> {
+  return withScene(options, async (folder) => new Hosts(folder, await freePort(), options), work);
+}
+
+/** Run with a scratch folder and hosts in it; in the end no process and no file of theirs is left. */
+export async function withScene<Scene extends { logTails(): string }, Result>(
+  { parent = tmpdir() }: { readonly parent?: string | undefined },
+  make: (folder: string) => Promise<Scene>,
+  work: (hosts: Scene) => Promise<Result>,
+): Promise<Result> {
+  const folder = mkdtempSync(join(parent, 'farshore-e2e-'));
+  const hosts = await make(folder);
   try {
     return await work(hosts);
   } catch (error) {
