@@ -5,15 +5,25 @@ import { configFlag, logLevelFlag } from '../src/cli/flags.ts';
 export default class Start extends BaseCommand {
   static override summary = 'Run this host in the foreground, as its config and durable state say.';
   static override description =
-    'A primary serves its volumes over NBD and replicates them; a secondary keeps the copy; a promoted secondary serves. SIGTERM and SIGINT stop cleanly. ' +
-    'A primary whose last stop was not clean refuses (exit code 5): its volumes may hold writes that were never sent. Then either promote the secondary, or use --standalone.';
-  static override examples = ['<%= config.bin %> start -c primary.yaml', '<%= config.bin %> start -c primary.yaml --standalone'];
+    'A primary serves its volumes over NBD and replicates them; a secondary keeps the copy; a peer holds what a secondary in mode write-back acknowledged; a promoted secondary serves, and a peer that took over is the secondary. SIGTERM and SIGINT stop cleanly. ' +
+    'A primary whose last stop was not clean refuses (exit code 5): its volumes may hold writes that were never sent. Then either promote the secondary, or use --standalone. ' +
+    'A secondary that acknowledged on the word of its peer waits for that peer after a restart, and fetches back what its journals lack.';
+  static override examples = [
+    '<%= config.bin %> start -c primary.yaml',
+    '<%= config.bin %> start -c primary.yaml --standalone',
+    '<%= config.bin %> start -c secondary.yaml --without-peer',
+  ];
   static override flags = {
     config: configFlag,
     standalone: Flags.boolean({
       summary: 'Serve without replication.',
       description:
         'Records durably from which data set on the copy is no longer followed; the secondary keeps its consistent copy and is refused until a resync.',
+    }),
+    'without-peer': Flags.boolean({
+      summary: 'Wait no longer for the peer that may hold acknowledged records.',
+      description:
+        'For a peer that is gone for good. What only it held is given up: the copy may then lack data sets that were acknowledged, and the log says so.',
     }),
     'log-level': logLevelFlag,
   };
@@ -25,7 +35,7 @@ export default class Start extends BaseCommand {
     const { runHost } = await import('../src/cli/run-host.ts');
     const config = await loadConfig(flags.config, { standalone: flags.standalone, logLevel: flags['log-level'] });
     const log = await openLog({ ...config.log, fields: { role: config.role, group: config.group } });
-    await runHost(config, { log, standalone: flags.standalone });
+    await runHost(config, { log, standalone: flags.standalone, withoutPeer: flags['without-peer'] });
     await log.end();
   }
 }

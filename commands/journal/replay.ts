@@ -46,7 +46,8 @@ export default class JournalReplay extends BaseCommand {
     const { carryOutReplay, checkPurity, prepareReplay } = await import('../../src/inspection/replay/replay.ts');
     const { replayEndText, replayJson, replayPlanText } = await import('../../src/inspection/replay/replay-text.ts');
     const { loadConfig } = await import('../../src/cli/config/load-config.ts');
-    const sources = flags.config === undefined ? [] : (await loadConfig(flags.config, { standalone: true })).volumes;
+    const { volumesOf } = await import('../../src/cli/config/host-config.ts');
+    const sources = flags.config === undefined ? [] : volumesOf(await loadConfig(flags.config, { standalone: true }));
     const disk = new NodeDisk();
     const dryRun = flags['dry-run'];
     const prepared = await prepareReplay({

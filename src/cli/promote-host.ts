@@ -8,7 +8,7 @@ import { controlSocketPath } from '../state/state-folder.ts';
 import { openLog } from '../status/log.ts';
 import { loadConfig } from './config/load-config.ts';
 import { giveCommand, isRunning } from './control-client.ts';
-import { secondaryOptions } from './run-host.ts';
+import { secondaryOptions } from './host-options.ts';
 
 /** @throws UsageError ERR_ROLE when the config is not a secondary's; what `promote` throws */
 export async function promoteHost(

@@ -46,6 +46,11 @@ const KEYS = [
   'level',
   'insecure',
   'mode',
+  'peer',
+  'nvram',
+  'hold',
+  'takeover',
+  'fence',
   'store',
   '__proto__',
   'constructor',
@@ -157,6 +162,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   level: ['debug', 'verbose'],
   insecure: ['true', 'yes'],
   role: ['peer', 'primary', 'secondry', '[primary]'],
+  hold: ['durable', 'disk'],
+  fence: ['[]', '[a, b]', '[""]', '[1]', 'a'],
   path: ['""', '~', '/dev/null', 'db1'],
   name: ['a', '-a', 'x'.repeat(256), '""'],
 };
@@ -193,7 +200,7 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
 
 /** A sample with some changes of single lines. */
 const anySample = fc
-  .tuple(fc.constantFrom('primary' as const, 'secondary' as const), fc.array(anyChange, { maxLength: 3 }))
+  .tuple(fc.constantFrom('primary' as const, 'secondary' as const, 'peer' as const), fc.array(anyChange, { maxLength: 3 }))
   .map(([role, changes]) => {
     const lines = sampleConfig(role)
       .split('\n')
@@ -208,6 +215,8 @@ export const configTarget: Target = {
   golden: [
     text(sampleConfig('primary')),
     text(sampleConfig('secondary')),
+    text(sampleConfig('peer')),
+    text(sampleConfig('secondary').replace('mode: write-through', 'mode: write-back')),
     text(sampleConfig('peer')),
     text(sampleConfig('primary').replaceAll('127.0.0.1', '0.0.0.0')),
     text(''),
@@ -227,7 +236,7 @@ export const configTarget: Target = {
   ),
   partBytesMax: 8_192,
   testInputs: 900,
-  mustReach: ['primary', 'secondary', 'ERR_CONFIG_INVALID', 'ERR_NOT_AVAILABLE', 'ERR_LISTEN_EXPOSED'],
+  mustReach: ['primary', 'secondary', 'peer', 'ERR_CONFIG_INVALID', 'ERR_NOT_AVAILABLE', 'ERR_LISTEN_EXPOSED'],
   run: async ([bytes = new Uint8Array(0)]: Input): Promise<string> => {
     const content = Buffer.from(bytes).toString('utf8');
     try {
@@ -263,7 +272,7 @@ function judgeConfig(config: object): void {
     if (typeof value === 'number') must(Number.isFinite(value) && value >= 0 && value <= Number.MAX_SAFE_INTEGER, `${path} is ${value}`);
     else if (typeof value === 'string') must(value !== '', `${path} is empty`);
     else if (typeof value === 'object' && value !== null) for (const [key, inner] of Object.entries(value)) visit(inner, `${path}.${key}`);
-    else must(typeof value === 'boolean', `${path} is ${String(value)}`);
+    else must(value === null || typeof value === 'boolean', `${path} is ${String(value)}`);
   };
   visit(config, 'config');
   must(Object.getPrototypeOf(config) === Object.prototype && !('polluted' in {}), 'no prototype is changed');

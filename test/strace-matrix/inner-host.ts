@@ -4,7 +4,7 @@
  */
 import { loadConfig } from '../../src/cli/config/load-config.ts';
 import type { PrimaryConfig, SecondaryConfig } from '../../src/cli/config/host-config.ts';
-import { primaryOptions, secondaryOptions } from '../../src/cli/run-host.ts';
+import { primaryOptions, secondaryOptions } from '../../src/cli/host-options.ts';
 import { errnoOf, FarshoreError, messageOf } from '../../src/model/errors.ts';
 import type { HistoryPoint } from '../../src/model/ids.ts';
 import type { StatusReport } from '../../src/model/status.ts';

@@ -45,7 +45,7 @@ export interface PrimaryConfig extends CommonConfig, VolumesConfig {
 export interface SecondaryConfig extends CommonConfig, VolumesConfig {
   readonly role: 'secondary';
   readonly mode: 'write-through' | 'write-back';
-  /** Where the peer dials; null: none, and the mode is write-through. */
+  /** Where the peer dials in mode write-back; null: nowhere, and the mode is write-through. */
   readonly peer: { readonly listen: readonly ListenAddress[] } | null;
   readonly replication: {
     /** WebSocket addresses of the primary, each one a path. */
@@ -68,8 +68,14 @@ export interface PeerConfig extends CommonConfig {
 export interface TakeoverConfig extends VolumesConfig {
   readonly journals: { readonly directory: string };
   readonly replication: { readonly connect: readonly string[]; readonly links: number };
-  /** Command and arguments that shut the secondary out of the shared storage; null: only `--fenced` will do. */
+  /** Program and arguments, run without a shell, that shut the secondary out of the shared storage; null: only `--fenced` will do. */
   readonly fence: readonly string[] | null;
 }
 
-export type HostConfig = PrimaryConfig | SecondaryConfig;
+export type HostConfig = PrimaryConfig | SecondaryConfig | PeerConfig;
+export type Role = HostConfig['role'];
+
+/** The volumes that a host has, or would have after a takeover. */
+export function volumesOf(config: HostConfig): readonly VolumeConfig[] {
+  return config.role === 'peer' ? (config.takeover?.volumes ?? []) : config.volumes;
+}

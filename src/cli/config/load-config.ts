@@ -4,14 +4,14 @@
  * operator stands.
  */
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { errnoOf, messageOf, UsageError, type ErrorCode } from '../../model/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../../status/log.ts';
 import type { VolumeConfig } from '../../volume/contract.ts';
 import { nearestWord } from '../nearest-word.ts';
 import type { ConfigDocument, Mistake } from './config-document.ts';
-import type { CommonConfig, HostConfig, VolumesConfig } from './host-config.ts';
-import type { PrimaryFile, SecondaryFile } from './schema.ts';
+import type { CommonConfig, HostConfig, Role, TakeoverConfig } from './host-config.ts';
+import type { PeerFile, PrimaryFile, SecondaryFile } from './schema.ts';
 import { shown } from './shape-mistakes.ts';
 
 export interface LoadConfigOptions {
@@ -22,6 +22,9 @@ export interface LoadConfigOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
+type AnyFile = PrimaryFile | SecondaryFile | PeerFile;
+
+const ROLES = ['primary', 'secondary', 'peer'] as const satisfies readonly Role[];
 /** A file that is no config at all could have one at every byte. */
 const MISTAKES_SHOWN_MAX = 100;
 
@@ -36,7 +39,7 @@ export class ConfigError extends UsageError {
     const codes = new Set(mistakes.map((mistake) => mistake.code));
     const code: ErrorCode = codes.size === 1 ? (mistakes[0]?.code ?? 'ERR_CONFIG_INVALID') : 'ERR_CONFIG_INVALID';
     super(code, lines.join('\n'), {
-      hint: 'correct the file and try "farshore config check -c FILE"; "farshore config sample primary|secondary" prints a right one',
+      hint: 'correct the file and try "farshore config check -c FILE"; "farshore config sample primary|secondary|peer" prints a right one',
       details: { mistakes },
     });
     this.mistakes = mistakes;
@@ -71,10 +74,9 @@ export async function checkConfigText(options: LoadConfigOptions & { readonly pa
     ...brokenRules({ document, values, role, folder, standalone: options.standalone ?? false }),
   ];
   throwMistakes(mistakes.sort((a, b) => a.line - b.line || a.column - b.column));
-  const parsed = result.data as PrimaryFile | SecondaryFile;
+  const parsed = result.data as AnyFile;
   const logLevel = options.logLevel ?? environmentLevel;
-  const withLevel = logLevel === undefined ? parsed : { ...parsed, log: { ...parsed.log, level: logLevel } };
-  return withLevel.role === 'primary' ? primaryConfig(withLevel, file) : secondaryConfig(withLevel, file);
+  return hostConfig(logLevel === undefined ? parsed : { ...parsed, log: { ...parsed.log, level: logLevel } }, file);
 }
 
 function throwMistakes(mistakes: readonly Mistake[]): void {
@@ -101,23 +103,19 @@ function readText(path: string): string {
   }
 }
 
-function roleOf(document: ConfigDocument, values: unknown): 'primary' | 'secondary' {
+function roleOf(document: ConfigDocument, values: unknown): Role {
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new ConfigError([
       document.mistakeAt([], values === null || values === undefined ? 'the file is empty' : 'expected a map of keys and values'),
     ]);
   }
   const role: unknown = (values as { role?: unknown }).role;
-  if (role === 'primary' || role === 'secondary') return role;
-  if (role === undefined) throw new ConfigError([document.mistakeAt([], 'missing key "role": expected primary or secondary')]);
-  if (role === 'peer') {
-    throw new ConfigError([
-      document.mistakeAt(['role'], 'a peer serves write-back, which is not available in this version', 'ERR_NOT_AVAILABLE'),
-    ]);
-  }
-  const nearest = typeof role === 'string' ? nearestWord(role, ['primary', 'secondary']) : undefined;
+  const known = ROLES.find((word) => word === role);
+  if (known !== undefined) return known;
+  if (role === undefined) throw new ConfigError([document.mistakeAt([], 'missing key "role": expected primary, secondary or peer')]);
+  const nearest = typeof role === 'string' ? nearestWord(role, ROLES) : undefined;
   const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
-  throw new ConfigError([document.mistakeAt(['role'], `"role" is ${shown(role)}: expected primary or secondary${hint}`)]);
+  throw new ConfigError([document.mistakeAt(['role'], `"role" is ${shown(role)}: expected primary, secondary or peer${hint}`)]);
 }
 
 function logLevelOf(environment: Readonly<Record<string, string | undefined>>): LogLevel | undefined {
@@ -130,21 +128,11 @@ function logLevelOf(environment: Readonly<Record<string, string | undefined>>): 
   throw new UsageError('ERR_ENVIRONMENT', `FARSHORE_LOG_LEVEL is "${text}": expected ${LOG_LEVELS.join(', ')}${hint}`);
 }
 
-function commonConfig(parsed: PrimaryFile | SecondaryFile, file: string): CommonConfig & VolumesConfig {
-  const folder = dirname(file);
-  const volumes = parsed.volumes.map((volume): VolumeConfig => ({
-    name: volume.name,
-    vlun: volume.vlun,
-    sizeBytes: volume.size,
-    path: resolve(folder, volume.path),
-    store: volume.store,
-  }));
+function commonConfig(parsed: AnyFile, file: string): CommonConfig {
   return {
     file,
     group: parsed.group,
-    stateDirectory: resolve(folder, parsed.state),
-    volumes,
-    nbd: parsed.nbd,
+    stateDirectory: resolve(dirname(file), parsed.state),
     status: parsed.status ?? { listen: [] },
     log: parsed.log,
     objectiveMs: parsed.objective,
@@ -152,9 +140,39 @@ function commonConfig(parsed: PrimaryFile | SecondaryFile, file: string): Common
   };
 }
 
-function primaryConfig(parsed: PrimaryFile, file: string): HostConfig {
+function volumeConfigs(volumes: PrimaryFile['volumes'], folder: string): VolumeConfig[] {
+  return volumes.map(({ name, vlun, size, path, store }) => ({ name, vlun, sizeBytes: size, path: resolve(folder, path), store }));
+}
+
+function hostConfig(parsed: AnyFile, file: string): HostConfig {
+  const folder = dirname(file);
+  const common = commonConfig(parsed, file);
+  if (parsed.role === 'peer') {
+    const { nvram, connect, takeover } = parsed;
+    return {
+      ...common,
+      role: 'peer',
+      nvram: { path: resolve(folder, nvram.path), sizeBytes: nvram.size, hold: nvram.hold },
+      connect,
+      takeover: takeover === undefined ? null : takeoverConfig(takeover, { folder, stateDirectory: common.stateDirectory }),
+    };
+  }
+  const served = { volumes: volumeConfigs(parsed.volumes, folder), nbd: parsed.nbd };
+  if (parsed.role === 'secondary') {
+    const { path, slots, size } = parsed.journals;
+    return {
+      ...common,
+      ...served,
+      role: 'secondary',
+      mode: parsed.mode,
+      peer: parsed.peer ?? null,
+      replication: parsed.replication,
+      journals: { directory: resolve(folder, path), slots, slotBytes: size },
+    };
+  }
   return {
-    ...commonConfig(parsed, file),
+    ...common,
+    ...served,
     role: 'primary',
     replication: { listen: parsed.replication.listen ?? [], flush: parsed.replication.flush },
     dataSets: { minAgeMs: parsed.dataSets.minAge, maxAgeMs: parsed.dataSets.maxAge, maxBytes: parsed.dataSets.maxSize },
@@ -162,13 +180,22 @@ function primaryConfig(parsed: PrimaryFile, file: string): HostConfig {
   };
 }
 
-function secondaryConfig(parsed: SecondaryFile, file: string): HostConfig {
+function takeoverConfig(
+  takeover: NonNullable<PeerFile['takeover']>,
+  { folder, stateDirectory }: { folder: string; stateDirectory: string },
+): TakeoverConfig {
+  const { volumes, journals, replication, nbd, fence } = takeover;
   return {
-    ...commonConfig(parsed, file),
-    role: 'secondary',
-    mode: 'write-through',
-    peer: null,
-    replication: parsed.replication,
-    journals: { directory: resolve(dirname(file), parsed.journals.path), slots: parsed.journals.slots, slotBytes: parsed.journals.size },
+    volumes: volumeConfigs(volumes, folder),
+    // A promotion must never serve nobody: in the state folder there is always room for a socket, beside the control socket.
+    nbd: nbd ?? { listen: [{ kind: 'unix', path: join(stateDirectory, 'nbd.sock') }] },
+    journals: { directory: resolve(folder, journals.path) },
+    replication,
+    fence: fence === undefined ? null : fenceCommand(fence, folder),
   };
+}
+
+/** A program without a slash is looked for in PATH; a relative path is meant from the config's folder, as all paths in it. */
+function fenceCommand([program = '', ...rest]: readonly string[], folder: string): string[] {
+  return [program.includes('/') ? resolve(folder, program) : program, ...rest];
 }

@@ -7,11 +7,12 @@ import { formatAddress, type ListenAddress } from '../../model/addresses.ts';
 import { parseDurationMs, parseSizeBytes } from '../../model/units.ts';
 import { isLoopback, parseListenAddress } from './addresses.ts';
 import type { ConfigDocument, Mistake, Path } from './config-document.ts';
+import type { Role } from './host-config.ts';
 
 export interface RuleContext {
   readonly document: ConfigDocument;
   readonly values: unknown;
-  readonly role: 'primary' | 'secondary';
+  readonly role: Role;
   /** Relative paths are meant from here. */
   readonly folder: string;
   /** The primary will serve without replication. */
@@ -22,21 +23,35 @@ export interface RuleContext {
 export function brokenRules(context: RuleContext): Mistake[] {
   return [
     ...listenRules(context),
-    ...volumeRules(context),
-    ...(context.role === 'primary' ? primaryRules(context) : secondaryRules(context)),
+    ...volumeRules(context, context.role === 'peer' ? ['takeover', 'volumes'] : ['volumes']),
+    ...(context.role === 'primary' ? primaryRules(context) : []),
+    ...(context.role === 'secondary' ? secondaryRules(context) : []),
   ];
 }
+
+/** Where each role listens, in the order in which a second user of an address is blamed. */
+const LISTEN_KEYS: Readonly<Record<Role, readonly Path[]>> = {
+  primary: [
+    ['nbd', 'listen'],
+    ['status', 'listen'],
+    ['replication', 'listen'],
+  ],
+  secondary: [
+    ['nbd', 'listen'],
+    ['status', 'listen'],
+    ['peer', 'listen'],
+  ],
+  peer: [
+    ['status', 'listen'],
+    ['takeover', 'nbd', 'listen'],
+  ],
+};
 
 function listenRules({ document, values, folder, role }: RuleContext): Mistake[] {
   const mistakes: Mistake[] = [];
   const taken = new Map<string, string>();
   const insecure = at(values, ['insecure']) === true;
-  const keys: Path[] = [
-    ['nbd', 'listen'],
-    ['status', 'listen'],
-  ];
-  if (role === 'primary') keys.push(['replication', 'listen']);
-  for (const key of keys) {
+  for (const key of LISTEN_KEYS[role]) {
     const value = at(values, key);
     const entries = Array.isArray(value) ? value.map((entry, index) => ({ path: [...key, index], entry })) : [{ path: key, entry: value }];
     for (const { path, entry } of entries) {
@@ -60,8 +75,8 @@ function exposed(document: ConfigDocument, path: Path, address: ListenAddress): 
   return document.mistakeAt(path, message, 'ERR_LISTEN_EXPOSED');
 }
 
-function volumeRules({ document, values, folder }: RuleContext): Mistake[] {
-  const volumes = at(values, ['volumes']);
+function volumeRules({ document, values, folder }: RuleContext, list: Path): Mistake[] {
+  const volumes = at(values, list);
   if (!Array.isArray(volumes)) return [];
   const mistakes: Mistake[] = [];
   for (const key of ['name', 'vlun', 'path'] as const) {
@@ -75,7 +90,7 @@ function volumeRules({ document, values, folder }: RuleContext): Mistake[] {
       else
         mistakes.push(
           document.mistakeAt(
-            ['volumes', index, key],
+            [...list, index, key],
             `${key} ${JSON.stringify(value)} is used twice: volume ${earlier + 1} of the list has it too`,
           ),
         );
@@ -113,16 +128,10 @@ function primaryRules({ document, values, standalone }: RuleContext): Mistake[] 
 }
 
 function secondaryRules({ document, values }: RuleContext): Mistake[] {
-  const mistakes: Mistake[] = [];
-  if (at(values, ['mode']) === 'write-back') {
-    mistakes.push(document.mistakeAt(['mode'], 'write-back is not available in this version: use write-through', 'ERR_NOT_AVAILABLE'));
-  }
-  if (at(values, ['peer']) !== undefined) {
-    mistakes.push(
-      document.mistakeAtKey(['peer'], 'the peer serves write-back, which is not available in this version', 'ERR_NOT_AVAILABLE'),
-    );
-  }
-  return mistakes;
+  // A peer section without write-back is only unused: the operator may go to and fro between both modes.
+  if (at(values, ['mode']) !== 'write-back' || at(values, ['peer']) !== undefined) return [];
+  const message = 'missing key "peer.listen": the peer dials the secondary there, and write-back needs it';
+  return [document.mistakeAt(['mode'], message)];
 }
 
 function at(values: unknown, path: Path): unknown {

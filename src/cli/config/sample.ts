@@ -1,4 +1,4 @@
-/** Commented config files for `farshore config sample`; those of primary and secondary pass `farshore config check`. */
+/** Commented config files for `farshore config sample`; all three pass `farshore config check`, and work together on one machine. */
 
 export const SAMPLE_ROLES = ['primary', 'secondary', 'peer'] as const;
 export type SampleRole = (typeof SAMPLE_ROLES)[number];
@@ -41,7 +41,9 @@ journals:
   path: ./secondary/journals        # best on a disk of its own
   slots: 16                         # data sets that may be active at once
   size: 32MiB                       # of one slot
-mode: write-through                 # write-back: in a later version
+mode: write-through                 # a record is acknowledged when its journal is durable; write-back: or when the peer holds it, with
+peer:                               # a third host beside this one (farshore config sample peer); unused in write-through
+  listen: 127.0.0.1:10820           # or a list; the peer dials it
 nbd:
   listen: 127.0.0.1:10819           # served after a promotion
 objective: 5s                       # recovery point objective: beyond it the status is degraded
@@ -51,19 +53,29 @@ log: { level: info, format: json }  # error | warn | info | debug; json | text
 insecure: false                     # true: allow listening beyond this machine, without authentication
 `;
 
-const PEER = `# The peer: holds copies of records for a secondary in write-back mode, and can take its place.
-# For a later version: this one refuses to start a peer.
-role: peer
-group: demo
-state: ./peer
-nvram: { path: /dev/shm/farshore-demo.nvram, size: 256MiB, hold: memory }    # hold: memory | durable
-connect: [ "ws://127.0.0.1:10820" ] # the secondary's peer address
-takeover:                           # its own paths to the shared storage, used only after a fence
-  volumes: [ { name: db1, vlun: 0, size: 1GiB, path: /shared/db1.img } ]
-  journals: { path: /shared/journals }
-  replication: { connect: [ "ws://127.0.0.1:10810" ], links: 2 }
-  fence: [ /usr/local/sbin/fence-host, secondary1 ]
-status: { listen: 127.0.0.1:10822 }
+const PEER = `# The peer: holds copies of records for a secondary in mode write-back, and can take its place when that is lost.
+role: peer                          # the host's durable state overrides it after a takeover
+group: demo                         # the same as the primary's
+state: ./peer                       # this host's own state; relative paths start at this file's folder
+nvram:
+  path: /dev/shm/farshore-demo.nvram    # in memory, as here, it survives this process; on a disk also the machine
+  size: 256MiB                      # allocated at init; full: the secondary waits for its journals, as in write-through
+  hold: memory                      # durable: a record is held only when the region was flushed
+connect: [ "ws://127.0.0.1:10820" ] # the secondary's peer.listen; several are several paths, of which one is used
+takeover:                           # this host's own paths to the shared storage, used only after a fence; leave it out: never
+  volumes:                          # the same names, VLUN numbers and sizes as the secondary's
+    - { name: db1, vlun: 0, size: 1GiB, path: ./secondary/db1.img }
+  journals: { path: ./secondary/journals }
+  replication: { connect: [ "ws://127.0.0.1:10810" ], links: 2 }  # the primary's addresses
+  nbd: { listen: 127.0.0.1:10829 }  # served after a promotion that follows a takeover
+  # Run before anything else, without a shell: it must shut the lost host out of the shared storage, and exit with 0 only then.
+  # Without it a person has to say that this was done: farshore takeover --fenced
+  # fence: [ /usr/local/sbin/fence-host, secondary1 ]
+objective: 5s                       # recovery point objective, after a takeover
+status:
+  listen: 127.0.0.1:10822           # status page, /api/status, /metrics, /healthz, /readyz
+log: { level: info, format: json }  # error | warn | info | debug; json | text
+insecure: false                     # true: allow listening beyond this machine, without authentication
 `;
 
 /** The text of a sample config. */

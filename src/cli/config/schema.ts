@@ -14,6 +14,7 @@ const PAGE_BYTES = 4096;
 const VLUN_MAX = 2 ** 32 - 2;
 const OBJECTIVE_MS_MIN = 1;
 const AGE_MS_MAX = 3_600_000;
+const FENCE_WORDS_MAX = 64;
 
 /** Turn what `parse` throws into the mistake's sentence. */
 function attempt<T, V>(parse: (value: V) => T) {
@@ -93,7 +94,15 @@ const volume = z.strictObject({
   store: z.enum(['auto', 'pwrite', 'mmap']).prefault('auto'),
 });
 
-/** Both schemas, for config files in `folder`. */
+const nvram = z.strictObject({
+  path,
+  size: sizeBytes('the NVRAM size', { min: LIMITS.regionBytesMin, max: LIMITS.regionBytesMax, multipleOf: PAGE_BYTES }),
+  hold: z.enum(['memory', 'durable']).prefault('memory'),
+});
+/** A program and its arguments. */
+const fence = z.array(z.string().min(1)).min(1).max(FENCE_WORDS_MAX);
+
+/** A schema for each role, for config files in `folder`. */
 export function hostSchemas(folder: string) {
   const listen = listOf(
     address((text) => parseListenAddress(text, folder)),
@@ -103,16 +112,17 @@ export function hostSchemas(folder: string) {
     address((text) => parseConnectUrl(text, folder)),
     LIMITS.linksMax,
   );
+  const links = wholeNumber('the number of links', { min: 1, max: LIMITS.linksMax }).prefault(1);
+  const dialled = z.strictObject({ connect, links });
   const common = {
     group: name('the group'),
     state: path,
-    volumes: z.array(volume).min(1).max(LIMITS.volumesMax),
-    nbd: z.strictObject({ listen }),
     status: z.strictObject({ listen }).optional(),
     log: z.strictObject({ level: z.enum(LOG_LEVELS).prefault('info'), format: z.enum(LOG_FORMATS).prefault('json') }).prefault({}),
     objective: durationMs('the objective', { min: OBJECTIVE_MS_MIN, max: Number.MAX_SAFE_INTEGER }).prefault('5s'),
     insecure: z.boolean().prefault(false),
   };
+  const served = { volumes: z.array(volume).min(1).max(LIMITS.volumesMax), nbd: z.strictObject({ listen }) };
   const dataSets = z.strictObject({
     minAge: durationMs('minAge', { min: 0, max: AGE_MS_MAX }).prefault('10ms'),
     maxAge: durationMs('maxAge', { min: 1, max: AGE_MS_MAX }).prefault('100ms'),
@@ -131,6 +141,7 @@ export function hostSchemas(folder: string) {
     primary: z.strictObject({
       role: z.literal('primary'),
       ...common,
+      ...served,
       replication: z.strictObject({ listen: listen.optional(), flush: z.enum(['local', 'remote']).prefault('local') }).prefault({}),
       dataSets: dataSets.prefault({}),
       backlog: backlog.prefault({}),
@@ -138,10 +149,26 @@ export function hostSchemas(folder: string) {
     secondary: z.strictObject({
       role: z.literal('secondary'),
       ...common,
-      replication: z.strictObject({ connect, links: wholeNumber('the number of links', { min: 1, max: LIMITS.linksMax }).prefault(1) }),
+      ...served,
+      replication: dialled,
       journals,
       mode: z.enum(['write-through', 'write-back']).prefault('write-through'),
-      peer: z.unknown().optional(),
+      peer: z.strictObject({ listen }).optional(),
+    }),
+    peer: z.strictObject({
+      role: z.literal('peer'),
+      ...common,
+      nvram,
+      connect,
+      takeover: z
+        .strictObject({
+          ...served,
+          journals: z.strictObject({ path }),
+          replication: dialled,
+          nbd: served.nbd.optional(),
+          fence: fence.optional(),
+        })
+        .optional(),
     }),
   };
 }
@@ -149,3 +176,4 @@ export function hostSchemas(folder: string) {
 export type HostSchemas = ReturnType<typeof hostSchemas>;
 export type PrimaryFile = z.output<HostSchemas['primary']>;
 export type SecondaryFile = z.output<HostSchemas['secondary']>;
+export type PeerFile = z.output<HostSchemas['peer']>;

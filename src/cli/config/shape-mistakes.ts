@@ -26,12 +26,13 @@ export function mistakesOfShape(issues: readonly z.core.$ZodIssue[], context: Sh
 }
 
 function unknownKey(path: Path, key: string, { document, role, schemas }: ShapeContext): Mistake {
-  const other: Role = role === 'primary' ? 'secondary' : 'primary';
+  const roles = Object.keys(schemas) as Role[];
+  const owners = roles.filter((candidate) => candidate !== role && keysAt(schemas[candidate], path).includes(key));
   const known = keysAt(schemas[role], path);
   const where = path.length === 0 ? '' : ` in "${path.join('.')}"`;
   let message = `unknown key "${key}"${where}`;
   const nearest = nearestWord(key, known);
-  if (keysAt(schemas[other], path).includes(key)) message += `: it belongs to a ${other}, and this is a ${role}`;
+  if (owners.length > 0) message += `: it belongs to a ${owners.join(' or a ')}, and this is a ${role}`;
   else if (nearest === undefined) message += `: expected one of ${known.join(', ')}`;
   else message += `: did you mean "${nearest}"?`;
   return document.mistakeAtKey([...path, key], message);

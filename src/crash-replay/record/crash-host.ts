@@ -3,7 +3,7 @@
  * `farshore start` starts one, recovered and no more, or promoted as `farshore promote` does it, over a disk that kills this process.
  */
 import { loadConfig } from '../../cli/config/load-config.ts';
-import { secondaryOptions } from '../../cli/run-host.ts';
+import { secondaryOptions } from '../../cli/host-options.ts';
 import { UsageError } from '../../model/errors.ts';
 import { promote } from '../../secondary/promotion.ts';
 import { Secondary } from '../../secondary/secondary.ts';

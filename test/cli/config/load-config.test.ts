@@ -78,10 +78,10 @@ test('a secondary: defaults are write-through, one link, 16 slots of 32 MiB', as
   assert.equal(config.journals, { directory: '/etc/farshore/journals', slots: 16, slotBytes: 32 * 2 ** 20 });
 });
 
-test('the samples of primary and secondary are right', async () => {
+test('the samples are right', async () => {
   assert.equal(await mistakesOf(sampleConfig('primary')), []);
   assert.equal(await mistakesOf(sampleConfig('secondary')), []);
-  assert.match((await mistakesOf(sampleConfig('peer'))).join(), /^3:7: a peer serves write-back, which is not available in this version$/);
+  assert.equal(await mistakesOf(sampleConfig('peer')), []);
 });
 
 test('addresses: lists, IPv6, Unix sockets', async () => {
@@ -89,7 +89,7 @@ test('addresses: lists, IPv6, Unix sockets', async () => {
     '{ listen: 127.0.0.1:10809 }',
     '{ listen: [ "[::1]:10809", localhost:1, "unix:run/nbd.sock", 127.9.9.9:0 ] }',
   );
-  assert.equal((await check(text)).nbd.listen, [
+  assert.equal(((await check(text)) as PrimaryConfig).nbd.listen, [
     { kind: 'tcp', host: '::1', port: 10809 },
     { kind: 'tcp', host: 'localhost', port: 1 },
     { kind: 'unix', path: '/etc/farshore/run/nbd.sock' },
@@ -105,9 +105,13 @@ test('addresses: lists, IPv6, Unix sockets', async () => {
 
 /** [what is changed, by what, what must be said]. */
 const PRIMARY_MISTAKES: readonly (readonly [string, string, string | RegExp])[] = [
-  ['role: primary', 'role: primry', '1:7: "role" is "primry": expected primary or secondary; did you mean "primary"?'],
-  ['role: primary\n', '', '1:1: missing key "role": expected primary or secondary'],
-  ['role: primary', 'role: peer', '1:7: a peer serves write-back, which is not available in this version'],
+  ['role: primary', 'role: primry', '1:7: "role" is "primry": expected primary, secondary or peer; did you mean "primary"?'],
+  ['role: primary\n', '', '1:1: missing key "role": expected primary, secondary or peer'],
+  [
+    'role: primary',
+    'role: peer',
+    /^1:1: missing key "nvram"\|1:1: missing key "connect"\|4:1: unknown key "volumes": it belongs to a primary or a secondary, and this is a peer\|/,
+  ],
   ['group: demo', 'gruop: demo', /^1:1: missing key "group"\|2:1: unknown key "gruop": did you mean "group"\?$/],
   ['group: demo', 'group:', '2:1: "group" has no value'],
   ['group: demo', 'group: 7', '2:8: "group" is 7: expected text'],
@@ -183,9 +187,16 @@ const SECONDARY_MISTAKES: readonly (readonly [string, string, string | RegExp])[
   ['ws://127.0.0.1:10810', 'ws://127.0.0.1:0', /has port 0, on which nobody can listen$/],
   ['ws://127.0.0.1:10810', 'wss://127.0.0.1:1', /TLS between the hosts is not available in this version/],
   ['"ws://127.0.0.1:10810"', '[]', '7:25: "replication.connect" is empty'],
-  ['group:', 'mode: write-back\ngroup:', '2:7: write-back is not available in this version: use write-through'],
+  ['group:', 'mode: write-back\ngroup:', '2:7: missing key "peer.listen": the peer dials the secondary there, and write-back needs it'],
   ['group:', 'mode: write-thru\ngroup:', /did you mean "write-through"\?$/],
-  ['group:', 'peer: { listen: 127.0.0.1:1 }\ngroup:', '2:1: the peer serves write-back, which is not available in this version'],
+  ['group:', 'peer: { listen: 0.0.0.0:1 }\ngroup:', /^2:17: 0\.0\.0\.0:1 can be reached from other machines/],
+  ['group:', 'peer: { listen: 127.0.0.1:10819 }\ngroup:', '2:17: 127.0.0.1:10819 is used twice: "nbd.listen" listens there too'],
+  [
+    'group:',
+    'peer: { lisen: 127.0.0.1:1 }\ngroup:',
+    /^2:7: missing key "peer\.listen"\|2:9: unknown key "lisen" in "peer": did you mean "listen"\?$/,
+  ],
+  ['group:', 'nvram: { path: x }\ngroup:', '2:1: unknown key "nvram": it belongs to a peer, and this is a secondary'],
   ['group:', 'backlog: {}\ngroup:', '2:1: unknown key "backlog": it belongs to a primary, and this is a secondary'],
 ];
 
@@ -236,7 +247,7 @@ test('aliases: one without its anchor, and those that multiply', async () => {
 
 test('codes: exposed and not available have their own', async () => {
   assert.is(await codeOf(PRIMARY.replace('127.0.0.1:10809', '0.0.0.0:1')), 'ERR_LISTEN_EXPOSED');
-  assert.is(await codeOf(SECONDARY.replace('group:', 'mode: write-back\ngroup:')), 'ERR_NOT_AVAILABLE');
+  assert.is(await codeOf(`${PRIMARY}backlog: { policy: track }\n`), 'ERR_NOT_AVAILABLE');
   assert.is(await codeOf(PRIMARY.replace('group', 'gruppe')), 'ERR_CONFIG_INVALID');
   assert.is(await codeOf(`${PRIMARY.replace('127.0.0.1:10809', '0.0.0.0:1')}insecure: true\n`), 'none');
 });
