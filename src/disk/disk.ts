@@ -13,6 +13,11 @@ export interface OpenOptions {
   /** Every completed write is durable when it is reported (O_DSYNC, with O_DIRECT where the file system takes it). */
   readonly durableWrites?: boolean;
   readonly readOnly?: boolean;
+  /**
+   * With `readOnly`: reads come from the storage, not from this host's page cache (O_DIRECT), so that they show what another host wrote.
+   * Where the file system has no O_DIRECT, its own cache decides; aligned memory, offsets and lengths are asked for in any case.
+   */
+  readonly uncachedReads?: boolean;
 }
 
 /** One open file. One descriptor does all writes and flushes of a file, opened before the first write (I10). */
@@ -52,6 +57,10 @@ export interface FileMapping {
   readResident(target: Uint8Array, position: number): boolean;
   /** Store through the mapping if the range is whole pages and all are resident; false (nothing stored) if not. */
   storeResident(bytes: Uint8Array, position: number): boolean;
+  /** Copy bytes in, at any alignment; a page that is not in memory is waited for. Only for a file that is allocated whole, on a file system where blocks stay in place. */
+  store(bytes: Uint8Array, position: number): void;
+  /** Bring every page into memory, and keep it there as far as this process may; what stays out is only slower. */
+  keepResident(): void;
   /** Unmap; any later use of the mapping is a broken invariant. */
   unmap(): void;
 }
@@ -73,6 +82,8 @@ export interface Disk {
   lock(path: string): DiskLock | null;
   /** Name of the file system under a path: 'ext4', 'xfs', 'btrfs', 'tmpfs' ..., 'block-device' for a device, or 'unknown'. */
   fileSystemOf(path: string): string;
+  /** The machine's current boot as 32 hex digits: another one means that what was in page caches and in memory file systems is gone. Zeroes: not known. */
+  bootId(): string;
 }
 
 export interface DiskLock {

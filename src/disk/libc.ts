@@ -18,6 +18,7 @@ interface Libc {
   readonly munmap: Call<[address: number, lengthBytes: number], number>;
   readonly mincore: Call<[address: number, lengthBytes: number, pages: Uint8Array], number>;
   readonly madvise: Call<[address: number, lengthBytes: number, advice: number], number>;
+  readonly mlock: Call<[address: number, lengthBytes: number], number>;
   readonly posix_fadvise: Call<[fd: number, offset: number, lengthBytes: number, advice: number], number>;
   readonly fallocate: Call<[fd: number, mode: number, offset: number, lengthBytes: number], number>;
   readonly flock: Call<[fd: number, operation: number], number>;
@@ -35,6 +36,7 @@ const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 /** The same number for madvise and posix_fadvise. */
 const ADVICE_RANDOM = 1;
+const ADVICE_POPULATE_READ = 22;
 const SEEK_END = 2;
 const LOCK_EXCLUSIVE_NOW = 2 | 4;
 const F_GETFL = 3;
@@ -58,6 +60,7 @@ function libc(): Libc {
     munmap: call('int munmap(uintptr_t address, size_t length)'),
     mincore: call('int mincore(uintptr_t address, size_t length, void *pages)'),
     madvise: call('int madvise(uintptr_t address, size_t length, int advice)'),
+    mlock: call('int mlock(uintptr_t address, size_t length)'),
     posix_fadvise: call('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)'),
     fallocate: call('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     flock: call('int flock(int fd, int operation)'),
@@ -133,6 +136,14 @@ export function isResident(address: number, lengthBytes: number, pageBytes: numb
 /** Read no more than what is asked for: no read-ahead around a fault of this mapping. */
 export function adviseMappingRandom(address: number, lengthBytes: number): void {
   libc().madvise(address, lengthBytes, ADVICE_RANDOM);
+}
+
+/**
+ * Fault every page of a mapped range in, and lock it where RLIMIT_MEMLOCK allows it. Neither dirties a page. What the kernel refuses
+ * (an old one, a low limit) is left as it is.
+ */
+export function holdInMemory(address: number, lengthBytes: number): void {
+  if (libc().mlock(address, lengthBytes) !== 0) libc().madvise(address, lengthBytes, ADVICE_POPULATE_READ);
 }
 
 /** Cache this file in small pages, and without read-ahead: a store through a mapping then dirties 4 KiB, not a large folio. */

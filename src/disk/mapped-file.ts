@@ -6,10 +6,20 @@
  * A page that cannot be read or allocated is a SIGBUS, which kills the process. So: the file is fully allocated and locked
  * before it is mapped, its size is checked, and only resident pages are touched. What remains is a page that the kernel
  * drops in the microsecond between the look and the copy: then the copy waits for the disk, and a read error there is fatal.
+ * `store` does not look: it is for a file that `keepResident` has brought into memory.
  */
 import { assert } from '../model/assert.ts';
 import type { FileMapping } from './disk.ts';
-import { adviseMappingRandom, copyFromMemory, copyIntoMemory, isResident, mapShared, pageSizeBytes, unmapShared } from './libc.ts';
+import {
+  adviseMappingRandom,
+  copyFromMemory,
+  copyIntoMemory,
+  holdInMemory,
+  isResident,
+  mapShared,
+  pageSizeBytes,
+  unmapShared,
+} from './libc.ts';
 
 export class MappedFile implements FileMapping {
   readonly #path: string;
@@ -42,6 +52,14 @@ export class MappedFile implements FileMapping {
     if (!isResident(address, bytes.length, this.#pageBytes)) return false;
     copyIntoMemory(address, bytes);
     return true;
+  }
+
+  store(bytes: Uint8Array, position: number): void {
+    copyIntoMemory(this.#checked(position, bytes.length), bytes);
+  }
+
+  keepResident(): void {
+    holdInMemory(this.#checked(0, this.#sizeBytes), this.#sizeBytes);
   }
 
   unmap(): void {

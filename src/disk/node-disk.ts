@@ -129,6 +129,14 @@ export class NodeDisk implements Disk {
   fileSystemOf(path: string): string {
     return fileSystemOf(path);
   }
+
+  bootId(): string {
+    try {
+      return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '');
+    } catch {
+      return '0'.repeat(32);
+    }
+  }
 }
 
 /** Open what the lock is held on; null if a device is mounted or claimed otherwise (O_EXCL on a block device claims it). */

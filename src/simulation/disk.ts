@@ -79,6 +79,8 @@ export interface Content {
   readonly durableEntries: Map<string, Inode>;
   readonly pendingEntries: EntryChange[];
   readonly directories: Set<string>;
+  /** Power cuts so far; absent: none. */
+  readonly powerCuts?: number;
 }
 
 export interface DiskOptions {
@@ -224,6 +226,10 @@ export class SimulatedDisk implements Disk {
     return this.options.fileSystem ?? 'memory';
   }
 
+  bootId(): string {
+    return (this.#content.powerCuts ?? 0).toString(16).padStart(32, 'b');
+  }
+
   /** Let the next operation of this kind, on this path or one that matches, fail with this errno, once. */
   failNext(operation: FailingOperation, errno: string, path?: string | ((path: string) => boolean)): void {
     const matches = typeof path === 'string' ? (asked: string): boolean => asked === posix.normalize(path) : (path ?? (() => true));
@@ -290,6 +296,7 @@ export class SimulatedDisk implements Disk {
           ? pendingEntries.map((change) => change.map(([path, inode]) => [path, inode && survivor(inode)] as const))
           : [],
       directories: new Set(directories),
+      powerCuts: (this.#content.powerCuts ?? 0) + (kept === 'page cache' ? 0 : 1),
     };
   }
 

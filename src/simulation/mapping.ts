@@ -46,6 +46,15 @@ export class SimulatedMapping implements FileMapping {
     return true;
   }
 
+  store(bytes: Uint8Array, position: number): void {
+    this.#check(position, bytes.length);
+    this.#part.store(bytes, position);
+  }
+
+  keepResident(): void {
+    this.#check(0, this.#sizeBytes);
+  }
+
   unmap(): void {
     this.#check(0, 0);
     this.#unmapped = true;

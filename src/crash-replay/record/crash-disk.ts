@@ -85,6 +85,10 @@ export class CrashDisk implements Disk {
   fileSystemOf(path: string): string {
     return this.#disk.fileSystemOf(path);
   }
+
+  bootId(): string {
+    return this.#disk.bootId();
+  }
 }
 
 /** What one write of a ring's file does. */

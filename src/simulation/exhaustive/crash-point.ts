@@ -60,8 +60,9 @@ export class CrashPoint {
   constructor(disk: SimulatedDisk, label: string) {
     this.label = label;
     this.#options = disk.options;
-    const { entries, durableEntries, pendingEntries, directories } = disk.content;
+    const { entries, durableEntries, pendingEntries, directories, powerCuts = 0 } = disk.content;
     const content = {
+      powerCuts,
       durableEntries: new Map(durableEntries),
       entries: new Map(entries),
       pendingEntries: [...pendingEntries],
@@ -126,7 +127,8 @@ export class CrashPoint {
     const durable = new Map(this.#content.durableEntries);
     for (const change of this.#content.pendingEntries.slice(0, names)) applyEntries(durable, change);
     const entries = mapped(durable, made);
-    return this.#disk({ durableEntries: entries, entries: new Map(entries), pendingEntries: [] }, memory);
+    const powerCuts = (this.#content.powerCuts ?? 0) + 1;
+    return this.#disk({ durableEntries: entries, entries: new Map(entries), pendingEntries: [], powerCuts }, memory);
   }
 
   /** Visit what a kill here may do to the writes under way; nothing to visit if it leaves what a power cut leaves. */
@@ -153,9 +155,10 @@ export class CrashPoint {
       }
       made.set(inode, next);
     }
-    const { entries, durableEntries, pendingEntries } = this.#content;
+    const { entries, durableEntries, pendingEntries, powerCuts = 0 } = this.#content;
     const changes = pendingEntries.map((change) => change.map(([path, inode]) => [path, inode && (made.get(inode) ?? null)] as const));
-    return this.#disk({ durableEntries: mapped(durableEntries, made), entries: mapped(entries, made), pendingEntries: changes }, memory);
+    const content = { durableEntries: mapped(durableEntries, made), entries: mapped(entries, made), pendingEntries: changes, powerCuts };
+    return this.#disk(content, memory);
   }
 
   /** Say what a power cut leaves of what it could lose. */
