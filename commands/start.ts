@@ -1,6 +1,8 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { configFlag, logLevelFlag } from '../src/cli/flags.ts';
+import type { Disk } from '../src/disk/disk.ts';
+import type { Log } from '../src/status/log.ts';
 
 export default class Start extends BaseCommand {
   static override summary = 'Run this host in the foreground, as its config and durable state say.';
@@ -25,6 +27,11 @@ export default class Start extends BaseCommand {
       description:
         'For a peer that is gone for good. What only it held is given up: the copy may then lack data sets that were acknowledged, and the log says so.',
     }),
+    trace: Flags.string({
+      summary: 'Append one line of JSON to this file for each thing that became durable in the journals of a secondary.',
+      description: 'Written before anything relies on it, for tests of what a power cut may take; docs/durable-trace.md.',
+      helpValue: 'FILE',
+    }),
     'log-level': logLevelFlag,
   };
 
@@ -35,7 +42,16 @@ export default class Start extends BaseCommand {
     const { runHost } = await import('../src/cli/run-host.ts');
     const config = await loadConfig(flags.config, { standalone: flags.standalone, logLevel: flags['log-level'] });
     const log = await openLog({ ...config.log, fields: { role: config.role, group: config.group } });
-    await runHost(config, { log, standalone: flags.standalone, withoutPeer: flags['without-peer'] });
+    const how = { log, standalone: flags.standalone, withoutPeer: flags['without-peer'] };
+    await runHost(config, flags.trace === undefined ? how : { ...how, disk: await tracedDisk(flags.trace, log) });
     await log.end();
   }
+}
+
+/** The machine's disk, with what becomes durable noted in a file. */
+async function tracedDisk(path: string, log: Log): Promise<Disk> {
+  const { NodeDisk } = await import('../src/disk/node-disk.ts');
+  const { traceDurable } = await import('../src/secondary/durable-trace.ts');
+  const ended = (error: unknown): void => log.write('error', `the trace ended: ${String(error)}`, { path });
+  return traceDurable(new NodeDisk(), { path, ended }).disk;
 }

@@ -1,4 +1,5 @@
 /** The host that a config and the durable state describe, started; with the commands that it takes while it runs. */
+import type { Disk } from '../disk/disk.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
 import { UsageError } from '../model/errors.ts';
 import type { HostEnd } from '../model/host-end.ts';
@@ -39,6 +40,8 @@ export interface ServiceOptions {
   readonly log: Log;
   readonly standalone: boolean;
   readonly withoutPeer: boolean;
+  /** Disk of a secondary, where somebody watches it; the machine's own by default. */
+  readonly disk?: Disk;
 }
 
 /** Start the host of this config, as its durable state says. @throws what its start throws */
@@ -60,10 +63,11 @@ async function startPrimary(config: PrimaryConfig, { log, standalone }: ServiceO
   return { host: primary, commands: { detach: async (body) => primary.detach({ dryRun: body.dryRun === true }) } };
 }
 
-function secondaryOf(config: SecondaryConfig, { log, standalone, withoutPeer }: ServiceOptions): SecondaryOptions {
+function secondaryOf(config: SecondaryConfig, { log, standalone, withoutPeer, disk }: ServiceOptions): SecondaryOptions {
   if (config.mode === 'write-through' && config.peer !== null)
     log.write('warn', 'peer.listen is unused: the mode is write-through, so no peer is waited for; "mode: write-back" uses it');
-  return secondaryOptions(config, log, { dial: true, standalone, withoutPeer });
+  const options = secondaryOptions(config, log, { dial: true, standalone, withoutPeer });
+  return disk === undefined ? options : { ...options, disk };
 }
 
 async function startSecondary(options: SecondaryOptions): Promise<Service> {
