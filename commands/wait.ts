@@ -6,7 +6,7 @@ import type { StatusReport } from '../src/model/status.ts';
 export default class Wait extends BaseCommand {
   static override summary = 'Wait until a host is in a state, instead of a loop in a script.';
   static override description =
-    'drained: everything written so far is in the far source volumes. replicating: a link is agreed and records flow. consistent: the copy is at some data set. promoted: this host serves as promoted. ' +
+    'drained: everything written so far is in the far source volumes. replicating: a link is agreed and records flow; on a peer: its secondary uses it. consistent: the copy is at some data set. promoted: this host serves as promoted. ' +
     'Exit code 0 when it came true, 1 when the time was up.';
   static override examples = [
     '<%= config.bin %> wait -c primary.yaml --for drained',

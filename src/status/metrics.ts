@@ -86,6 +86,34 @@ const FIGURES: readonly Figure[] = [
   { name: 'farshore_rejects_total', help: 'Records that were rejected', type: 'counter', value: (report) => report.rejects },
   { name: 'farshore_duplicates_total', help: 'Records that were received twice', type: 'counter', value: (report) => report.duplicates },
   { name: 'farshore_resends_total', help: 'Records that were sent again', type: 'counter', value: (report) => report.resends },
+  {
+    name: 'farshore_peer_up',
+    help: '1 while the peer holds what is acknowledged: write-back',
+    type: 'gauge',
+    value: ({ peer }) => (peer === null ? null : Number(peer.up)),
+  },
+  {
+    name: 'farshore_peer_held_records',
+    help: 'Records that the peer holds for this secondary',
+    type: 'gauge',
+    value: ({ peer }) => peer?.heldRecords ?? null,
+  },
+  {
+    name: 'farshore_peer_held_bytes',
+    help: 'Encoded bytes that the peer holds for this secondary',
+    type: 'gauge',
+    value: ({ peer }) => peer?.heldBytes ?? null,
+  },
+  {
+    name: 'farshore_exposed_records',
+    help: 'Acknowledged records that neither a journal nor the peer has',
+    type: 'gauge',
+    value: ({ peer }) => peer?.exposedRecords ?? null,
+  },
+  { name: 'farshore_nvram_size_bytes', help: 'Size of the NVRAM region', type: 'gauge', value: ({ nvram }) => nvram?.sizeBytes ?? null },
+  { name: 'farshore_nvram_held_bytes', help: 'Encoded bytes in the region', type: 'gauge', value: ({ nvram }) => nvram?.heldBytes ?? null },
+  { name: 'farshore_nvram_held_records', help: 'Records in the region', type: 'gauge', value: ({ nvram }) => nvram?.heldRecords ?? null },
+  { name: 'farshore_nvram_free_bytes', help: 'Room in the region', type: 'gauge', value: ({ nvram }) => nvram?.freeBytes ?? null },
   { name: 'farshore_nbd_connections', help: 'NBD clients', type: 'gauge', value: (report) => report.nbd?.connections ?? null },
 ];
 

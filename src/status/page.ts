@@ -24,10 +24,12 @@ async function tick(){try{const s=await (await fetch('/api/status')).json();
 document.title='Farshore '+s.group+' '+s.role;$('group').textContent=s.group+' · '+s.role;$('sub').textContent='generation '+s.generation+' · mode '+s.mode+' · up '+Math.round(s.uptimeSeconds)+' s';
 const st=$('state');st.textContent=s.state;st.className='state '+({replicating:'good',promoted:'good',failed:'bad',superseded:'bad'}[s.state]||'');$('reason').textContent=s.reason||'';
 $('cards').replaceChildren();
-card('Copy consistent at data set',s.consistentAt?s.consistentAt.dataSet:'start',s.consistentAt&&s.consistentAt.time?s.consistentAt.reason+', '+s.consistentAt.time.slice(11,23):'');
-card('Behind',s.behind.seconds.toFixed(2)+' s',s.behind.dataSets+' data sets, '+bytes(s.behind.bytes)+(s.objectiveSeconds?', objective '+s.objectiveSeconds+' s':''));
+if(s.role!=='peer'){card('Copy consistent at data set',s.consistentAt?s.consistentAt.dataSet:'start',s.consistentAt&&s.consistentAt.time?s.consistentAt.reason+', '+s.consistentAt.time.slice(11,23):'');
+card('Behind',s.behind.seconds.toFixed(2)+' s',s.behind.dataSets+' data sets, '+bytes(s.behind.bytes)+(s.objectiveSeconds?', objective '+s.objectiveSeconds+' s':''))}
 if(s.backlog)card('Unacknowledged',bytes(s.backlog.bytes),'limit '+bytes(s.backlog.limitBytes)+', throttled '+s.backlog.throttledSeconds.toFixed(1)+' s');
 if(s.journals.slots)card('Journals',s.journals.active+' / '+s.journals.slots,s.journals.partial+' partial, '+s.journals.failed+' failed');
+if(s.peer)card('Peer '+s.peer.address,s.peer.up?'holds '+bytes(s.peer.heldBytes):'down',s.peer.up?s.peer.heldRecords+' records, exposed '+s.peer.exposedRecords:(s.peer.reason||'')+', exposed '+s.peer.exposedRecords);
+if(s.nvram)card('NVRAM, hold '+s.nvram.hold,bytes(s.nvram.heldBytes)+' / '+bytes(s.nvram.sizeBytes),s.nvram.heldRecords+' records, '+s.nvram.path);
 if(s.nbd)card('NBD clients',String(s.nbd.connections),s.nbd.addresses.join(', '));
 rows('positions',['',...Object.keys(s.dataSets)],[['data set',...Object.values(s.dataSets).map(v=>v??'–')],['sequence',...Object.values(s.sequence).map(v=>v??'–')]]);
 rows('links',['address','up','sent','received','last error'],s.links.map(l=>[l.address,l.up?'yes':'no',bytes(l.sentBytes),bytes(l.receivedBytes),l.error||'']));

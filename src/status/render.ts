@@ -1,31 +1,41 @@
 /** The status as people read it: what the copy is, how records flow, how far it is behind (OPERATOR.md). */
-import type { StatusReport } from '../model/status.ts';
+import type { PeerReport, StatusReport } from '../model/status.ts';
 import { formatBytes, formatSeconds } from '../model/units.ts';
+
+type Paint = (code: number, text: string) => string;
 
 /** Render the report in a few lines; `colours` marks what needs attention. */
 export function renderStatus(report: StatusReport, colours: boolean): string {
-  const paint = (code: number, text: string): string => (colours ? `\u001B[${code}m${text}\u001B[39m` : text);
-  const lines = [headline(report, paint), ...dataLines(report), ...flowLines(report)];
-  if (report.mode !== 'none') lines.push(behindLine(report));
-  lines.push(...(report.role === 'primary' ? primaryLines(report) : secondaryLines(report)));
+  const paint: Paint = (code, text) => (colours ? `\u001B[${code}m${text}\u001B[39m` : text);
+  const lines = [headline(report, paint), ...(report.role === 'peer' ? regionLines(report) : copyLines(report, paint))];
   if (report.reason !== null) lines.push(row('because', paint(33, report.reason)));
   if (report.nbd !== null) lines.push(row('nbd', `${report.nbd.addresses.join(', ')}   clients ${report.nbd.connections}`));
   return `${lines.join('\n')}\n`;
+}
+
+function copyLines(report: StatusReport, paint: Paint): string[] {
+  const lines = [...dataLines(report), ...flowLines(report)];
+  if (report.mode !== 'none') lines.push(behindLine(report));
+  if (report.role === 'primary') return [...lines, ...primaryLines(report)];
+  return [...lines, ...secondaryLines(report), ...(report.peer === null ? [] : [peerLine(report.peer, paint)])];
 }
 
 function row(name: string, text: string): string {
   return `  ${name.padEnd(9)} ${text}`;
 }
 
-function headline(report: StatusReport, paint: (code: number, text: string) => string): string {
+function headline(report: StatusReport, paint: Paint): string {
   const good = report.state === 'replicating' || report.state === 'promoted';
   const state = paint(good ? 32 : report.state === 'failed' || report.state === 'superseded' ? 31 : 33, report.state);
   const parts = [`group ${report.group}`, `role ${report.role}`, `generation ${report.generation}`, `state ${state}`];
-  if (report.mode !== 'none') parts.push(`mode ${report.mode}`, recoveryPoint(report, paint));
+  if (report.mode !== 'none') {
+    const peer = report.peer === null ? '' : ` (peer ${report.peer.address} ${report.peer.up ? paint(32, 'up') : paint(31, 'down')})`;
+    parts.push(`mode ${report.mode}${peer}`, recoveryPoint(report, paint));
+  }
   return parts.join('  ');
 }
 
-function recoveryPoint(report: StatusReport, paint: (code: number, text: string) => string): string {
+function recoveryPoint(report: StatusReport, paint: Paint): string {
   const { behind, objectiveSeconds } = report;
   if (objectiveSeconds === null) return `recovery point ${formatSeconds(behind.seconds)}`;
   const verdict = behind.seconds <= objectiveSeconds ? paint(32, 'MEETING') : paint(31, 'MISSING');
@@ -71,6 +81,32 @@ function primaryLines(report: StatusReport): string[] {
 function secondaryLines(report: StatusReport): string[] {
   const { slots, active, partial, failed } = report.journals;
   return [row('journals', `${active}/${slots} active  ${partial} partial    rejected ${report.rejects}    failed ${failed}`)];
+}
+
+/** What the peer has, and what only this process has. */
+function peerLine(peer: PeerReport, paint: Paint): string {
+  const { up, reason, regionId, hold, heldRecords, heldBytes, exposedRecords, mayHoldMore } = peer;
+  const parts = up
+    ? [`region ${shortened(regionId)} (${hold ?? 'memory'})`, `holds ${heldRecords} records, ${formatBytes(heldBytes)}`]
+    : [`not used: ${reason ?? 'it is not there'}`];
+  parts.push(exposedRecords === 0 ? 'exposed 0' : paint(31, `exposed ${exposedRecords} records until journaled`));
+  if (!up && mayHoldMore !== null) parts.push(`a restart waits for region ${shortened(mayHoldMore)}`);
+  return row('peer', parts.join('    '));
+}
+
+/** A peer has no copy: it has a region, and links. */
+function regionLines({ nvram, links }: StatusReport): string[] {
+  const up = links.filter((link) => link.up).length;
+  const lines = [row('links', `${up}/${links.length}  ${links.map(({ address }) => address).join(', ')}`)];
+  if (nvram === null) return lines;
+  const { path, sizeBytes, hold, regionId, heldRecords, heldBytes, freeBytes } = nvram;
+  const held = `holds ${heldRecords} records, ${formatBytes(heldBytes)}    free ${formatBytes(freeBytes)}`;
+  return [row('nvram', `${path}  ${formatBytes(sizeBytes)}, hold ${hold}, region ${shortened(regionId)}`), row('', held), ...lines];
+}
+
+/** Enough of a random identifier to tell it from others. */
+function shortened(regionId: string | null): string {
+  return regionId === null ? '?' : regionId.slice(0, 8);
 }
 
 function clock(iso: string): string {

@@ -1,0 +1,160 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { NO_POSITIONS, type NvramReport, type PeerReport, type StatusReport } from '../../src/model/status.ts';
+import { renderMetrics } from '../../src/status/metrics.ts';
+import { renderStatus } from '../../src/status/render.ts';
+
+const SECONDARY: StatusReport = {
+  role: 'secondary',
+  group: 'demo',
+  groupId: 'a'.repeat(32),
+  generation: 3,
+  generations: [],
+  stream: 'b'.repeat(16),
+  session: 'c'.repeat(16),
+  state: 'replicating',
+  reason: null,
+  mode: 'write-through',
+  volumes: [],
+  dataSets: { ...NO_POSITIONS, received: '88414', durable: '88413', complete: '88412', destaged: '88409' },
+  sequence: NO_POSITIONS,
+  consistentAt: { dataSet: '88409', reason: 'flush', time: '2026-11-22T12:04:31.220Z' },
+  behind: { dataSets: 3, bytes: 1.9 * 2 ** 20, seconds: 0.08, etaSeconds: 0.1 },
+  objectiveSeconds: 5,
+  journals: { slots: 16, active: 6, partial: 0, failed: 0 },
+  links: [
+    { address: 'ws://127.0.0.1:10810', up: true, error: null, sentBytes: 0, receivedBytes: 0 },
+    { address: 'ws://127.0.0.1:10810', up: true, error: null, sentBytes: 0, receivedBytes: 0 },
+  ],
+  peer: null,
+  nvram: null,
+  rejects: 0,
+  duplicates: 0,
+  resends: 0,
+  lastCut: null,
+  backlog: null,
+  nbd: null,
+  statusPage: null,
+  replication: null,
+  divergedFrom: null,
+  lastRefusal: null,
+  pid: 1,
+  uptimeSeconds: 60,
+};
+const PEER_UP: PeerReport = {
+  address: '127.0.0.1:10820',
+  up: true,
+  regionId: '3f2a90c1'.repeat(4),
+  hold: 'memory',
+  heldRecords: 212,
+  heldBytes: 1.4 * 2 ** 20,
+  exposedRecords: 0,
+  mayHoldMore: '3f2a90c1'.repeat(4),
+  reason: null,
+};
+const PEER_DOWN: PeerReport = {
+  ...PEER_UP,
+  up: false,
+  regionId: null,
+  hold: null,
+  heldRecords: 0,
+  heldBytes: 0,
+  reason: 'the peer is gone',
+};
+const NVRAM: NvramReport = {
+  path: '/dev/shm/farshore-demo.nvram',
+  sizeBytes: 256 * 2 ** 20,
+  hold: 'memory',
+  regionId: '3f2a90c1'.repeat(4),
+  heldRecords: 212,
+  heldBytes: 1.4 * 2 ** 20,
+  freeBytes: 254 * 2 ** 20,
+};
+const PEER: StatusReport = {
+  ...SECONDARY,
+  role: 'peer',
+  mode: 'none',
+  dataSets: NO_POSITIONS,
+  consistentAt: null,
+  links: [{ address: 'ws://127.0.0.1:10820', up: true, error: null, sentBytes: 0, receivedBytes: 0 }],
+  nvram: NVRAM,
+};
+
+test('write-through without a peer says nothing of one', () => {
+  assert.is(
+    renderStatus(SECONDARY, false),
+    [
+      'group demo  role secondary  generation 3  state replicating  mode write-through    recovery point 0.08 s of 5.0 s: MEETING',
+      '  data      consistent at data set 88409 (flush, 12:04:31.220)',
+      '  flow      received 88414  durable 88413  complete 88412  destaged 88409      links 2/2',
+      '  behind    3 data sets  1.9 MiB  0.08 s  eta 0.10 s',
+      '  journals  6/16 active  0 partial    rejected 0    failed 0',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('write-back: the peer stands in the first line, and has one of its own', () => {
+  const lines = renderStatus({ ...SECONDARY, mode: 'write-back', peer: PEER_UP }, false).split('\n');
+  assert.match(lines[0] ?? '', /mode write-back \(peer 127\.0\.0\.1:10820 up\)\s+recovery point 0\.08 s of 5\.0 s: MEETING$/);
+  assert.is(lines[5], '  peer      region 3f2a90c1 (memory)    holds 212 records, 1.4 MiB    exposed 0');
+});
+
+test('a peer that is gone: what is exposed, why, and that a restart waits', () => {
+  const lines = renderStatus({ ...SECONDARY, peer: { ...PEER_DOWN, exposedRecords: 12 } }, false).split('\n');
+  assert.match(lines[0] ?? '', /mode write-through \(peer 127\.0\.0\.1:10820 down\)/);
+  assert.is(
+    lines[5],
+    '  peer      not used: the peer is gone    exposed 12 records until journaled    a restart waits for region 3f2a90c1',
+  );
+  const unmarked = renderStatus({ ...SECONDARY, peer: { ...PEER_DOWN, mayHoldMore: null } }, false);
+  assert.match(unmarked, /not used: the peer is gone {4}exposed 0\n/);
+  assert.match(renderStatus({ ...SECONDARY, peer: { ...PEER_DOWN, exposedRecords: 12 } }, true), /\[31mexposed 12 records until journaled/);
+});
+
+test('a peer shows its region and its links, and no copy', () => {
+  assert.is(
+    renderStatus(PEER, false),
+    [
+      'group demo  role peer  generation 3  state replicating',
+      '  nvram     /dev/shm/farshore-demo.nvram  256 MiB, hold memory, region 3f2a90c1',
+      '            holds 212 records, 1.4 MiB    free 254 MiB',
+      '  links     1/1  ws://127.0.0.1:10820',
+      '',
+    ].join('\n'),
+  );
+  assert.match(
+    renderStatus({ ...PEER, state: 'disconnected', reason: 'connect ECONNREFUSED' }, false),
+    /\n {2}because {3}connect ECONNREFUSED\n/,
+  );
+});
+
+/** Names and values of the figures of one report. */
+async function figures(report: StatusReport): Promise<ReadonlyMap<string, number>> {
+  const text = await renderMetrics(report);
+  return new Map(
+    text
+      .split('\n')
+      .filter((line) => line.startsWith('farshore_'))
+      .map((line) => [line.replace(/\{.*/, ''), Number(line.split(' ').at(-1))] as const),
+  );
+}
+
+test('metrics of a secondary with a peer, of one without, and of a peer', async () => {
+  const withPeer = await figures({ ...SECONDARY, peer: { ...PEER_UP, exposedRecords: 3 } });
+  assert.is(withPeer.get('farshore_peer_up'), 1);
+  assert.is(withPeer.get('farshore_peer_held_records'), 212);
+  assert.is(withPeer.get('farshore_peer_held_bytes'), PEER_UP.heldBytes);
+  assert.is(withPeer.get('farshore_exposed_records'), 3);
+  assert.is((await figures({ ...SECONDARY, peer: PEER_DOWN })).get('farshore_peer_up'), 0);
+  const without = await figures(SECONDARY);
+  assert.not(without.has('farshore_peer_up') || without.has('farshore_exposed_records') || without.has('farshore_nvram_held_bytes'));
+  const peer = await figures(PEER);
+  assert.is(peer.get('farshore_nvram_size_bytes'), NVRAM.sizeBytes);
+  assert.is(peer.get('farshore_nvram_held_bytes'), NVRAM.heldBytes);
+  assert.is(peer.get('farshore_nvram_held_records'), 212);
+  assert.is(peer.get('farshore_nvram_free_bytes'), NVRAM.freeBytes);
+  assert.not(peer.has('farshore_peer_up'));
+});
+
+test.run();
