@@ -116,3 +116,35 @@ export function watermarkWrite(path: string, cause: unknown): FarshoreError {
     },
   );
 }
+
+/** Another host took the place of this one: what it says of the shared storage. */
+export function hostSuperseded(directory: string, epochs: { own: number; found: number }): RefusedError {
+  const { own, found } = epochs;
+  return new RefusedError(
+    'ERR_HOST_SUPERSEDED',
+    `another host took the place of this one: the watermark in ${directory} carries host epoch ${found}, this host has ${own}`,
+    {
+      hint: 'Do not start this host again as it is: two hosts must never write one copy. To use the machine as the new peer, initialise it as one.',
+      details: { directory, ownHostEpoch: own, foundHostEpoch: found },
+    },
+  );
+}
+
+export function epochUnread(path: string, cause: unknown): FarshoreError {
+  return new FarshoreError('ERR_EPOCH_UNREAD', `the host epoch in ${path} could not be read from the storage: ${messageOf(cause)}`, {
+    cause,
+    hint: 'Check the path to the shared storage. A host that a peer may replace writes nothing there until it can read its host epoch.',
+    details: { path },
+  });
+}
+
+export function epochUnsettled(path: string, hostEpoch: number): RefusedError {
+  return new RefusedError(
+    'ERR_EPOCH_UNSETTLED',
+    `${path} does not keep host epoch ${hostEpoch}: another host goes on writing to it, so it was not shut out`,
+    {
+      hint: 'Shut the former host out of the shared storage (power it off, revoke its access), then run the takeover again: it goes on where it was.',
+      details: { path, hostEpoch },
+    },
+  );
+}

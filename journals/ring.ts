@@ -47,6 +47,10 @@ export interface OpenRingOptions {
   readonly geometry: Geometry;
   readonly alignedStart: AlignedStart;
   readonly events: JournalPoolEvents;
+  /** Of the host that writes the watermark; absent: as it was read. */
+  readonly hostEpoch?: number;
+  /** The host before this one was shut out, but its lock may still be there: go on without it. `bypassed` is told. */
+  readonly afterFence?: { bypassed(path: string): void };
 }
 
 /**
@@ -65,7 +69,7 @@ class Ring implements JournalRing {
   readonly #events: JournalPoolEvents;
   readonly #writers: readonly JournalWriter[];
   readonly #watermark: WatermarkFile;
-  readonly #lock: DiskLock;
+  readonly #lock: DiskLock | null;
   readonly #zeroes: Uint8Array;
   #identity: JournalIdentity | null = null;
   #commitsInFlight = 0;
@@ -85,6 +89,7 @@ class Ring implements JournalRing {
       disk,
       directory,
       alignedStart,
+      hostEpoch: options.hostEpoch,
       events: {
         durable: (point) => events.watermarkDurable(point),
         failed: (error) => this.#fail(-1, error),
@@ -93,7 +98,8 @@ class Ring implements JournalRing {
     });
     const lock = disk.lock(watermarkPath(directory));
     try {
-      if (lock === null) throw journalsLocked(directory);
+      if (lock === null && options.afterFence === undefined) throw journalsLocked(directory);
+      if (lock === null) options.afterFence?.bypassed(directory);
       const files = openJournals({ disk, directory, geometry, scratch });
       this.#writers = files.map(
         (file, slot) =>
@@ -297,7 +303,7 @@ class Ring implements JournalRing {
       first ??= error;
       left -= 1;
       if (left > 0) return;
-      this.#lock.release();
+      this.#lock?.release();
       done(first);
     };
     for (const writer of this.#writers) writer.file.close(closed);

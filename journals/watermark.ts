@@ -16,13 +16,13 @@ import type { BlockVerdict, WatermarkContent } from './format.ts';
 import { allocateAligned } from './memory-buffer.ts';
 import type { AlignedStart } from './memory-buffer.ts';
 
-const FILE_BYTES = 2 * BLOCK_BYTES;
+export const WATERMARK_FILE_BYTES = 2 * BLOCK_BYTES;
 
 /** Both blocks of a watermark that says: bound to nobody, nothing destaged. */
 export function encodeFreshWatermark(target: Uint8Array): void {
   const nothing = { ...UNBOUND_IDENTITY, point: null, hostEpoch: 0 };
   encodeWatermark(target.subarray(0, BLOCK_BYTES), { ...nothing, counter: 1 });
-  encodeWatermark(target.subarray(BLOCK_BYTES, FILE_BYTES), { ...nothing, counter: 2 });
+  encodeWatermark(target.subarray(BLOCK_BYTES, WATERMARK_FILE_BYTES), { ...nothing, counter: 2 });
 }
 
 export interface WatermarkJudgement {
@@ -31,17 +31,28 @@ export interface WatermarkJudgement {
   readonly nextBlock: 0 | 1;
 }
 
-/** Judge the file's bytes. @throws CorruptionError ERR_WATERMARK_UNREADABLE, RefusedError ERR_WATERMARK_VERSION */
+/**
+ * Judge the file's bytes: the higher host epoch counts, and of one epoch the higher counter. What a superseded host wrote later, with a
+ * higher counter and its lower epoch, never counts. @throws CorruptionError ERR_WATERMARK_UNREADABLE, RefusedError ERR_WATERMARK_VERSION */
 export function judgeWatermark(bytes: Uint8Array, path: string): WatermarkJudgement {
-  const blocks = [0, 1].map((index) => decodeBlock(bytes.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES)));
+  const blocks = decodeBlocks(bytes);
   for (const block of blocks) if (block.verdict === 'later-version') throw watermarkVersion(path, block.version);
   const [first, second] = blocks.map((block) => (block.verdict === 'readable' ? block.content : null));
-  if (first && (!second || first.counter > second.counter)) return { newest: first, nextBlock: 1 };
+  if (first && (!second || isNewer(first, second))) return { newest: first, nextBlock: 1 };
   if (second) return { newest: second, nextBlock: 0 };
   const found = blocks.map((block, index) =>
     block.verdict === 'unreadable' ? `block ${index} expected ${block.expected}, found ${block.found}` : '',
   );
   throw watermarkUnreadable(path, found.join('; '));
+}
+
+/** Decode both blocks of the file's bytes; never throws. */
+export function decodeBlocks(bytes: Uint8Array): BlockVerdict<WatermarkContent>[] {
+  return [0, 1].map((index) => decodeBlock(bytes.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES)));
+}
+
+function isNewer(a: WatermarkContent, b: WatermarkContent): boolean {
+  return a.hostEpoch === b.hostEpoch ? a.counter > b.counter : a.hostEpoch > b.hostEpoch;
 }
 
 function decodeBlock(block: Uint8Array): BlockVerdict<WatermarkContent> {
@@ -71,6 +82,7 @@ export class WatermarkFile {
   readonly #events: WatermarkEvents;
   readonly #bytes: Uint8Array;
   readonly #bytesRead: number;
+  readonly #hostEpoch: number | null;
   #judgement: WatermarkJudgement | null = null;
   #newestIsDurable = false;
   #whenDurable: Done[] = [];
@@ -79,12 +91,20 @@ export class WatermarkFile {
   #stopped: Error | null = null;
 
   /** @throws RefusedError ERR_WATERMARK_MISSING */
-  constructor(options: { disk: Disk; directory: string; alignedStart: AlignedStart; events: WatermarkEvents }) {
+  constructor(options: {
+    disk: Disk;
+    directory: string;
+    alignedStart: AlignedStart;
+    events: WatermarkEvents;
+    /** That of the host which writes; absent: as it was read. */
+    hostEpoch?: number | undefined;
+  }) {
+    this.#hostEpoch = options.hostEpoch ?? null;
     const path = watermarkPath(options.directory);
     if (!options.disk.exists(path)) throw watermarkMissing(path);
     this.#events = options.events;
     this.#block = allocateAligned(BLOCK_BYTES, options.alignedStart);
-    this.#bytes = allocateAligned(FILE_BYTES, options.alignedStart);
+    this.#bytes = allocateAligned(WATERMARK_FILE_BYTES, options.alignedStart);
     this.#file = options.disk.open(path, { durableWrites: true });
     this.#bytesRead = this.#file.readSync(this.#bytes, 0);
   }
@@ -144,7 +164,7 @@ export class WatermarkFile {
     if (waiting === null) return;
     this.#waiting = null;
     const { identity, point } = waiting;
-    this.#write({ ...identity, point, hostEpoch: newest.hostEpoch, counter: newest.counter + 1 }, nextBlock, point);
+    this.#write({ ...identity, point, hostEpoch: this.#hostEpoch ?? newest.hostEpoch, counter: newest.counter + 1 }, nextBlock, point);
   }
 
   #write(content: WatermarkContent, block: 0 | 1, reported: HistoryPoint | null): void {

@@ -45,6 +45,8 @@ export class NodeFile implements DiskFile {
   readonly #readOnly: boolean;
   readonly #isDevice: boolean;
   #direct: boolean;
+  /** Reads are direct, too. */
+  #uncached: boolean;
   #inFlight = 0;
   #closed = false;
   #whenIdle: (() => void) | null = null;
@@ -65,6 +67,7 @@ export class NodeFile implements DiskFile {
       // O_DIRECT is set afterwards: a refusal at open(2) would come after O_CREAT has already made the file.
       this.#direct = options.durableWrites === true && setStatusFlag({ fd: this.#fd, flag: constants.O_DIRECT, on: true });
       this.#readFd = this.#direct ? openSync(path, constants.O_RDONLY) : this.#fd;
+      this.#uncached = options.uncachedReads === true && setStatusFlag({ fd: this.#fd, flag: constants.O_DIRECT, on: true });
     } catch (error) {
       closeSync(this.#fd);
       // Whoever is told that it could not be created looks for nothing to remove.
@@ -113,6 +116,10 @@ export class NodeFile implements DiskFile {
     let total = 0;
     this.#begin();
     const next = (error: Error | null, bytesRead: number): void => {
+      if (error !== null && this.#readsCached(error)) {
+        read(this.#readFd, target, total, target.length - total, position + total, next);
+        return;
+      }
       total += bytesRead;
       if (error === null && bytesRead > 0 && total < target.length) {
         read(this.#readFd, target, total, target.length - total, position + total, next);
@@ -258,6 +265,13 @@ export class NodeFile implements DiskFile {
     if (!this.#direct) return;
     assert(position % DISK_ALIGNMENT_BYTES === 0, `a direct write to ${this.path} begins aligned, not at ${position}`);
     for (const buffer of buffers) assert(isAligned(buffer), `a direct write to ${this.path} is from aligned memory of aligned length`);
+  }
+
+  /** Some file systems take O_DIRECT and refuse the first read with EINVAL: then they are asked without it. True: read again. */
+  #readsCached(error: unknown): boolean {
+    if (!this.#uncached || errnoOf(error) !== 'EINVAL') return false;
+    this.#uncached = false;
+    return setStatusFlag({ fd: this.#fd, flag: constants.O_DIRECT, on: false });
   }
 
   /** Some file systems take O_DIRECT and refuse the first write with EINVAL: O_DSYNC alone makes it durable too. True: write again. */

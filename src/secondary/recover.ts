@@ -13,6 +13,7 @@ import type { Disk } from '../disk/disk.ts';
 import { alignedStart } from '../disk/alignment.ts';
 import { awaitDone } from '../disk/await-done.ts';
 import type { JournalPoolEvents, JournalRing, ScannedJournal, StoredWatermark } from '../../journals/contract.ts';
+import { hostSuperseded } from '../../journals/errors.ts';
 import { openRing } from '../../journals/ring.ts';
 import { RefusedError } from '../model/errors.ts';
 import type { Geometry } from '../model/ids.ts';
@@ -33,6 +34,8 @@ export interface RecoverOptions {
   /** A promotion gives up what is not complete. */
   readonly mode: 'start' | 'promote';
   readonly events: JournalPoolEvents;
+  /** Go on although the lock of a host that was shut out is still there. */
+  readonly afterFence?: { bypassed(path: string): void };
 }
 
 export interface Recovered {
@@ -49,8 +52,9 @@ export interface Recovered {
 
 /** Open the ring and carry steps 1-5 out. @throws RefusedError or CorruptionError that names the file, what was found and what was expected. */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
-  const { disk, directory, geometry, events } = options;
-  const ring = openRing({ disk, directory, geometry, alignedStart, events });
+  const { disk, directory, geometry, events, state, afterFence } = options;
+  const lock = afterFence === undefined ? {} : { afterFence };
+  const ring = openRing({ disk, directory, geometry, alignedStart, events, hostEpoch: state.hostEpoch, ...lock });
   try {
     const { watermark, plan, cuts, unreadable } = await readAndPlan(ring, options);
     if (plan === null) return { ring, watermark, machine: null, plan, cuts, unreadable };
@@ -174,10 +178,11 @@ async function makeDurable(ring: JournalRing, plan: RecoveryPlan, { disk, direct
   if (mode === 'start') for (const slot of plan.discard) await awaitDone((done) => ring.discard(slot, done));
 }
 
-/** Refuse a watermark of another host or time than the state. @throws RefusedError ERR_WATERMARK_FOREIGN */
+/** Refuse a watermark of another host or time than the state. @throws RefusedError ERR_WATERMARK_FOREIGN, ERR_HOST_SUPERSEDED */
 export function checkWatermark(directory: string, watermark: StoredWatermark | null, state: HostState): void {
   const expected = journalIdentityOf(state);
   if (watermark === null || isUnbound(watermark)) return;
+  if (watermark.hostEpoch > state.hostEpoch) throw hostSuperseded(directory, { own: state.hostEpoch, found: watermark.hostEpoch });
   if (watermark.groupId === expected.groupId && watermark.generation === expected.generation && watermark.stream === expected.stream)
     return;
   throw new RefusedError(
