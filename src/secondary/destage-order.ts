@@ -16,19 +16,32 @@ export interface DestageOrder {
   readonly reopen: boolean;
 }
 
-export type DestageReport = { readonly destaged: DataSetId; readonly error: null } | { readonly destaged: null; readonly error: string };
+/** Neither destaged nor an error: the lease of the shared storage expired in the middle, and the data set has to be stored again in full. */
+export type DestageReport =
+  | { readonly destaged: DataSetId; readonly error: null }
+  | { readonly destaged: null; readonly error: string }
+  | { readonly destaged: null; readonly error: null };
 
 /** First word of a destage worker: from here on it may be ended at any moment. */
 export const WORKER_READY = 'ready';
 
 /** Store and flush one order with volumes that are open in this thread; what worker and tests have in common. */
-export function carryOutDestage(order: DestageOrder, sources: readonly DestageSource[], volumes: ReadonlyMap<Vlun, Volume>): DestageReport {
+export function carryOutDestage(
+  order: DestageOrder,
+  sources: readonly DestageSource[],
+  volumes: ReadonlyMap<Vlun, Volume>,
+  mayStore: () => boolean = () => true,
+): DestageReport {
+  const expired = { destaged: null, error: null };
   try {
     const { set } = order;
     const source = sources[set.slot];
     assert(source !== undefined, `slot ${set.slot} has a memory buffer`);
-    storeDataSet(source, set.writes, volumes);
-    for (const volume of volumes.values()) volume.flushSync();
+    if (!storeDataSet(source, set.writes, volumes, mayStore)) return expired;
+    for (const volume of volumes.values()) {
+      if (!mayStore()) return expired;
+      volume.flushSync();
+    }
     return { destaged: set.dataSet, error: null };
   } catch (error) {
     if (error instanceof BrokenInvariant) throw error;

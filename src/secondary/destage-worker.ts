@@ -10,8 +10,14 @@ import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import { carryOutDestage, WORKER_READY, type DestageOrder, type DestageReport } from './destage-order.ts';
 import { openDestageSource } from './store-data-set.ts';
+import { mayStoreBy } from './write-lease.ts';
 
-const { volumes: configs, buffers } = workerData as { volumes: readonly VolumeConfig[]; buffers: readonly MemoryBuffer[] };
+const {
+  volumes: configs,
+  buffers,
+  lease,
+} = workerData as { volumes: readonly VolumeConfig[]; buffers: readonly MemoryBuffer[]; lease: SharedArrayBuffer | null };
+const mayStore = mayStoreBy(lease);
 const sources = buffers.map(openDestageSource);
 const disk = new NodeDisk();
 let open: ReadonlyMap<Vlun, Volume> | null = null;
@@ -28,7 +34,8 @@ function volumesFor(order: DestageOrder): ReadonlyMap<Vlun, Volume> {
 parentPort?.on('message', (order: DestageOrder) => {
   let report: DestageReport;
   try {
-    report = carryOutDestage(order, sources, volumesFor(order));
+    // Opening a volume allocates what is sparse in it.
+    report = mayStore() ? carryOutDestage(order, sources, volumesFor(order), mayStore) : { destaged: null, error: null };
   } catch (error) {
     if (error instanceof BrokenInvariant) throw error;
     report = { destaged: null, error: messageOf(error) };

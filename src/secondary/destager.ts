@@ -6,7 +6,8 @@
  * watermark in the volumes, and they can be brought to every complete data set, not only to the last (docs/decisions/0005).
  *
  * After a failed store or flush (I10) the volumes are opened anew, the data set is stored again in full and flushed; a second failure
- * is final. Those before it are durable under a durable watermark.
+ * is final. Those before it are durable under a durable watermark. With a lease of shared storage it is asked before every system call
+ * that writes; one that expires in the middle is no failure: the data set is stored again in full when it is renewed.
  */
 import { Worker } from 'node:worker_threads';
 import { assert } from '../model/assert.ts';
@@ -16,6 +17,7 @@ import type { MemoryBuffer } from '../../journals/contract.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { carryOutDestage, WORKER_READY, type DestageOrder, type DestageReport, type DestageSet } from './destage-order.ts';
 import { openDestageSource } from './store-data-set.ts';
+import type { WriteLease } from './write-lease.ts';
 
 /** Carries one order out at a time and reports it. */
 export interface DestageCarrier {
@@ -37,6 +39,7 @@ export type OpenCarrier = (report: (report: DestageReport) => void) => DestageCa
 export class Destager {
   readonly #events: DestagerEvents;
   readonly #carrier: DestageCarrier;
+  readonly #lease: Pick<WriteLease, 'whenHeld'> | null;
   /** Data sets that are not handed over yet, ascending. */
   readonly #waiting: DestageSet[] = [];
   /** Handed over, and not covered by the watermark yet. */
@@ -47,8 +50,9 @@ export class Destager {
   #closed = false;
   #closing: Promise<void> | null = null;
 
-  constructor(openCarrier: OpenCarrier, events: DestagerEvents) {
+  constructor(openCarrier: OpenCarrier, events: DestagerEvents, lease: Pick<WriteLease, 'whenHeld'> | null = null) {
     this.#events = events;
+    this.#lease = lease;
     this.#carrier = openCarrier((report) => this.#reported(report));
   }
 
@@ -66,7 +70,7 @@ export class Destager {
     if (set === undefined) return;
     this.#current = set;
     this.#isStored = false;
-    this.#carrier.start({ set, reopen: false });
+    this.#order({ set, reopen: false });
   }
 
   /** The watermark covers this data set: it will never be stored again, and nothing reads its memory buffer any more. */
@@ -89,16 +93,25 @@ export class Destager {
   #reported(report: DestageReport): void {
     const set = this.#current;
     if (this.#closed || set === null) return;
-    if (report.error === null) {
+    if (report.destaged !== null) {
       this.#isStored = true;
       this.#events.destaged(report.destaged);
       return;
     }
+    if (report.error === null) return this.#order({ set, reopen: false });
     this.#failures += 1;
     const fatal = this.#failures > 1;
     this.#events.failed(new Error(report.error), fatal);
     if (fatal) this.#closed = true;
-    else this.#carrier.start({ set, reopen: true });
+    else this.#order({ set, reopen: true });
+  }
+
+  /** Within the lease; without one that holds it waits, and one that has ended ends the destage. */
+  #order(order: DestageOrder): void {
+    if (this.#lease === null) return this.#carrier.start(order);
+    this.#lease.whenHeld((error) => {
+      if (error === null && !this.#closed) this.#carrier.start(order);
+    });
   }
 }
 
@@ -107,8 +120,13 @@ const WORKER_LOAD_MS = 10_000;
 const WORKER_PROGRAM = new URL('./destage-worker.js', import.meta.url);
 
 /** The production carrier: a worker thread with its own descriptors of the volumes. */
-export function workerCarrier(volumes: readonly VolumeConfig[], buffers: readonly MemoryBuffer[], program = WORKER_PROGRAM): OpenCarrier {
-  return (report) => new WorkerCarrier({ volumes, buffers, report, program });
+export function workerCarrier(
+  volumes: readonly VolumeConfig[],
+  buffers: readonly MemoryBuffer[],
+  options: { readonly program?: URL; readonly lease?: Pick<WriteLease, 'cell'> | null } = {},
+): OpenCarrier {
+  const { program = WORKER_PROGRAM, lease = null } = options;
+  return (report) => new WorkerCarrier({ volumes, buffers, report, program, lease: lease?.cell ?? null });
 }
 
 interface WorkerCarrierOptions {
@@ -116,6 +134,7 @@ interface WorkerCarrierOptions {
   readonly buffers: readonly MemoryBuffer[];
   readonly report: (report: DestageReport) => void;
   readonly program: URL;
+  readonly lease: SharedArrayBuffer | null;
 }
 
 /** One worker at a time; an order with `reopen` gets a new one when the former has ended. An order is always answered. */
@@ -145,8 +164,8 @@ class WorkerCarrier implements DestageCarrier {
   }
 
   #open(): Worker {
-    const { volumes, buffers, program } = this.#options;
-    const worker = new Worker(program, { workerData: { volumes, buffers } });
+    const { volumes, buffers, program, lease } = this.#options;
+    const worker = new Worker(program, { workerData: { volumes, buffers, lease } });
     this.#endable = new Promise((resolve) => {
       const late = setTimeout(resolve, WORKER_LOAD_MS);
       const endable = (): void => {
@@ -182,7 +201,7 @@ class WorkerCarrier implements DestageCarrier {
 }
 
 /** A carrier in this thread, for disks that exist only in this process (tests with a disk that loses what was not flushed). */
-export function inlineCarrier(openAll: () => readonly Volume[], buffers: readonly MemoryBuffer[]): OpenCarrier {
+export function inlineCarrier(openAll: () => readonly Volume[], buffers: readonly MemoryBuffer[], mayStore?: () => boolean): OpenCarrier {
   return (report) => {
     const sources = buffers.map(openDestageSource);
     let volumes = openAll();
@@ -199,7 +218,7 @@ export function inlineCarrier(openAll: () => readonly Volume[], buffers: readonl
         report({ destaged: null, error: messageOf(error) });
         return;
       }
-      report(carryOutDestage(order, sources, new Map(volumes.map((volume) => [volume.entry.vlun, volume]))));
+      report(carryOutDestage(order, sources, new Map(volumes.map((volume) => [volume.entry.vlun, volume])), mayStore));
     };
     let pending: NodeJS.Immediate | undefined;
     const start = (order: DestageOrder): void => {

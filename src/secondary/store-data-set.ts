@@ -22,8 +22,16 @@ export function openDestageSource(buffer: MemoryBuffer): DestageSource {
   return { image, reader: new RecordReader(image), offsets: new Uint32Array(buffer.offsets) };
 }
 
-/** Store the first `writes` records of a data set. Throws the disk's error; the volumes are then mixed, and only a full repetition mends them (I10). */
-export function storeDataSet(source: DestageSource, writes: number, volumes: ReadonlyMap<Vlun, Volume>): void {
+/**
+ * Store the first `writes` records of a data set; `mayStore` is asked before each. False: it said no, and the rest was not stored. Throws
+ * the disk's error. In both cases the volumes are mixed, and only a full repetition mends them (I10).
+ */
+export function storeDataSet(
+  source: DestageSource,
+  writes: number,
+  volumes: ReadonlyMap<Vlun, Volume>,
+  mayStore: () => boolean = always,
+): boolean {
   const { reader, image, offsets } = source;
   const peek: RecordPeek = { type: 'pad', vlun: 0, lba: 0, lengthBytes: 0, payloadOffset: 0 };
   for (let index = 0; index < writes; index += 1) {
@@ -31,7 +39,13 @@ export function storeDataSet(source: DestageSource, writes: number, volumes: Rea
     const volume = volumes.get(peek.vlun);
     assert(volume !== undefined, `VLUN ${peek.vlun} was checked when the record arrived`);
     const offset = peek.lba * BLOCK_BYTES;
+    if (!mayStore()) return false;
     if (peek.type === 'write') volume.storeSync(image.subarray(peek.payloadOffset, peek.payloadOffset + peek.lengthBytes), offset);
     else volume.zeroSync(offset, peek.lengthBytes);
   }
+  return true;
+}
+
+function always(): boolean {
+  return true;
 }

@@ -31,7 +31,7 @@ class Bench {
   report: (report: DestageReport) => void = () => {};
   readonly destager: Destager;
 
-  constructor() {
+  constructor(lease?: ConstructorParameters<typeof Destager>[2]) {
     this.destager = new Destager(
       (report) => {
         this.report = report;
@@ -41,6 +41,7 @@ class Bench {
         destaged: (dataSet) => void this.destaged.push(dataSet),
         failed: (error, fatal) => void this.failures.push({ message: error.message, fatal }),
       },
+      lease,
     );
   }
 
@@ -93,6 +94,30 @@ test('after a failure the data set is stored again with fresh volumes, then the 
   assert.equal(bench.destaged, [0, 1]);
   assert.is(bench.lastOrder, '2');
   assert.equal(bench.failures, [{ message: 'EIO', fatal: false }]);
+});
+
+test('a lease that expires in the middle is no failure: the data set is stored again in full when it is renewed', () => {
+  const waiting: ((error: Error | null) => void)[] = [];
+  let holds = true;
+  const lease = { whenHeld: (work: (error: Error | null) => void) => (holds ? work(null) : void waiting.push(work)) };
+  const bench = new Bench(lease);
+  bench.destage(0, 1);
+  for (let times = 1; times <= 3; times += 1) {
+    holds = false;
+    bench.report({ destaged: null, error: null });
+    bench.destager.start();
+    assert.equal([bench.orders.length, waiting.length], [times, 1], 'nothing is stored meanwhile, and it waits once');
+    holds = true;
+    waiting.splice(0).forEach((work) => work(null));
+    assert.equal([bench.orders.length, bench.lastOrder], [times + 1, '0']);
+  }
+  bench.report({ destaged: 0, error: null });
+  assert.equal([bench.destaged, bench.failures], [[0], []]);
+  holds = false;
+  bench.cover(0);
+  assert.is(bench.orders.length, 4, 'the next one waits for the lease, too');
+  waiting.splice(0).forEach((work) => work(new Error('superseded')));
+  assert.equal([bench.orders.length, bench.failures], [4, []], 'a lease that has ended ends the destage');
 });
 
 test('the second failure is final: nothing is stored any more', () => {

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as fc from 'fast-check';
 import { encodedWriteBytes, RecordWriter } from '../../src/record/record.ts';
+import { carryOutDestage } from '../../src/secondary/destage-order.ts';
 import { openDestageSource, storeDataSet } from '../../src/secondary/store-data-set.ts';
 import type { Volume } from '../../src/volume/contract.ts';
 import type { MemoryBuffer } from '../../journals/contract.ts';
@@ -45,6 +46,7 @@ function bufferOf(commands: readonly Command[], arrival: readonly number[]): Mem
 class MemoryVolume {
   readonly bytes = new Uint8Array(16 * BLOCK).fill(0xee);
   stores = 0;
+  flushes = 0;
   failAt = Infinity;
 
   storeSync(bytes: Uint8Array, offset: number): void {
@@ -55,6 +57,10 @@ class MemoryVolume {
   zeroSync(offset: number, lengthBytes: number): void {
     this.#count();
     this.bytes.fill(0, offset, offset + lengthBytes);
+  }
+
+  flushSync(): void {
+    this.flushes += 1;
   }
 
   #count(): void {
@@ -99,6 +105,19 @@ test('whatever the order of arrival, the volumes are as if the commands were car
     }),
     { numRuns: 150 },
   );
+});
+
+test('a lease that ends in the middle: not one store more, no flush, and neither destaged nor an error', () => {
+  const commands: Command[] = [0, 1, 2].map((lba) => ({ type: lba === 1 ? 'zero' : 'write', vlun: 0, lba, blocks: 1 }));
+  const source = openDestageSource(bufferOf(commands, [0, 1, 2]));
+  const order = { set: { dataSet: 0, slot: 0, writes: 3 }, reopen: false };
+  for (let allowed = 0; allowed <= 4; allowed += 1) {
+    const volume = new MemoryVolume();
+    let asked = 0;
+    const report = carryOutDestage(order, [source], asVolumes([volume]), () => (asked += 1) <= allowed);
+    assert.equal([volume.stores, volume.flushes], [Math.min(allowed, 3), allowed === 4 ? 1 : 0]);
+    assert.equal(report, { destaged: allowed === 4 ? 0 : null, error: null });
+  }
 });
 
 test('only so many commands as the data set has: what else lies in the buffer is of no concern', () => {

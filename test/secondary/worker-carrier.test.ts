@@ -45,7 +45,7 @@ async function destage(deeds: readonly Deed[], pauseMs = 0): Promise<Outcome> {
       clearTimeout(limit);
       resolve();
     };
-    destager = new Destager(workerCarrier([], [{ count } as unknown as MemoryBuffer], programOf(deeds)), {
+    destager = new Destager(workerCarrier([], [{ count } as unknown as MemoryBuffer], { program: programOf(deeds) }), {
       destaged: (dataSet) => {
         destaged.push(dataSet);
         ended();
@@ -92,11 +92,9 @@ test('the second end of a worker is final', async () => {
 test('a closed carrier reports nothing', async () => {
   const reports: DestageReport[] = [];
   const count = new Int32Array(new SharedArrayBuffer(4));
-  const carrier = workerCarrier(
-    [],
-    [{ count } as unknown as MemoryBuffer],
-    programOf(['ends before']),
-  )((report) => void reports.push(report));
+  const carrier = workerCarrier([], [{ count } as unknown as MemoryBuffer], { program: programOf(['ends before']) })(
+    (report) => void reports.push(report),
+  );
   carrier.start({ set: { dataSet: 0, slot: 0, writes: 1 }, reopen: false });
   await carrier.close();
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -111,7 +109,7 @@ test('a worker is not ended before it says that it may be: to end one while koff
       setTimeout(() => { workerData.buffers[0].count[0] = 1; parentPort.postMessage('ready'); }, 200);
       parentPort.on('message', () => {});`)}`,
   );
-  const carrier = workerCarrier([], [{ count } as unknown as MemoryBuffer], slow)(() => {});
+  const carrier = workerCarrier([], [{ count } as unknown as MemoryBuffer], { program: slow })(() => {});
   await carrier.close();
   assert.is(count[0], 1);
 });

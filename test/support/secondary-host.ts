@@ -297,7 +297,7 @@ export class SecondaryHost {
     return (report) => {
       const carrier = open((told) => {
         if (this.disk.dead) return;
-        if (told.error === null) {
+        if (told.destaged !== null) {
           this.guard(() => sameVolumes(this.disk, this.witness.model, told.destaged, 'durable'));
           this.#destaged = told.destaged;
         }
