@@ -1,5 +1,5 @@
 /**
- * What both roles' init has in common: the state folder, the volumes, and at the very end the host state, so that an init that was
+ * What every role's init has in common: the state folder, the volumes, and at the very end the host state, so that an init that was
  * interrupted is seen as no init. Whatever this call made is removed when it fails.
  */
 import type { Disk } from '../disk/disk.ts';
@@ -18,7 +18,7 @@ export interface InitialiseOptions {
   readonly onProgress: (message: string) => void;
   /** What the role makes besides volumes and state; returns how to undo it. */
   readonly makeRest: () => Promise<() => void>;
-  readonly state: Pick<HostState, 'role' | 'groupId' | 'generations' | 'stream'>;
+  readonly state: Pick<HostState, 'role' | 'groupId' | 'generations' | 'stream' | 'region'>;
 }
 
 /** @throws RefusedError ERR_ALREADY_INITIALISED; what createVolume and the role's part throw */

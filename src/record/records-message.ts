@@ -77,8 +77,53 @@ export function recordsHeaderFault(message: Uint8Array): Violation | null {
 export function decodeRecords(message: Uint8Array, expected: RecordStream): DecodedRecords {
   const records: WireRecord[] = [];
   const damaged: DamagedRecord[] = [];
-  let violation = recordsHeaderFault(message);
-  if (violation !== null) return { records, damaged, violation };
+  const violation = visitRecords(message, expected, {
+    record: (header, type, offset) => {
+      records.push(wireRecord(header, type, message.subarray(offset, offset + header.encodedBytes)));
+    },
+    damaged: (record) => damaged.push(record),
+  });
+  return { records, damaged, violation };
+}
+
+/** What a message that is to be kept as it came holds: all of it is good, or none of it is taken. */
+export interface CheckedRecords {
+  readonly records: number;
+  /** What is wrong first; null: nothing. */
+  readonly fault: string | null;
+}
+
+/**
+ * Check every record of a message without making a value of any: for a host that keeps the message as it came. Never throws.
+ * @invariant I8 @invariant I9
+ */
+export function checkRecords(message: Uint8Array, expected: RecordStream): CheckedRecords {
+  let records = 0;
+  let damage: DamagedRecord | null = null;
+  const violation = visitRecords(message, expected, {
+    record: () => {
+      records += 1;
+    },
+    damaged: (record) => {
+      damage ??= record;
+    },
+  });
+  return { records, fault: damage === null ? (violation?.violation ?? null) : describeDamage(damage) };
+}
+
+function describeDamage({ dataSet, sequence, offset, expected, found }: DamagedRecord): string {
+  return `payload-checksum at byte ${offset}: record ${sequence} of data set ${dataSet}: expected ${expected}, found ${found}`;
+}
+
+interface RecordVisitor {
+  record(header: ExaminedHeader, type: WireRecord['type'], offset: number): void;
+  damaged(record: DamagedRecord): void;
+}
+
+/** Walk over the records of a message; the violation at which the walk ends too early, or null. */
+function visitRecords(message: Uint8Array, expected: RecordStream, visitor: RecordVisitor): Violation | null {
+  const fault = recordsHeaderFault(message);
+  if (fault !== null) return fault;
   const reader = new RecordReader(message);
   const header = reader.header;
   const streamHigh = hexHalf(expected.stream, 0);
@@ -86,31 +131,16 @@ export function decodeRecords(message: Uint8Array, expected: RecordStream): Deco
   for (let offset = RECORDS_HEADER_BYTES; offset < message.length; offset += header.encodedBytes) {
     const verdict = reader.examine(offset, message.length);
     const isDamaged = verdict === 'bad' && reader.fault.reason === 'payload-checksum';
-    if (verdict !== 'record' && !isDamaged) {
-      violation = unreadable(verdict, reader, offset, message.length);
-      break;
-    }
-    if (header.type === 'pad') {
-      violation = violate('record-type', `a pad at byte ${offset}`);
-      break;
-    }
-    if (header.generation !== expected.generation || header.streamHigh !== streamHigh || header.streamLow !== streamLow) {
-      violation = foreign(header, expected);
-      break;
-    }
+    if (verdict !== 'record' && !isDamaged) return unreadable(verdict, reader, offset, message.length);
+    if (header.type === 'pad') return violate('record-type', `a pad at byte ${offset}`);
+    if (header.generation !== expected.generation || header.streamHigh !== streamHigh || header.streamLow !== streamLow)
+      return foreign(header, expected);
     if (isDamaged) {
-      damaged.push({
-        dataSet: header.dataSet,
-        sequence: header.sequence,
-        offset,
-        expected: reader.fault.expected,
-        found: reader.fault.found,
-      });
-    } else {
-      records.push(wireRecord(header, header.type, message.subarray(offset, offset + header.encodedBytes)));
-    }
+      const { dataSet, sequence } = header;
+      visitor.damaged({ dataSet, sequence, offset, expected: reader.fault.expected, found: reader.fault.found });
+    } else visitor.record(header, header.type, offset);
   }
-  return { records, damaged, violation };
+  return null;
 }
 
 function wireRecord(header: ExaminedHeader, type: WireRecord['type'], bytes: Uint8Array): WireRecord {

@@ -18,8 +18,8 @@ import { violate } from './violation.ts';
 import type { Violation } from './violation.ts';
 
 export type * from './messages.ts';
-export { decodeRecords, encodeRecordsHeader, isRecordsMessage } from './records-message.ts';
-export type { DamagedRecord, DecodedRecords } from './records-message.ts';
+export { checkRecords, decodeRecords, encodeRecordsHeader, isRecordsMessage } from './records-message.ts';
+export type { CheckedRecords, DamagedRecord, DecodedRecords } from './records-message.ts';
 export type { Violation, ViolationLabel } from './violation.ts';
 
 const AT = offsetsOf(MESSAGE_HEADER);

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodeRecords, encodeRecordsHeader, isRecordsMessage } from '../../src/record/wire.ts';
+import { checkRecords, decodeRecords, encodeRecordsHeader, isRecordsMessage } from '../../src/record/wire.ts';
 import type { DecodedRecords } from '../../src/record/wire.ts';
 import { concatenate, encodePad, encodeSync, encodeWrite, flip, NUMBERS, STREAM, SYNC, TRIM, WRITE, ZERO } from './samples.ts';
 
@@ -125,6 +125,7 @@ test('a message with any one bit flipped yields no record that was not sent', ()
   for (let bit = 0; bit < bytes.length * 8; bit += 1) {
     flip(bytes, bit);
     const { records, damaged, violation } = decodeRecords(bytes, STREAM);
+    assert.ok(checkRecords(bytes, STREAM).fault !== null, `bit ${bit}, checked only`);
     assert.ok(violation !== null || damaged.length === 1, `bit ${bit}`);
     assert.ok(
       records.every((record) => sent.has(JSON.stringify({ ...record, bytes: [...record.bytes] }))),
@@ -132,6 +133,23 @@ test('a message with any one bit flipped yields no record that was not sent', ()
     );
     flip(bytes, bit);
   }
+});
+
+test('a message that is only checked is good exactly when all of its records are, and the fault names what is wrong first', () => {
+  const good = message(encodeWrite(WRITE, { ...NUMBERS, sequence: 1001 }), encodeWrite(ZERO), encodeSync());
+  assert.equal(checkRecords(good, STREAM), { records: 3, fault: null });
+  assert.equal(checkRecords(message(), STREAM), { records: 0, fault: null });
+  const damaged = good.slice();
+  flip(damaged, (8 + 80 + 100) * 8);
+  assert.match(
+    checkRecords(damaged, STREAM).fault ?? '',
+    /^payload-checksum at byte 8: record 1001 of data set 7: expected [0-9a-f]{8}, found/,
+  );
+  flip(damaged, (damaged.length - 1) * 8);
+  assert.match(checkRecords(damaged, STREAM).fault ?? '', /^payload-checksum at byte 8:/);
+  const foreign = message(encodeWrite(ZERO), encodeWrite(WRITE, NUMBERS, { ...STREAM, generation: 2 }));
+  assert.match(checkRecords(foreign, STREAM).fault ?? '', /^foreign-stream: /);
+  assert.match(checkRecords(good.subarray(0, good.length - 1), STREAM).fault ?? '', /^message-length: /);
 });
 
 test('the header of the message is checked', () => {
