@@ -10,7 +10,7 @@ export interface StoreMethodInUse {
  * Where an allocated block stays the block of its file: a store through the mapping then never needs new space. Elsewhere
  * (copy on write, reflinks, network) a full disk would be a SIGBUS in spite of fallocate.
  */
-const STORES_IN_PLACE: ReadonlySet<string> = new Set(['ext4', 'block-device', 'tmpfs']);
+export const STORES_IN_PLACE: ReadonlySet<string> = new Set(['ext4', 'block-device', 'tmpfs']);
 
 /** Choose the store method of one volume (docs/decisions/0002). */
 export function chooseStoreMethod(options: { wanted: StoreMethod; fileSystem: string; mapped: boolean }): StoreMethodInUse {

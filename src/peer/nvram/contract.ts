@@ -16,6 +16,21 @@ export interface RegionOptions {
   readonly hold: RegionHold;
 }
 
+/**
+ * What opening a region's file finds. Missing or unreadable: what it held is gone, the peer makes a new region with a new ID
+ * (`createRegion` with `replace`, which keeps the old bytes aside where there is room) and tells of the former one as lost.
+ */
+export type OpenedRegion =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string }
+  | { readonly kind: 'open'; readonly region: NvramRegion };
+
+export interface CreateRegionOptions extends RegionOptions {
+  readonly regionId: RegionId;
+  /** True: a file that is there is renamed to `PATH.unreadable` first. Default: it is refused. */
+  readonly replace?: boolean;
+}
+
 /** Encoded records of one message, back to back; every one was checked when it came, and again when the region was opened. */
 export interface HeldSegment {
   readonly firstOrdinal: Ordinal;
@@ -34,25 +49,29 @@ export interface NvramRegion {
   readonly sizeBytes: number;
   readonly hold: RegionHold;
   readonly regionId: RegionId;
-  /** The records tail .. head - 1 are held. */
+  /** The records tail .. head - 1 are held. The tail is the first record of a message: a message is given up whole. */
   readonly tail: Ordinal;
   readonly head: Ordinal;
   /** Encoded bytes of the held records. */
   readonly heldBytes: number;
-  /** Encoded bytes of records, plus `LIMITS.regionOverheadBytes` for each message, that can be stored now. */
+  /**
+   * Encoded bytes of records, plus `LIMITS.regionOverheadBytes` for each message, that can be stored now. With `hold: durable` released
+   * space counts only after the next flush: ask again when `whenHeld` calls back.
+   */
   readonly freeBytes: number;
   /** What opening found behind the last readable record. */
   readonly foundEnd: RegionEnd;
-  /** Group that the region's header names, for inspection; null before `bind`. */
+  /** Group that the region names, for inspection; null before `bind`. */
   readonly groupId: GroupId | null;
   bind(groupId: GroupId): void;
   /** Take one message's records. The caller has checked them, and has not gone beyond `freeBytes`. @throws FarshoreError ERR_NVRAM_FAILED */
   store(encoded: Uint8Array, records: number): void;
   /** Call back when everything stored before is held as `hold` promises: at once for `memory`, after a flush for `durable`; one flush at a time. */
   whenHeld(done: (error: Error | null) => void): void;
-  /** Give up every record below this ordinal; whole segments are freed. */
+  /** Give up every record below this ordinal, at most `head`; whole segments are freed. A failed region gives up nothing. */
   release(through: Ordinal): void;
-  /** The held records, oldest first, read back and checked. */
+  /** The records that are held when it is called, oldest first, read back and checked; what is released meanwhile is left out. */
   segments(): Generator<HeldSegment, RegionEnd>;
+  /** Make durable what can be, so that it is there after a reboot too, and let go of the file and its lock. */
   close(): void;
 }
