@@ -2,10 +2,11 @@
 import { geometryOf } from '../../journals/geometry.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
 import { LIMITS } from '../model/limits.ts';
+import type { PeerOptions } from '../peer/peer.ts';
 import type { PrimaryOptions } from '../primary/primary-options.ts';
 import type { SecondaryOptions } from '../secondary/secondary.ts';
 import type { Log } from '../status/log.ts';
-import type { PrimaryConfig, SecondaryConfig } from './config/host-config.ts';
+import type { PeerConfig, PrimaryConfig, SecondaryConfig } from './config/host-config.ts';
 
 /** How a secondary is to start, beside what its config says. */
 export interface SecondaryStart {
@@ -57,6 +58,19 @@ export function secondaryOptions(config: SecondaryConfig, log: Log, how: Seconda
     dial: how.dial,
     standalone: how.standalone,
     ...peer,
+    log: log.write,
+  };
+}
+
+/** Options of a peer from its config. */
+export function peerOptions(config: PeerConfig, log: Log): PeerOptions {
+  return {
+    disk: new NodeDisk(),
+    group: config.group,
+    stateDirectory: config.stateDirectory,
+    nvram: config.nvram,
+    connect: config.connect,
+    objectiveMs: config.objectiveMs,
     log: log.write,
   };
 }

@@ -1,11 +1,11 @@
 import { geometryOf } from '../../journals/geometry.ts';
 import type { Disk } from '../disk/disk.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
+import { initPeer } from '../peer/init.ts';
 import { initPrimary } from '../primary/init.ts';
 import { initSecondary } from '../secondary/init.ts';
 import type { HostState } from '../state/host-state.ts';
 import { hostStatePath } from '../state/host-state.ts';
-import { UsageError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { VolumeConfig } from '../volume/contract.ts';
 import type { HostConfig, PeerConfig } from './config/host-config.ts';
@@ -16,7 +16,7 @@ export function initHost(
   options: { zeroExisting: boolean; onProgress: (message: string) => void },
 ): Promise<HostState> {
   const host = { disk: new NodeDisk(), group: config.group, stateDirectory: config.stateDirectory, ...options };
-  if (config.role === 'peer') throw new UsageError('ERR_NOT_AVAILABLE', 'a peer cannot be initialised yet');
+  if (config.role === 'peer') return initPeer({ ...host, nvram: config.nvram });
   const common = { ...host, volumes: config.volumes };
   if (config.role === 'primary') return initPrimary(common);
   const { directory, slots, slotBytes } = config.journals;

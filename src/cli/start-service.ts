@@ -1,17 +1,17 @@
 /** The host that a config and the durable state describe, started; with the commands that it takes while it runs. */
 import type { Disk } from '../disk/disk.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
-import { UsageError } from '../model/errors.ts';
 import type { HostEnd } from '../model/host-end.ts';
 import type { StatusReport } from '../model/status.ts';
+import { Peer } from '../peer/peer.ts';
 import { Primary } from '../primary/primary.ts';
 import { promote } from '../secondary/promotion.ts';
 import { Secondary, type SecondaryOptions } from '../secondary/secondary.ts';
 import { readHostState } from '../state/host-state.ts';
 import type { HostCommands } from '../status/host-server.ts';
 import type { Log } from '../status/log.ts';
-import type { HostConfig, PrimaryConfig, SecondaryConfig } from './config/host-config.ts';
-import { primaryOptions, secondaryOptions } from './host-options.ts';
+import type { HostConfig, PeerConfig, PrimaryConfig, SecondaryConfig } from './config/host-config.ts';
+import { peerOptions, primaryOptions, secondaryOptions } from './host-options.ts';
 
 /** What all hosts have in common for whoever runs them. */
 export interface RunningHost {
@@ -55,12 +55,17 @@ export async function startService(config: HostConfig, options: ServiceOptions):
     );
   if (config.role === 'primary') return startPrimary(config, options);
   if (config.role === 'secondary') return startSecondary(secondaryOf(config, options));
-  throw new UsageError('ERR_NOT_AVAILABLE', 'a peer cannot be started yet');
+  return startPeer(config, options);
 }
 
 async function startPrimary(config: PrimaryConfig, { log, standalone }: ServiceOptions): Promise<Service> {
   const primary = await Primary.start(primaryOptions(config, log, standalone));
   return { host: primary, commands: { detach: async (body) => primary.detach({ dryRun: body.dryRun === true }) } };
+}
+
+async function startPeer(config: PeerConfig, { log }: ServiceOptions): Promise<Service> {
+  const peer = await Peer.start(peerOptions(config, log));
+  return { host: peer, commands: {} };
 }
 
 function secondaryOf(config: SecondaryConfig, { log, standalone, withoutPeer, disk }: ServiceOptions): SecondaryOptions {

@@ -30,7 +30,9 @@ function headline(report: StatusReport, paint: Paint): string {
   const parts = [`group ${report.group}`, `role ${report.role}`, `generation ${report.generation}`, `state ${state}`];
   if (report.mode !== 'none') {
     const peer = report.peer === null ? '' : ` (peer ${report.peer.address} ${report.peer.up ? paint(32, 'up') : paint(31, 'down')})`;
-    parts.push(`mode ${report.mode}${peer}`, recoveryPoint(report, paint));
+    // What an acknowledgement costs is the secondary's affair, of which a primary knows nothing.
+    if (report.role !== 'primary') parts.push(`mode ${report.mode}${peer}`);
+    if (report.role !== 'peer') parts.push(recoveryPoint(report, paint));
   }
   return parts.join('  ');
 }

@@ -73,7 +73,7 @@ const NVRAM: NvramReport = {
 const PEER: StatusReport = {
   ...SECONDARY,
   role: 'peer',
-  mode: 'none',
+  mode: 'write-back',
   dataSets: NO_POSITIONS,
   consistentAt: null,
   links: [{ address: 'ws://127.0.0.1:10820', up: true, error: null, sentBytes: 0, receivedBytes: 0 }],
@@ -92,6 +92,11 @@ test('write-through without a peer says nothing of one', () => {
       '',
     ].join('\n'),
   );
+});
+
+test('a primary names no mode', () => {
+  const line = renderStatus({ ...SECONDARY, role: 'primary' }, false).split('\n')[0];
+  assert.is(line, 'group demo  role primary  generation 3  state replicating    recovery point 0.08 s of 5.0 s: MEETING');
 });
 
 test('write-back: the peer stands in the first line, and has one of its own', () => {
@@ -116,7 +121,7 @@ test('a peer shows its region and its links, and no copy', () => {
   assert.is(
     renderStatus(PEER, false),
     [
-      'group demo  role peer  generation 3  state replicating',
+      'group demo  role peer  generation 3  state replicating  mode write-back',
       '  nvram     /dev/shm/farshore-demo.nvram  256 MiB, hold memory, region 3f2a90c1',
       '            holds 212 records, 1.4 MiB    free 254 MiB',
       '  links     1/1  ws://127.0.0.1:10820',
