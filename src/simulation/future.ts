@@ -1,12 +1,18 @@
 /**
  * Ask a disk for one of its futures: the power is cut now, the host starts again from what is left, and goes on until it rests. Then all
  * volumes are the history's at exactly one data set, and nothing that was promised is missing. The host itself notices nothing.
+ *
+ * With a peer there are two: the host is alone, and what only the peer has is missing; or it is gone for good, and the peer takes its
+ * place: then nothing is missing that both did not lose.
  */
 import { messageOf } from '../model/errors.ts';
+import { openRegion } from '../peer/nvram/region.ts';
+import type { AdoptedRegion } from '../secondary/mirror/adopt-region.ts';
 import { Secondary } from '../secondary/secondary.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { JOURNALS_DIRECTORY } from './setting.ts';
 import { judgeRebuilt } from './held-oracle.ts';
+import type { PeerHost } from './peer-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import { secondaryOptions } from './secondary-options.ts';
 import { judgeVolumesAt } from './storage-oracle.ts';
@@ -16,9 +22,12 @@ import { World } from './virtual-time.ts';
 
 const STEPS_MAX = 5_000;
 
-export async function judgeFuture(host: SecondaryHost): Promise<void> {
+/** @param peer takes the host's place; null: the host starts alone */
+export async function judgeFuture(host: SecondaryHost, peer: PeerHost | null = null): Promise<void> {
   const { universe, setting } = host.around;
   const { promises, history } = host;
+  const without = peer === null ? 'peer' : 'nobody';
+  const least = peer === null ? promises.completeWithoutPeer(history) : promises.completeThrough(history);
   const present = universe.world;
   const world = new World();
   world.nowUs = present.nowUs;
@@ -35,6 +44,7 @@ export async function judgeFuture(host: SecondaryHost): Promise<void> {
       links: 1,
       journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
       dial: false,
+      ...(peer === null ? {} : { adopt: regionOf(peer, world) }),
     };
     const start = async (): Promise<void> => {
       try {
@@ -51,17 +61,14 @@ export async function judgeFuture(host: SecondaryHost): Promise<void> {
     const refusal = failure as Error | null;
     if (refusal !== null) violated('recovery', `after a power cut now, recovery refuses: ${refusal.message}`);
     const started = secondary as unknown as Secondary;
-    if (judgeStarted(host, started, disk) || started.replica === null) return;
+    if (judgeStarted(host, { started, disk, without, least }) || started.replica === null) return;
     const { replica } = started;
     await runUntil(world, () => replica.isSettled || failure !== null);
     const failed = failure as Error | null;
     if (failed !== null) violated('recovery', `after a power cut now, the recovered host fails: ${failed.message}`);
     const found = replica.watermarkPoint?.dataSet ?? -1;
-    if (found < promises.completeThrough(history))
-      violated(
-        'I1 prefix',
-        `after a power cut now, the copy is at data set ${found}; ${promises.completeThrough(history)} was acknowledged complete`,
-      );
+    if (found < least)
+      violated('I1 prefix', `after a power cut now, the copy is at data set ${found}; ${least} was acknowledged complete`);
     if (found < promises.storage.watermark) violated('I1 prefix', `after a power cut now, the copy goes back to ${found}`);
     if (found >= 0 && history.sets[found]?.chain !== replica.watermarkPoint?.chain)
       violated('I1 prefix', `the recovered copy has a chain that never was`);
@@ -73,22 +80,31 @@ export async function judgeFuture(host: SecondaryHost): Promise<void> {
 }
 
 /** Judge what the start found; true if it is a promoted host, whose volumes must be whole already. */
-function judgeStarted(host: SecondaryHost, started: Secondary, disk: SimulatedDisk): boolean {
+function judgeStarted(
+  host: SecondaryHost,
+  { started, disk, without, least }: { started: Secondary; disk: SimulatedDisk; without: 'nobody' | 'peer'; least: number },
+): boolean {
   const { history, promises } = host;
   if (started.state.condition !== 'promoted') {
-    judgeRebuilt({ promises, secondary: started }, history);
+    judgeRebuilt({ promises, secondary: started }, history, without);
     return false;
   }
   if (!host.mayBePromoting) violated('I8 generation', 'a host that nobody promoted finds itself promoted');
   const kept = started.state.divergedFrom?.dataSet ?? -1;
-  if (kept < promises.completeThrough(history))
-    violated(
-      'I1 prefix',
-      `after a power cut now, the promotion keeps data set ${kept}; ${promises.completeThrough(history)} was acknowledged complete`,
-    );
+  if (kept < least)
+    violated('I1 prefix', `after a power cut now, the promotion keeps data set ${kept}; ${least} was acknowledged complete`);
   // What a promoted host's own application wrote since is not judged.
   if (host.promotion !== 'done') judgeVolumesAt(disk, history, kept, 'cached');
   return true;
+}
+
+/** What the peer's disk holds, read as a takeover reads it. */
+function regionOf(peer: PeerHost, world: World): AdoptedRegion {
+  const disk = peer.disk.after('page cache', { world });
+  disk.heal();
+  const opened = openRegion({ disk, ...peer.nvram });
+  if (opened.kind !== 'open') return violated('I2 held', `a region that was not lost is ${opened.kind}`);
+  return { source: 'the region', segments: () => opened.region.segments(), adopted: () => opened.region.close() };
 }
 
 async function runUntil(world: World, condition: () => boolean): Promise<void> {

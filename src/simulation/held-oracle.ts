@@ -3,13 +3,15 @@ import { decodeHeader, HEADER_OFFSET, RECORDS_OFFSET, BLOCK_BYTES } from '../../
 import { journalPath } from '../../journals/files.ts';
 import type { HeldDataSet } from '../model/handshake.ts';
 import type { DataSetId, SequenceRange } from '../model/ids.ts';
+import type { RegionId } from '../model/peer.ts';
 import { offsetsOf, RECORD_HEADER } from '../record/layout.ts';
-import type { History, HistoryRecord } from './history.ts';
+import type { History, HistoryDataSet, HistoryRecord } from './history.ts';
 import type { Image } from './image.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import { remembered } from './remembered.ts';
-import { JOURNALS_DIRECTORY } from './setting.ts';
+import { hostStatePath } from '../state/host-state.ts';
+import { JOURNALS_DIRECTORY, STATE_DIRECTORY } from './setting.ts';
 import type { Life } from './virtual-time.ts';
 import { durableWatermark } from './storage-oracle.ts';
 import { violated } from './violation.ts';
@@ -24,14 +26,52 @@ export function judgeAcknowledgement(host: SecondaryHost, ranges: readonly Seque
   for (const { from, to } of ranges) {
     for (let sequence = from; sequence <= to; sequence += 1) {
       const record = host.history.records[sequence] ?? violated('I2 ack', `number ${sequence} is acknowledged and was never given`);
-      if (record.dataSet > watermark) judgeDurable(host, record);
+      if (record.dataSet > watermark) judgeSafe(host, record);
+      else host.promises.tell(sequence);
+      host.around.counters.acknowledged += 1;
     }
   }
-  host.around.counters.acknowledged += host.promises.tellRanges(ranges);
+}
+
+/** A record is durable, or the current session of the peer holds it, and then a restart would know whom to ask. @invariant I2 */
+function judgeSafe(host: SecondaryHost, record: HistoryRecord): void {
+  const fault = durabilityFault(host, record);
+  if (fault === null) return host.promises.tell(record.sequence);
+  const holder = host.around.ledger.holderOf(record.sequence, host.life) ?? violated('I2 ack', fault);
+  if (!isMarked(host, holder.region.id))
+    violated('I2 ack', `number ${record.sequence} is acknowledged on the peer's word, and no restart would wait for region ${holder.region.id}`);
+  host.promises.tellOnWord(record.sequence);
+  host.around.counters.acknowledgedByPeer += 1;
+}
+
+/** Whether a restart waits for this region, or, with null, for any. */
+export function isMarked(host: SecondaryHost, region: RegionId | null): boolean {
+  const state = host.disk.image(hostStatePath(STATE_DIRECTORY), 'durable')?.bytes() ?? new Uint8Array(0);
+  return Buffer.from(state).includes(`"peerMayHoldMore": "${region ?? ''}`);
+}
+
+/** Whether nothing but this host's disk is needed for a record. */
+export function isCovered(host: SecondaryHost, record: HistoryRecord): boolean {
+  return record.dataSet <= durableWatermark(host.disk) || (host.secondary?.ring != null && durabilityFault(host, record) === null);
+}
+
+/** Look again which of the numbers that were told on the peer's word the journals have. */
+export function prunePromises(host: SecondaryHost): void {
+  const { promises, history } = host;
+  if (promises.onWord.size + promises.onlyPeer.size === 0) return;
+  promises.prune((sequence) => {
+    const record = history.records[sequence];
+    return record !== undefined && isCovered(host, record);
+  });
 }
 
 /** One record is in the durable part of its journal, behind a header of its data set and nothing that is not durable. */
 export function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
+  const fault = durabilityFault(host, record);
+  if (fault !== null) violated('I2 ack', fault);
+}
+
+function durabilityFault(host: SecondaryHost, record: HistoryRecord): string | null {
   const ring = host.secondary?.ring ?? violated('I2 ack', 'a host acknowledges without journals');
   const { slots } = ring.geometry;
   const slot = record.dataSet % slots;
@@ -39,20 +79,15 @@ export function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
   durable.read(block, HEADER_OFFSET);
   const header = headerAt(block, slot);
   if (header.verdict !== 'readable' || header.dataSet !== record.dataSet)
-    violated(
-      'I2 ack',
-      `number ${record.sequence} is acknowledged, and the durable header of slot ${slot} is not of data set ${record.dataSet}`,
-    );
+    return `number ${record.sequence} is acknowledged, and the durable header of slot ${slot} is not of data set ${record.dataSet}`;
   const offset = offsetOf(host, record);
   if (!durable.holds(offset, record.bytes))
-    violated('I2 ack', `number ${record.sequence} of data set ${record.dataSet} is acknowledged before it is durable`);
+    return `number ${record.sequence} of data set ${record.dataSet} is acknowledged before it is durable`;
   const { shared, start } = ring.buffers[slot] as { shared: SharedArrayBuffer; start: number };
   judgePrefix(host, { slot, dataSet: record.dataSet, journal: new Uint8Array(shared, start, offset) });
   if (!durable.holds(RECORDS_OFFSET, new Uint8Array(shared, start + RECORDS_OFFSET, offset - RECORDS_OFFSET)))
-    violated(
-      'I2 ack',
-      `number ${record.sequence} of data set ${record.dataSet} is acknowledged before an earlier byte of its journal is durable`,
-    );
+    return `number ${record.sequence} of data set ${record.dataSet} is acknowledged before an earlier byte of its journal is durable`;
+  return null;
 }
 
 /** How far a journal of a host's life was found to be records of its data set and nothing else. */
@@ -99,8 +134,7 @@ export function judgeHeld(host: SecondaryHost, held: readonly HeldDataSet[]): vo
       if (((durable[index >> 3] ?? 0) & (1 << (index & 7))) === 0) continue;
       const sequence = firstSequence + index;
       const record = set.records[index] ?? violated('I7 numbers', `number ${sequence} of data set ${dataSet} is held and was never given`);
-      judgeDurable(host, record);
-      host.promises.tell(sequence);
+      judgeSafe(host, record);
     }
   }
 }
@@ -115,11 +149,18 @@ export function judgeRestored(host: SecondaryHost): void {
   if (machine !== undefined) judgeHeld(host, machine.held());
 }
 
-/** The rebuilt bitmaps contain every acknowledged number of data sets above the watermark; below it the volumes have them. */
-export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>, history: History): void {
+/**
+ * The rebuilt bitmaps contain every acknowledged number of data sets above the watermark; below it the volumes have them.
+ *
+ * @param without the peer: what only it has is not there yet, or never will be
+ */
+export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>, history: History, without: 'nobody' | 'peer' = 'peer'): void {
   const replica = host.secondary?.replica ?? null;
+  const { promises } = host;
+  const isOwed = (sequence: number): boolean =>
+    promises.wasTold(sequence) && (without === 'nobody' || !(promises.onWord.has(sequence) || promises.onlyPeer.has(sequence)));
   if (replica === null) {
-    if (history.records.some(({ sequence }) => host.promises.wasTold(sequence))) violated('I1 prefix', 'a host that acknowledged is blank');
+    if (history.records.some(({ sequence }) => isOwed(sequence))) violated('I1 prefix', 'a host that acknowledged is blank');
     return;
   }
   const origin = replica.machine.origin.dataSet;
@@ -131,7 +172,7 @@ export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>
     for (const { sequence } of set.records) {
       const index = sequence - set.firstSequence;
       const has = ((durable[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-      if (!has && host.promises.wasTold(sequence))
+      if (!has && isOwed(sequence))
         violated('I2 ack', `number ${sequence} of data set ${set.dataSet} was acknowledged and is lost`);
     }
   }
@@ -153,7 +194,9 @@ export function judgeAgreement(primary: PrimaryHost, secondary: SecondaryHost): 
   const held = new Map(replica.machine.held().map((set) => [set.dataSet, set]));
   const acknowledged = order.acknowledged?.dataSet ?? -1;
   const complete = replica.machine.complete().at(-1)?.dataSet ?? origin.dataSet - 1;
-  if (complete < acknowledged)
+  // In write-back mode a data set is acknowledged before it is complete: then all of it is held.
+  const isWhole = (set: HistoryDataSet): boolean => set.records.every((_record, index) => isSet(held.get(set.dataSet)?.durable, index));
+  if (complete < acknowledged && !history.sets.slice(complete + 1, acknowledged + 1).every(isWhole))
     violated('I8 handshake', `agreed with a copy that has data set ${complete}; ${acknowledged} was acknowledged complete`);
   for (const { dataSet, acknowledged: bits, firstSequence } of order.machine.unacknowledged()) {
     if (dataSet < origin.dataSet) continue;
@@ -167,4 +210,8 @@ export function judgeAgreement(primary: PrimaryHost, secondary: SecondaryHost): 
         );
     }
   }
+}
+
+function isSet(bits: Uint8Array | undefined, index: number): boolean {
+  return ((bits?.[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
 }

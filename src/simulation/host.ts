@@ -5,6 +5,7 @@ import type { Operation, SimulatedDisk } from './disk.ts';
 import type { History } from './history.ts';
 import type { Universe } from './virtual-globals.ts';
 import type { Network } from './network.ts';
+import type { PeerLedger } from './peer-ledger.ts';
 import type { Setting } from './setting.ts';
 import { Violation } from './violation.ts';
 import type { Life } from './virtual-time.ts';
@@ -15,6 +16,8 @@ export interface Surroundings {
   readonly network: Network;
   readonly setting: Setting;
   readonly counters: Counters;
+  /** What secondary and peer have told one another. */
+  readonly ledger: PeerLedger;
   /** The first failure ends the simulation. */
   readonly failed: (error: unknown) => void;
   /** The newest data set that a secondary has told complete with all before it; -1: none. */
@@ -43,6 +46,13 @@ export type Counters = Record<
   | 'duplicates'
   | 'corrupted'
   | 'acknowledged'
+  | 'acknowledgedByPeer'
+  | 'mirrored'
+  | 'fetches'
+  | 'peerCrashes'
+  | 'regionsLost'
+  | 'doubleLosses'
+  | 'takeovers'
   | 'linkLosses'
   | 'partitions'
   | 'diskFailures'
@@ -80,6 +90,13 @@ export function noCounters(): Counters {
     duplicates: 0,
     corrupted: 0,
     acknowledged: 0,
+    acknowledgedByPeer: 0,
+    mirrored: 0,
+    fetches: 0,
+    peerCrashes: 0,
+    regionsLost: 0,
+    doubleLosses: 0,
+    takeovers: 0,
     linkLosses: 0,
     partitions: 0,
     diskFailures: 0,
@@ -175,6 +192,23 @@ export abstract class SimulatedHost {
     this.#crashBefore = null;
     network.lifeEnded(this.life, kept === 'what is durable' && universe.random.chance(0.3));
     this.crashed(kept);
+  }
+
+  /** Stop the process: its kernel ends what it had asked of the disk, and nothing of it goes on. */
+  suspend(): void {
+    const { life, around, disk } = this;
+    if (life.dead || life.stopped) return;
+    around.universe.world.note(`${this.name} is stopped`);
+    for (const inode of disk.content.entries.values()) inode.endFlights(disk);
+    around.universe.world.stop(life);
+  }
+
+  /** Let it go on, if it is still there. */
+  resume(): void {
+    const { life, around } = this;
+    if (life.dead || !life.stopped) return;
+    around.universe.world.note(`${this.name} goes on`);
+    around.universe.world.resume(life);
   }
 
   /** The process ended by itself, orderly: its disk stays as it is, and nothing of it goes on. */

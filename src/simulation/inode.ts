@@ -101,8 +101,8 @@ export class Inode {
   }
 
   /** Let the kernel end what a stopped process had asked of it. */
-  endFlights(): void {
-    for (const flight of Array.from(this.#flights)) this.end(flight, null);
+  endFlights(owner: object): void {
+    for (const flight of Array.from(this.#flights)) if (flight.owner === owner) this.end(flight, null);
   }
 
   afterPowerCut(arena: Memory, random: Random): Inode {

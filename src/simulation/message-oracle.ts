@@ -2,7 +2,7 @@
 import { MESSAGE_HEADER, MESSAGE_KIND, offsetsOf } from '../record/layout.ts';
 import { decodeMessage, type WireMessage } from '../record/wire.ts';
 import { hostStatePath } from '../state/host-state.ts';
-import { judgeAcknowledgement, judgeAgreement, judgeDurable, judgeHeld } from './held-oracle.ts';
+import { judgeAcknowledgement, judgeAgreement, judgeDurable, judgeHeld, prunePromises } from './held-oracle.ts';
 import type { SimulatedHost } from './host.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
@@ -14,6 +14,7 @@ import { violated } from './violation.ts';
 
 const MESSAGE_KIND_AT = offsetsOf(MESSAGE_HEADER).kind;
 const JUDGED: ReadonlySet<number> = new Set([
+  MESSAGE_KIND.hello,
   MESSAGE_KIND.acknowledge,
   MESSAGE_KIND.reject,
   MESSAGE_KIND.progress,
@@ -33,6 +34,7 @@ export interface MessageOracleOptions {
 export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocket, bytes: Uint8Array): void {
   // Handshakes are long, and what they tell is judged when both sides have agreed.
   if (!JUDGED.has(bytes[MESSAGE_KIND_AT] ?? 0)) return;
+  if (bytes[MESSAGE_KIND_AT] === MESSAGE_KIND.hello) return judgeDial(options.secondaryOf(from.life));
   const message = decodeMessage(bytes);
   if (message.kind === 'violation') violated('protocol', `a host sent a message that breaks the protocol: ${message.violation}`);
   if (message.kind === 'head') return judgeFirstHead(options, from);
@@ -74,6 +76,14 @@ export function judgeMessage(options: MessageOracleOptions, from: SimulatedSocke
       return judgeHeld(secondary, message.held);
     default:
   }
+}
+
+/** A host that meets its primary has everything that was acknowledged; nothing of it is with the peer alone. @invariant I2 */
+function judgeDial(host: SecondaryHost | null): void {
+  if (host === null) return;
+  prunePromises(host);
+  const [missing] = host.promises.onlyPeer;
+  if (missing !== undefined) violated('I2 ack', `number ${missing} was acknowledged, only the peer has it, and the host goes on without`);
 }
 
 /** The window moves only behind a durable watermark: a data set above it would take a slot that is not free. @invariant I5 I6 */

@@ -54,6 +54,8 @@ export class Network {
   straysDue = 0;
   tap: Tap = () => {};
   arrival: Arrival = (_to, _stray, handOver) => handOver();
+  /** Told of every message to or from a peer in the moment in which it arrives, before it is handed over. */
+  arriving: (to: SimulatedSocket, bytes: Uint8Array) => void = () => {};
   onClosing: Closing = () => {};
   /** Puts other bytes in the place of a records message that arrives. */
   forge: (to: SimulatedSocket, bytes: Uint8Array) => Uint8Array | null = () => null;
@@ -82,6 +84,11 @@ export class Network {
 
   listen(address: string, listener: Listener): void {
     this.#listeners.set(address, listener);
+  }
+
+  /** Whether this address is one between a secondary and its peer. */
+  isToPeer(address: string): boolean {
+    return this.#path(address).toPeer;
   }
 
   unlisten(address: string, life: Life): void {
@@ -132,7 +139,7 @@ export class Network {
     const corrupt = this.corruptChance > 0 && this.#random.chance(this.corruptChance) && isRecordsMessage(bytes);
     if (corrupt) this.#deliver(from, this.#corrupted(bytes), null, true);
     else this.#deliverSound(from, bytes);
-    if (this.#random.next() < this.duplicateChance && !this.#path(from.address).toPeer && isRecordsMessage(bytes))
+    if (this.#random.next() < this.duplicateChance && !this.isToPeer(from.address) && isRecordsMessage(bytes))
       this.#repeatLater(from, bytes);
   }
 
@@ -233,7 +240,7 @@ export class Network {
 
   /** A good message; now and then it has a record that may not be taken. */
   #deliverSound(from: SimulatedSocket, bytes: Uint8Array): void {
-    const mayStray = this.straysDue > 0 && !this.#path(from.address).toPeer;
+    const mayStray = this.straysDue > 0 && !this.isToPeer(from.address);
     const strayed = mayStray && this.#random.chance(0.7) ? this.#strayed(bytes, false) : null;
     if (strayed === null) this.#deliver(from, bytes, null, false);
     else this.#deliver(from, strayed.message, strayed.stray, true);
@@ -261,6 +268,7 @@ export class Network {
       if (provokes) peer.provoked = true;
       if (isRecordsMessage(bytes)) peer.carriesRecords = true;
       if (stray !== null) this.#world.note(`a stray record ${stray.sequence} of data set ${stray.dataSet}`);
+      if (this.isToPeer(peer.address)) this.arriving(peer, bytes);
       const forged = !provokes && isRecordsMessage(bytes) ? this.forge(peer, bytes) : null;
       if (forged !== null) peer.provoked = true;
       this.arrival(peer, stray, () => peer.emit('message', Buffer.from(forged ?? bytes), true));

@@ -1,5 +1,5 @@
 /** What a secondary's primary may rely on: every number that this host said it has durably, and what its disk was seen to keep. */
-import type { DataSetId, SequenceNumber, SequenceRange } from '../model/ids.ts';
+import type { DataSetId, SequenceNumber } from '../model/ids.ts';
 import type { History } from './history.ts';
 
 /** What was seen on the way to the disk. */
@@ -21,6 +21,12 @@ export class StorageNotes {
 
 export class Promises {
   storage = new StorageNotes();
+  /** Told on the peer's word, and not seen in a journal yet: this host has them in its memory. */
+  readonly onWord = new Set<SequenceNumber>();
+  /** The same of a life that has ended: only the peer has them. */
+  readonly onlyPeer = new Set<SequenceNumber>();
+  /** Numbers that both hosts lost: nobody owes them any more. */
+  excused = 0;
   readonly #told: boolean[] = [];
   #completeThrough: DataSetId = -1;
 
@@ -28,10 +34,40 @@ export class Promises {
     this.#told[sequence] = true;
   }
 
-  tellRanges(ranges: readonly SequenceRange[]): number {
-    let count = 0;
-    for (const { from, to } of ranges) for (let sequence = from; sequence <= to; sequence += 1, count += 1) this.#told[sequence] = true;
-    return count;
+  /** A number was told on the peer's word. */
+  tellOnWord(sequence: SequenceNumber): void {
+    this.tell(sequence);
+    this.onWord.add(sequence);
+  }
+
+  /** Forget about those that the disk has by now. */
+  prune(isCovered: (sequence: SequenceNumber) => boolean): void {
+    for (const set of [this.onWord, this.onlyPeer]) for (const sequence of set) if (isCovered(sequence)) set.delete(sequence);
+  }
+
+  /** The host's memory is gone. */
+  lifeEnded(): void {
+    for (const sequence of this.onWord) this.onlyPeer.add(sequence);
+    this.onWord.clear();
+  }
+
+  /** What only the peer had, and what it has no more, is lost by both. */
+  excuse(hasPeer: (sequence: SequenceNumber) => boolean, history: History): void {
+    for (const sequence of this.onlyPeer) {
+      if (hasPeer(sequence)) continue;
+      this.onlyPeer.delete(sequence);
+      this.#told[sequence] = false;
+      this.excused += 1;
+      this.#completeThrough = Math.min(this.#completeThrough, (history.records[sequence]?.dataSet ?? 0) - 1);
+    }
+  }
+
+  /** The same as `completeThrough` without what no journal has: what this host keeps when the peer is gone too. */
+  completeWithoutPeer(history: History): DataSetId {
+    let through = this.completeThrough(history);
+    for (const set of [this.onWord, this.onlyPeer])
+      for (const sequence of set) through = Math.min(through, (history.records[sequence]?.dataSet ?? 0) - 1);
+    return through;
   }
 
   tellThrough(finalSequence: SequenceNumber): void {
@@ -57,6 +93,8 @@ export class Promises {
     copy.storage = this.storage.copy();
     copy.#told.push(...this.#told);
     copy.#completeThrough = this.#completeThrough;
+    for (const sequence of this.onWord) copy.onWord.add(sequence);
+    for (const sequence of this.onlyPeer) copy.onlyPeer.add(sequence);
     return copy;
   }
 }

@@ -4,14 +4,17 @@ import { promote } from '../secondary/promotion.ts';
 import { Secondary } from '../secondary/secondary.ts';
 import { FarshoreError, RefusedError } from '../model/errors.ts';
 import { damageDisk, type Damage } from './damage.ts';
-import type { SimulatedDisk } from './disk.ts';
+import type { Operation, SimulatedDisk } from './disk.ts';
 import type { History } from './history.ts';
 import { SimulatedHost, type Surroundings } from './host.ts';
 import { openCarrierOf, secondaryOptions, slowly } from './secondary-options.ts';
 import { judgeFuture } from './future.ts';
-import { judgeRestored } from './held-oracle.ts';
+import { isMarked, judgeRestored, prunePromises } from './held-oracle.ts';
+import type { PeerHost } from './peer-host.ts';
 import { Promises } from './promises.ts';
-import { JOURNALS_DIRECTORY } from './setting.ts';
+import { hostStatePath } from '../state/host-state.ts';
+import { openListener } from './listener.ts';
+import { JOURNALS_DIRECTORY, STATE_DIRECTORY } from './setting.ts';
 import {
   judgeJournalWrite,
   judgeVolumeFlush,
@@ -29,6 +32,8 @@ export class SecondaryHost extends SimulatedHost {
   history: History;
   /** What this host told its primary, and what its disk was seen to keep. */
   promises: Promises;
+  /** Where it awaits its peer; empty: write-through. */
+  peerAddresses: readonly string[] = [];
   /** It may not agree with its primary: restored, cloned, or another's. */
   isImpostor = false;
   /** Something that was durable was changed while it was down; null: never. */
@@ -37,6 +42,8 @@ export class SecondaryHost extends SimulatedHost {
   /** The host was told to promote itself, durably or not. */
   mayBePromoting = false;
   #judging = false;
+  /** The host state was replaced in this event. */
+  #stateWritten = false;
 
   constructor(options: { name: string; around: Surroundings; disk: SimulatedDisk; history: History }) {
     super(options);
@@ -48,9 +55,58 @@ export class SecondaryHost extends SimulatedHost {
     return this.secondary !== null && this.secondary.state.groupId !== null;
   }
 
+  /** It is bound to a group, and so may be replaced. */
+  get knowsGroup(): boolean {
+    const state = this.disk.image(hostStatePath(STATE_DIRECTORY), 'durable')?.bytes() ?? new Uint8Array(0);
+    return !Buffer.from(state).includes('"stream": null');
+  }
+
   override crash(kept: 'page cache' | 'what is durable'): void {
+    if (this.life.dead) return;
     this.noteWatermark();
+    prunePromises(this);
     super.crash(kept);
+    this.#loseMemory();
+  }
+
+  protected override ended(phase: 'down' | 'refused', reason: string | null): void {
+    prunePromises(this);
+    super.ended(phase, reason);
+    this.#loseMemory();
+  }
+
+  /** What was acknowledged on the peer's word alone is with the peer, or with nobody. */
+  #loseMemory(): void {
+    this.promises.lifeEnded();
+    this.#noteLosses();
+  }
+
+  /** The operator goes on without what only the peer has. */
+  giveUpPeer(): void {
+    this.promises.excuse(() => false, this.history);
+  }
+
+  /** The peer lost what it held: what this host has in its memory it still has. */
+  peerForgot(): void {
+    prunePromises(this);
+    this.#noteLosses();
+  }
+
+  #noteLosses(): void {
+    const { promises, around, history } = this;
+    const before = promises.excused;
+    promises.excuse((sequence) => around.ledger.has(sequence), history);
+    if (promises.excused > before) around.counters.doubleLosses += 1;
+  }
+
+  /** After every event: as long as a number is with the peer, a restart would wait for it. @invariant I2 */
+  observe(): void {
+    if (!this.#stateWritten || this.life.dead) return;
+    this.#stateWritten = false;
+    prunePromises(this);
+    const { onWord, onlyPeer } = this.promises;
+    if (onWord.size + onlyPeer.size > 0 && !isMarked(this, null))
+      violated('I2 ack', `number ${[...onWord, ...onlyPeer][0]} was acknowledged, only the peer has it, and no restart would wait for that`);
   }
 
   /** What the disk keeps now it must never lose again. */
@@ -69,11 +125,23 @@ export class SecondaryHost extends SimulatedHost {
     this.damage = { ...before, where };
   }
 
+  /** A clean stop by the operator. */
+  stop(): void {
+    const { secondary, life } = this;
+    if (secondary === null || this.phase !== 'up' || this.promotion !== 'none') return;
+    this.phase = 'stopping';
+    const finished = (): void => {
+      if (!life.dead) this.guard(() => this.ended('down', null));
+    };
+    this.run('stop', () => void secondary.stop().then(finished, finished));
+  }
+
   /** Promote the running host. */
   promote(force: boolean): void {
     const { secondary } = this;
     if (secondary === null || this.phase !== 'up' || this.promotion !== 'none') return;
     this.promotion = 'running';
+    if (secondary.phase === 'waiting-for-peer') this.giveUpPeer();
     this.mayBePromoting = true;
     this.around.counters.promotions += 1;
     this.run('promote', () => void this.#promote(secondary, force));
@@ -123,6 +191,8 @@ export class SecondaryHost extends SimulatedHost {
       journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
       dial: true,
       openCarrier: (buffers) => slowly(openCarrierOf(disk, buffers), () => this.#destageDelayUs()),
+      peerListen: this.peerAddresses.map((address) => ({ kind: 'unix', path: address })),
+      openPeerLinks: (options) => openListener(options, { network: this.around.network, addresses: this.peerAddresses, life }),
       connectSocket: (address) => this.around.network.connect(address) as unknown as WebSocket,
       openNbd: () => ({ start: async () => {}, stop: async () => {}, addresses: () => [] }),
       log: (level, message) => this.#log(level, message),
@@ -167,6 +237,10 @@ export class SecondaryHost extends SimulatedHost {
     this.around.counters.damagesMended += 1;
   }
 
+  protected override asking(operation: Operation, path: string): void {
+    if (operation === 'replaceFile' && path === hostStatePath(STATE_DIRECTORY)) this.#stateWritten = true;
+  }
+
   protected refusedToStart(code: string, message: string): void {
     if (this.damage !== null && code.startsWith('ERR_')) {
       this.around.counters.damagesRefused += 1;
@@ -192,12 +266,16 @@ export class SecondaryHost extends SimulatedHost {
   }
 
   /** Ask what would be found if the power were cut now. */
-  async judgeFuture(): Promise<void> {
+  async judgeFuture(peer: PeerHost | null = null): Promise<void> {
     if (this.#judging || this.history.sets.length === 0 || this.damage !== null) return;
     this.#judging = true;
     this.noteWatermark();
+    prunePromises(this);
     try {
       await judgeFuture(this);
+      this.around.counters.statesJudged += 1;
+      if (peer?.mayTakeOver !== true || this.mayBePromoting || !this.knowsGroup) return;
+      await judgeFuture(this, peer);
       this.around.counters.statesJudged += 1;
     } finally {
       this.#judging = false;

@@ -1,6 +1,7 @@
 /** What all hosts of a simulation have in common: small volumes, small journals, folders, addresses. */
 import { geometryOf } from '../../journals/geometry.ts';
 import type { Geometry } from '../model/ids.ts';
+import type { RegionHold } from '../model/peer.ts';
 import type { CutPolicy } from '../protocol/primary-contract.ts';
 import type { VolumeConfig } from '../volume/contract.ts';
 import type { Random } from './random.ts';
@@ -20,6 +21,14 @@ export const SLOT_BYTES = 64 * KiB;
 
 export const SLOW_FILES = [/\/watermark$/, /\/watermark$/, /slot-0000/, /slot-0001/, /\/volumes\//] as const;
 
+export const NVRAM_PATH = '/nvram/region';
+
+export interface PeerSetting {
+  readonly addresses: readonly string[];
+  readonly hold: RegionHold;
+  readonly regionBytes: number;
+}
+
 /** What differs from seed to seed. */
 export interface Setting {
   readonly geometry: Geometry;
@@ -31,11 +40,27 @@ export interface Setting {
   readonly aligned: boolean;
   /** How often pages that a mapping asks for are in memory; null: disks without mappings, where all stores are writes. */
   readonly residentChance: number | null;
+  /** A peer and its region; null: write-through. */
+  readonly peer: PeerSetting | null;
   /** Files of the secondary that lie on a slow part of its disk; null: none. */
   readonly slowFile: RegExp | null;
 }
 
-export function chooseSetting(random: Random): Setting {
+/** Regions of which the smaller ones are full at times. */
+export const REGION_BYTES_CHOICES = [64 * KiB, 128 * KiB, 512 * KiB] as const;
+export const HOLDS: readonly RegionHold[] = ['memory', 'durable'];
+
+/** @param peerRandom a source of its own, so that a story without a peer is the same whether others have one or not */
+export function choosePeer(peerRandom: Random): PeerSetting | null {
+  if (peerRandom.chance(0.5)) return null;
+  return {
+    addresses: ['sim://p', 'sim://q'].slice(0, peerRandom.between(1, 2)),
+    hold: peerRandom.pick(HOLDS),
+    regionBytes: peerRandom.pick(REGION_BYTES_CHOICES),
+  };
+}
+
+export function chooseSetting(random: Random, peer: PeerSetting | null): Setting {
   const geometry = geometryOf({ slots: random.pick(SLOTS_CHOICES), slotBytes: SLOT_BYTES });
   const addresses = ['sim://a', 'sim://b'].slice(0, random.between(1, 2));
   return {
@@ -52,6 +77,7 @@ export function chooseSetting(random: Random): Setting {
     flushReply: random.chance(0.2) ? 'remote' : 'local',
     aligned: random.chance(0.7),
     slowFile: random.chance(0.3) ? random.pick(SLOW_FILES) : null,
+    peer,
     residentChance: random.chance(0.4) ? null : random.pick([0.5, 0.9, 1]),
   };
 }

@@ -13,10 +13,13 @@ import { judgeArrival, judgeClosing } from './link-oracle.ts';
 import { Arena, SharedMemoryPool } from './memory.ts';
 import { judgeMessage } from './message-oracle.ts';
 import { Network } from './network.ts';
+import type { PeerHost } from './peer-host.ts';
+import type { PeerLedger } from './peer-ledger.ts';
+import { PeerOracle } from './peer-oracle.ts';
 import type { PrimaryHost } from './primary-host.ts';
 import { Random } from './random.ts';
 import type { SecondaryHost } from './secondary-host.ts';
-import { chooseSetting, type Setting } from './setting.ts';
+import { choosePeer, chooseSetting, type Setting } from './setting.ts';
 import type { SimulatedSocket } from './socket.ts';
 import { Story } from './story.ts';
 import { Templates } from './templates.ts';
@@ -109,6 +112,9 @@ function tracer(hash: Hash | null, tell: ((line: string) => void) | undefined): 
   };
 }
 
+/** Makes the source of randomness for everything about a peer another one than the seed's own. */
+const PEER_SEED = 0x5eed;
+
 /** Steps without an end: something goes on for ever. */
 const STEPS_MAX = 60_000;
 
@@ -122,6 +128,7 @@ export class Simulation implements Surroundings {
   readonly primaries: PrimaryHost[] = [];
   readonly secondaries: SecondaryHost[] = [];
   readonly story: Story;
+  readonly peers: PeerHost[] = [];
   isOver = false;
   #failure: { readonly error: unknown } | null = null;
 
@@ -130,18 +137,33 @@ export class Simulation implements Surroundings {
     this.arena = options.arena;
     this.templates = options.templates;
     const { random } = this.universe;
-    this.setting = chooseSetting(random);
-    this.network = new Network({ world: this.universe.world, random: random.fork(), addresses: this.setting.addresses, peerAddresses: [] });
-    this.network.tap = (from, parts) => this.#guard(() => judgeMessage(this.#oracle, from, parts[0] ?? new Uint8Array(0)));
+    const peerRandom = new Random(options.seed ^ PEER_SEED);
+    this.setting = chooseSetting(random, choosePeer(peerRandom));
+    this.network = new Network({ world: this.universe.world, random: random.fork(), addresses: this.setting.addresses,
+      peerAddresses: this.setting.peer?.addresses ?? [],
+    });
+    this.network.tap = (from, parts) => this.#guard(() => this.#judgeSending(from, parts));
     this.network.arrival = (to, stray, handOver) => judgeArrival(this.#oracle.secondaryOf(to.life), { to, stray, handOver });
+    this.network.arriving = (to, bytes) => this.#guard(() => this.#peerOracle.arriving(to, bytes));
     this.network.onClosing = (socket, code, reason) => this.#judgeClosing(socket, code, reason);
-    this.story = new Story(this, random.fork());
+    this.story = new Story(this, random.fork(), peerRandom);
+  }
+
+  get ledger(): PeerLedger {
+    return this.#peerOracle.ledger;
+  }
+
+  #judgeSending(from: SimulatedSocket, parts: readonly Uint8Array[]): void {
+    if (this.network.isToPeer(from.address)) this.#peerOracle.sending(from, parts);
+    else judgeMessage(this.#oracle, from, parts[0] ?? new Uint8Array(0));
   }
 
   readonly #oracle = {
     primaryOf: (life: { name: string }) => this.primaries.find((host) => host.life === life) ?? null,
     secondaryOf: (life: { name: string }) => this.secondaries.find((host) => host.life === life) ?? null,
+    peerOf: (life: { name: string }) => this.peers.find((host) => host.life === life) ?? null,
   };
+  readonly #peerOracle = new PeerOracle(this.#oracle);
 
   /** Judge in the middle of a host's code, which must not catch what is found. */
   #guard(judge: () => void): void {
@@ -180,7 +202,7 @@ export class Simulation implements Surroundings {
           throw new Violation('liveness', `after ${world.steps} steps the story is not over: ${this.story.waitsFor()}`);
         if (!this.#step()) throw new Violation('liveness', 'nothing is left to happen');
         await settlePromises();
-        for (const primary of this.primaries) primary.guard(() => primary.observe());
+        for (const host of [...this.primaries, ...this.secondaries]) host.guard(() => host.observe());
         if (this.#failure === null) await this.story.judge();
       }
       if (this.#failure === null) this.story.judgeEnd();
@@ -194,9 +216,9 @@ export class Simulation implements Surroundings {
   }
 
   /** Take a host out of the world for good. */
-  remove(host: PrimaryHost | SecondaryHost): void {
+  remove(host: PrimaryHost | SecondaryHost | PeerHost): void {
     host.crash('what is durable');
-    for (const hosts of [this.primaries, this.secondaries] as (PrimaryHost | SecondaryHost)[][]) {
+    for (const hosts of [this.primaries, this.secondaries, this.peers] as (PrimaryHost | SecondaryHost | PeerHost)[][]) {
       const index = hosts.indexOf(host);
       if (index >= 0) hosts.splice(index, 1);
     }

@@ -1,16 +1,22 @@
 /** What happens in one seed: which hosts there are, which faults, and how it must end. */
-import { injectFault } from './faults.ts';
+import { type FaultScope, injectFault } from './faults.ts';
 import { forgeChain } from './forged-chain.ts';
 import { impostorIsDue, removeRivals, replaceHost, type Impostor, IMPOSTORS } from './impostors.ts';
+import { injectPeerFault } from './peer-faults.ts';
+import { PeerHost } from './peer-host.ts';
 import { PrimaryHost } from './primary-host.ts';
 import type { Random } from './random.ts';
 import { SecondaryHost } from './secondary-host.ts';
 import type { Simulation } from './simulation.ts';
+import type { PeerSetting } from './setting.ts';
 import { judgeVolumesAt } from './storage-oracle.ts';
 import { violated } from './violation.ts';
 import { Workload } from './workload.ts';
 
-export type Plot = 'replicate' | 'fail over' | 'impostor' | 'damage';
+export type Plot = 'replicate' | 'fail over' | 'impostor' | 'damage' | 'takeover';
+
+/** With a peer: what is the same without one, and what only a peer can do. */
+const PEER_PLOTS: readonly Plot[] = ['replicate', 'replicate', 'replicate', 'fail over'];
 
 /** Chances for faults, whether the application has finished or not. */
 const TICKS_MAX = 60;
@@ -27,11 +33,17 @@ export class Story {
   writesUnseen = false;
   primary!: PrimaryHost;
   secondary!: SecondaryHost;
+  /** Null: a story without one. */
+  peer: PeerHost | null = null;
   readonly random: Random;
   readonly simulation: Simulation;
   readonly #workloads: Workload[] = [];
   readonly #mayFailDisk: boolean;
+  readonly #peerRandom: Random;
   #faultsLeft: number;
+  #peerFaultsLeft: number;
+  /** A promotion does not wait for the peer. */
+  readonly #givesUpPeer: boolean;
   #ticks = 0;
   readonly #ticksMax: number;
   #samplesLeft: number;
@@ -42,10 +54,15 @@ export class Story {
   #damageDue: boolean;
   #forgeryDue: boolean;
 
-  constructor(simulation: Simulation, random: Random) {
+  /** @param peerRandom what a story with a peer decides more than one without */
+  constructor(simulation: Simulation, random: Random, peerRandom: Random) {
     this.simulation = simulation;
     this.random = random;
-    this.plot = random.chance(0.5) ? 'replicate' : random.pick(['fail over', 'fail over', 'impostor', 'impostor', 'damage'] as const);
+    const plot = random.chance(0.5) ? 'replicate' : random.pick(['fail over', 'fail over', 'impostor', 'impostor', 'damage'] as const);
+    this.plot = simulation.setting.peer === null ? plot : peerRandom.pick(PEER_PLOTS);
+    this.#peerRandom = peerRandom;
+    this.#givesUpPeer = peerRandom.chance(0.2);
+    this.#peerFaultsLeft = simulation.setting.peer === null ? 0 : peerRandom.between(0, 10);
     this.impostor = this.plot === 'impostor' ? random.pick(IMPOSTORS) : null;
     this.#mayFailDisk = random.chance(0.4);
     this.#faultsLeft = random.chance(0.1) ? 0 : random.between(2, 14);
@@ -60,6 +77,7 @@ export class Story {
   }
 
   get name(): string {
+    if (this.peer !== null) return `${this.plot} with a peer`;
     return this.impostor === null ? this.plot : `${this.plot}: ${this.impostor}`;
   }
 
@@ -74,10 +92,21 @@ export class Story {
     simulation.primaries.push(this.primary);
     simulation.secondaries.push(this.secondary);
     simulation.network.duplicateChance = 0.03;
+    if (setting.peer !== null) this.#addPeer(setting.peer);
     this.primary.start();
     universe.world.schedule(this.random.int(20_000), 'secondary is started', () => this.secondary.start(), null);
     this.addWorkload(this.primary, this.random.between(12, 45));
     this.#nextFault();
+  }
+
+  #addPeer(setting: PeerSetting): void {
+    const { simulation, secondary } = this;
+    const disk = simulation.makeDisk(simulation.templates.peer(setting));
+    const peer = new PeerHost({ name: 'peer', around: simulation, disk, setting, forgot: () => this.secondary.peerForgot() });
+    this.peer = peer;
+    secondary.peerAddresses = setting.addresses;
+    simulation.peers.push(peer);
+    simulation.universe.world.schedule(this.#peerRandom.int(60_000), 'peer is started', () => peer.start(), null);
   }
 
   addWorkload(host: PrimaryHost, writes: number): void {
@@ -111,19 +140,11 @@ export class Story {
     this.#ticks += 1;
     if (this.#faultsLeft > 0) {
       this.#faultsLeft -= 1;
-      const { network, counters, universe } = simulation;
-      const mayStopPrimary = this.plot !== 'fail over' || random.chance(0.5);
-      injectFault({
-        world: universe.world,
-        random,
-        network,
-        counters,
-        primary: this.primary,
-        secondary: this.secondary,
-        mayStopPrimary,
-        mayFailDisk: this.#mayFailDisk,
-        mayFailPrimary: this.plot === 'fail over',
-      });
+      injectFault(this.#faultScope(random));
+    }
+    if (this.peer !== null && this.#peerFaultsLeft > 0 && this.#peerRandom.chance(0.6)) {
+      this.#peerFaultsLeft -= 1;
+      injectPeerFault({ ...this.#faultScope(this.#peerRandom), peer: this.peer });
     }
     if (this.#forgeryDue && random.chance(0.4)) {
       this.#forgeryDue = false;
@@ -131,14 +152,30 @@ export class Story {
     }
     if (this.impostor !== null) replaceHost(this, this.impostor);
     const isTold = this.#isWritten && !impostorIsDue(this);
-    if (this.#faultsLeft === 0 && !this.writesUnseen && (isTold || this.#ticks > this.#ticksMax)) this.#beCalm();
+    if (this.#faultsLeft === 0 && this.#peerFaultsLeft === 0 && !this.writesUnseen && (isTold || this.#ticks > this.#ticksMax)) this.#beCalm();
     else this.#nextFault();
+  }
+
+  #faultScope(random: Random): FaultScope {
+    const { network, counters, universe } = this.simulation;
+    return {
+      world: universe.world,
+      random,
+      network,
+      counters,
+      primary: this.primary,
+      secondary: this.secondary,
+      mayStopPrimary: this.plot !== 'fail over' || random.chance(0.5),
+      mayFailDisk: this.#mayFailDisk,
+      mayFailPrimary: this.plot === 'fail over',
+    };
   }
 
   /** Somebody starts what is down, and what failed. */
   #restartHosts(): void {
     const { random, simulation } = this;
-    for (const host of [...simulation.secondaries, ...simulation.primaries]) {
+    for (const host of [...simulation.secondaries, ...simulation.primaries, ...simulation.peers]) {
+      if (this.phase === 'calm') host.resume();
       const failed = host instanceof SecondaryHost && host.phase === 'up' && host.secondary?.phase === 'failed';
       if (failed && (this.phase === 'calm' || random.chance(0.5))) host.crash('page cache');
       if (host.phase !== 'down' || (host instanceof PrimaryHost && host.groupFailed)) continue;
@@ -197,7 +234,8 @@ export class Story {
     if (secondary.promotion === 'done') {
       this.#promotionDue = false;
       for (const host of [...this.simulation.primaries, ...this.simulation.secondaries]) host.disk.heal();
-    } else if (secondary.phase === 'up' && secondary.promotion === 'none' && secondary.bound) secondary.promote(true);
+    } else if (secondary.secondary?.phase === 'waiting-for-peer' && !this.#givesUpPeer) return;
+    else if (secondary.phase === 'up' && secondary.promotion === 'none' && secondary.bound) secondary.promote(true);
     else if (secondary.phase === 'up' && !secondary.bound && secondary.promotion === 'none') this.#promotionDue = this.primary.serves;
   }
 
@@ -222,7 +260,7 @@ export class Story {
     const destaged = replica.watermarkPoint?.dataSet ?? -1;
     if (destaged < primary.history.closedThrough || !replica.isSettled)
       return `data set ${primary.history.closedThrough} to be destaged, not only ${destaged}`;
-    return null;
+    return this.peer === null ? null : peerWaitsFor(this.peer, secondary);
   }
 
   #waitsForOldPrimary(): string | null {
@@ -241,11 +279,11 @@ export class Story {
     const crashes = counters.crashes;
     if (crashes > this.#crashesJudged) {
       this.#crashesJudged = crashes;
-      for (const host of simulation.secondaries) await host.judgeFuture();
+      for (const host of simulation.secondaries) await host.judgeFuture(this.peer);
     } else if (this.#samplesLeft > 0 && universe.world.steps >= this.#nextSample && secondary.phase !== 'starting') {
       this.#samplesLeft -= 1;
       this.#nextSample = universe.world.steps + this.random.between(50, 800);
-      await secondary.judgeFuture();
+      await secondary.judgeFuture(this.peer);
     }
   }
 
@@ -286,7 +324,18 @@ export class Story {
   }
 }
 
+/** In the end both mirror again, and the region holds nothing. */
+function peerWaitsFor({ phase, peer }: PeerHost, { secondary }: SecondaryHost): string | null {
+  if (phase !== 'up' || peer?.region == null) return `the peer, which is ${phase}`;
+  const report = secondary?.status().peer;
+  if (report?.up !== true) return `write-back: ${report?.reason ?? 'no peer'}`;
+  if (report.exposedRecords > 0) return `${report.exposedRecords} exposed records`;
+  const { tail, head } = peer.region;
+  return tail === head && report.heldRecords === 0 ? null : `records ${tail} to ${head - 1} to be released by the peer`;
+}
+
 function violatedRefusal(secondary: SecondaryHost): null {
-  if (secondary.isImpostor || secondary.damage !== null) return null;
+  // What both hosts lost is missed by the primary, and then the copy stays as it is.
+  if (secondary.isImpostor || secondary.damage !== null || secondary.promises.excused > 0) return null;
   return violated('handshake', `a secondary that did nothing wrong ended: ${secondary.refusal ?? ''}`);
 }
