@@ -19,7 +19,7 @@ export type HostStatus =
   | 'stopped';
 
 export interface PeerReport {
-  /** Address of the peer's link, or where it is awaited. */
+  /** Where the peer dials this host. */
   readonly address: string;
   /** The peer holds what is acknowledged: write-back. */
   readonly up: boolean;

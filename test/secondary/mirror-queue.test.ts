@@ -5,7 +5,11 @@ import { LIMITS } from '../../src/model/limits.ts';
 import { MirrorLedger } from '../../src/protocol/mirror-ledger.ts';
 import { MirrorQueue } from '../../src/secondary/mirror/mirror-queue.ts';
 
-function queueOver(dataSets: readonly number[]): { ledger: MirrorLedger; queue: MirrorQueue; add: (dataSet: number, bytes: Uint8Array) => boolean } {
+function queueOver(dataSets: readonly number[]): {
+  ledger: MirrorLedger;
+  queue: MirrorQueue;
+  add: (dataSet: number, bytes: Uint8Array) => boolean;
+} {
   const ledger = new MirrorLedger();
   for (const dataSet of dataSets) ledger.opened(dataSet);
   ledger.joined({ tail: 0, head: 0 });

@@ -124,10 +124,9 @@ export class Mirror implements ReplicaTap {
   }
 
   report(exposedRecords: number): PeerReport {
-    const active = this.#links.active;
     const isUp = this.#phase === 'mirroring';
     return {
-      address: active?.address ?? this.addresses().join(', '),
+      address: this.addresses().join(', '),
       up: isUp,
       regionId: this.#facts?.regionId ?? null,
       hold: this.#facts?.hold ?? null,
