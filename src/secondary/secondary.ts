@@ -47,7 +47,7 @@ import { Replica } from './replica.ts';
 import { SecondaryLinks, type SecondaryLinkEvent } from './secondary-links.ts';
 import { secondaryStatus } from './secondary-status.ts';
 import { Superseder } from './superseder.ts';
-import { Waiters } from './waiters.ts';
+import { Waiters } from '../runtime/waiters.ts';
 
 export interface SecondaryOptions {
   readonly disk: Disk;
