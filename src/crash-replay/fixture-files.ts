@@ -38,6 +38,8 @@ export interface FixtureManifest {
   readonly group: { readonly name: string };
   readonly volumes: readonly FixtureVolume[];
   readonly journals: { readonly slots: number; readonly slotBytes: number };
+  /** The region of the secondary's peer lies beside, `crash/nvram.gz`: what it holds is added after the journals were recovered. */
+  readonly nvram?: { readonly sizeBytes: number };
   readonly madeBy: {
     /** The command line, or what was done by hand. */
     readonly recipe: string;
@@ -59,6 +61,18 @@ export interface ExpectedJournal {
   readonly action: RecoveryAction;
 }
 
+/** What becomes of the records that a peer's region holds, once the journals are recovered. */
+export interface ExpectedAdoption {
+  /** Null: they are taken. */
+  readonly error: { readonly code: ErrorCode; readonly exitCode: ExitCode } | null;
+  /** Records that can be read in the region. */
+  readonly records: number;
+  /** Those among them that no journal has and no watermark covers; null: they are refused. */
+  readonly added: number | null;
+  /** Data set that the copy is at then; null: at none, or they are refused. */
+  readonly through: DataSetId | null;
+}
+
 export interface FixtureExpected {
   readonly outcome: 'recover' | 'refuse';
   readonly error: { readonly code: ErrorCode; readonly exitCode: ExitCode } | null;
@@ -67,6 +81,8 @@ export interface FixtureExpected {
   /** Data set that the copy is at after recovery; null: at none, or nobody can tell. */
   readonly through: DataSetId | null;
   readonly watermarkBefore: DataSetId | null;
+  /** With a region; all above is then said of the journals alone. */
+  readonly withRegion?: ExpectedAdoption;
   /** By name, after recovery; unchanged after a refusal. Null: not known, the volume is not wholly in the folder. */
   readonly volumes: Readonly<Record<string, { readonly sha256: string } | null>>;
   /** One sentence on where the expected volumes come from. */
@@ -83,6 +99,7 @@ export function readManifest(directory: string): FixtureManifest {
   const { slots, slotBytes } = manifest.journals ?? {};
   if (!Number.isSafeInteger(slots) || !Number.isSafeInteger(slotBytes)) throw invalid(path, 'no journals: { slots, slotBytes }');
   if (manifest.recover !== 'start' && manifest.recover !== 'promote') throw invalid(path, `recover ${String(manifest.recover)}`);
+  if (manifest.nvram !== undefined && !Number.isSafeInteger(manifest.nvram.sizeBytes)) throw invalid(path, 'nvram without sizeBytes');
   if (!Array.isArray(manifest.volumes)) throw invalid(path, 'no volumes');
   for (const volume of manifest.volumes) {
     // The name becomes a file's name.

@@ -4,6 +4,7 @@
  *     fixture.json  expected.json  README.md
  *     crash/host-state.json, crash/last-head ...       the state folder's small files as they are
  *     crash/journals/<file>.gz                         journals, spares and watermark
+ *     crash/nvram.gz                                   the region of the peer, where there was one
  *     crash/volumes/<name>.img.gz or <name>.ranges.gz  the source volumes
  *     expected/<name>.img.gz                           the volumes after recovery, where they differ from the crash's
  *
@@ -38,12 +39,14 @@ const STATE_FILES: ReadonlySet<string> = new Set(['host-state.json', 'host-state
 export interface HostFolder {
   readonly stateDirectory: string;
   readonly journals: { readonly directory: string; readonly geometry: Geometry };
+  /** Region of its peer. */
+  readonly nvram?: { readonly path: string; readonly sizeBytes: number };
   readonly volumes: readonly VolumeConfig[];
 }
 
-export function crashFolder(fixture: string): { state: string; journals: string; volumes: string } {
+export function crashFolder(fixture: string): { state: string; journals: string; volumes: string; nvram: string } {
   const state = join(fixture, 'crash');
-  return { state, journals: join(state, 'journals'), volumes: join(state, 'volumes') };
+  return { state, journals: join(state, 'journals'), volumes: join(state, 'volumes'), nvram: join(state, 'nvram.gz') };
 }
 
 /** Packed image of a volume as the crash left it, or of its ranges. */
@@ -79,6 +82,7 @@ export async function packCrash(fixture: string, host: HostFolder, volumes: read
   for (const name of stateFilesIn(host.stateDirectory)) copyFileSync(join(host.stateDirectory, name), join(crash.state, name));
   for (const name of journalFilesIn(host.journals.directory))
     await packFile(join(host.journals.directory, name), join(crash.journals, `${name}.gz`));
+  if (host.nvram !== undefined) await packFile(host.nvram.path, crash.nvram);
   for (const volume of volumes) {
     const from = host.volumes.find(({ name }) => name === volume.name)?.path;
     if (from === undefined || volume.content === 'none') continue;
@@ -99,6 +103,7 @@ export async function unpackCrash(fixture: string, into: string): Promise<HostFo
     const name = packed.replace(/\.gz$/, '');
     if (isRingFile(name)) await unpackFile(join(crash.journals, packed), join(host.journals.directory, name));
   }
+  if (host.nvram !== undefined) await unpackFile(crash.nvram, host.nvram.path);
   for (const volume of manifest.volumes) await unpackVolume(fixture, volume, volumePath(into, volume.name));
   return host;
 }
@@ -115,6 +120,7 @@ export function hostFolderIn(into: string, manifest: FixtureManifest): HostFolde
   return {
     stateDirectory,
     journals: { directory: join(stateDirectory, 'journals'), geometry: geometryOf(manifest.journals) },
+    ...(manifest.nvram === undefined ? {} : { nvram: { path: join(stateDirectory, 'nvram'), sizeBytes: manifest.nvram.sizeBytes } }),
     volumes: manifest.volumes.map(({ name, vlun, sizeBytes }) => ({ name, vlun, sizeBytes, path: volumePath(into, name), store: 'auto' })),
   };
 }

@@ -4,21 +4,25 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { journalFilesIn } from './fixture-folder.ts';
+import type { ScannedRecord } from '../../journals/contract.ts';
 import { scanJournal } from '../../journals/scan.ts';
 import { NodeDisk } from '../disk/node-disk.ts';
 import { FarshoreError } from '../model/errors.ts';
-import type { DataSetId } from '../model/ids.ts';
+import type { DataSetId, HistoryPoint } from '../model/ids.ts';
 import { readHostState } from '../state/host-state.ts';
 import { decideRecovery, type Decision } from './replay/decide-recovery.ts';
 import {
   FIXTURE_FORMAT_VERSION,
   writeExpected,
   writeManifest,
+  type ExpectedAdoption,
   type ExpectedJournal,
   type FixtureManifest,
   type FixtureVolume,
 } from './fixture-files.ts';
 import { expectedVolumePath, packCrash, unpackCrash, type HostFolder } from './fixture-folder.ts';
+import { heldByPeer, recordsOf } from './held-by-peer.ts';
+import { onRegionCopy } from './replay/region-copy.ts';
 import { programVersion } from './program-version.ts';
 import type { RecordedHistory } from './record/recorded-history.ts';
 import { withTemporaryFolder } from './temporary-folder.ts';
@@ -45,6 +49,8 @@ export interface RecordReport {
   readonly error: string | null;
   readonly watermarkBefore: DataSetId | null;
   readonly through: DataSetId | null;
+  /** What the region of the peer adds to that; null: there is none. */
+  readonly withRegion: ExpectedAdoption | null;
   /** Writes of the recording, and those among them that the copy must hold after recovery; null: not known, or not recorded here. */
   readonly writes: number | null;
   readonly writesThrough: number | null;
@@ -60,14 +66,19 @@ export async function writeFixture(crash: RecordedCrash): Promise<RecordReport> 
   const decision = await decideOnCopy(out, recover);
   const first = firstOf(host);
   checkJournals(host, history, first);
-  const { through, throughPoint, outcome } = decision;
+  const held = await heldBeyond(host, decision, { history, first });
+  const { through, outcome } = decision;
+  const throughPoint = held?.point ?? decision.throughPoint;
   // Every data set has one sync command, and every other number is one write.
   const writesThrough = throughPoint === null ? 0 : writeOf(throughPoint.finalSequence, throughPoint.dataSet, first);
   if (writesThrough > history.writes.length)
     throw unlike(`data set ${throughPoint?.dataSet} ends after ${writesThrough} writes, ${history.writes.length} were issued`);
   const volumes = outcome === 'refuse' ? unchangedVolumes(host) : expectedVolumes(crash, writesThrough);
-  writeExpected(out, { ...withoutPoint(decision), volumes, volumesFrom: volumesFrom(decision, writesThrough, history) });
-  writeFileSync(join(out, 'README.md'), readmeOf({ ...crash, decision, writes: history.writes.length, writesThrough }));
+  const withRegion = held?.expected;
+  const from = volumesFrom({ ...decision, through: throughPoint?.dataSet ?? null }, writesThrough, history);
+  writeExpected(out, { ...withoutPoint(decision), ...(withRegion === undefined ? {} : { withRegion }), volumes, volumesFrom: from });
+  const story = { ...crash, decision, writes: history.writes.length, writesThrough, withRegion: withRegion ?? null };
+  writeFileSync(join(out, 'README.md'), readmeOf(story));
   const { journals, watermarkBefore, error } = decision;
   return {
     directory: out,
@@ -78,10 +89,25 @@ export async function writeFixture(crash: RecordedCrash): Promise<RecordReport> 
     error: error?.code ?? null,
     watermarkBefore,
     through,
+    withRegion: withRegion ?? null,
     writes: history.writes.length,
     writesThrough,
     journals,
   };
+}
+
+/** What the region of the peer adds, held against the history; null: there is none. */
+async function heldBeyond(
+  host: HostFolder,
+  { throughPoint }: Decision,
+  { history, first }: { history: RecordedHistory; first: First },
+): Promise<{ readonly point: HistoryPoint | null; readonly expected: ExpectedAdoption } | null> {
+  return onRegionCopy(host, new NodeDisk(), async (region) => {
+    if (region === null) return null;
+    for (const record of recordsOf(region)) checkRecord(record, 'the region of the peer', { history, first });
+    const { records, added, through } = heldByPeer(host, region, throughPoint);
+    return { point: through, expected: { error: null, records, added, through: through?.dataSet ?? null } };
+  });
 }
 
 /** Ask about an unpacked copy: what was packed is what was decided about. */
@@ -107,6 +133,7 @@ function manifestOf({ name, host, recover, crashPoint, recipe }: RecordedCrash):
     group: { name: groupName },
     volumes: host.volumes.map(({ name: volume, vlun, sizeBytes }): FixtureVolume => ({ name: volume, vlun, sizeBytes, content: 'whole' })),
     journals: { slots, slotBytes },
+    ...(host.nvram === undefined ? {} : { nvram: { sizeBytes: host.nvram.sizeBytes } }),
     madeBy: { recipe, farshore: programVersion(), node: process.version, crashPoint, damage: [] },
     withoutData: false,
   };
@@ -133,20 +160,25 @@ function checkJournals(host: HostFolder, history: RecordedHistory, first: First)
   const { directory } = host.journals;
   for (const name of journalFilesIn(directory)) {
     const path = join(directory, name);
-    for (const record of name === 'watermark' ? [] : scanJournal(readFileSync(path), { slot: 0, path }).records) {
-      if (record.type === 'sync' || record.type === 'pad') continue;
-      const index = writeOf(record.sequence, record.dataSet, first);
-      const write = history.writes[index];
-      const checksum = history.checksumOf(index) ?? 0;
-      const isSame =
-        write?.kind === record.type &&
-        write.vlun === record.vlun &&
-        write.lba === record.lba &&
-        write.blocks * 512 === record.lengthBytes &&
-        checksum === record.payloadChecksum;
-      if (!isSame) throw unlike(`${name}, byte ${record.offset}: record ${record.sequence} is not write ${index}`);
-    }
+    for (const record of name === 'watermark' ? [] : scanJournal(readFileSync(path), { slot: 0, path }).records)
+      checkRecord(record, name, { history, first });
   }
+}
+
+type HeldRecord = Pick<ScannedRecord, 'type' | 'sequence' | 'dataSet' | 'vlun' | 'lba' | 'lengthBytes' | 'payloadChecksum' | 'offset'>;
+
+function checkRecord(record: HeldRecord, name: string, { history, first }: { history: RecordedHistory; first: First }): void {
+  if (record.type === 'sync' || record.type === 'pad') return;
+  const index = writeOf(record.sequence, record.dataSet, first);
+  const write = history.writes[index];
+  const checksum = history.checksumOf(index) ?? 0;
+  const isSame =
+    write?.kind === record.type &&
+    write.vlun === record.vlun &&
+    write.lba === record.lba &&
+    write.blocks * 512 === record.lengthBytes &&
+    checksum === record.payloadChecksum;
+  if (!isSame) throw unlike(`${name}, byte ${record.offset}: record ${record.sequence} is not write ${index}`);
 }
 
 function expectedVolumes({ out, host, history }: RecordedCrash, writes: number): Record<string, { sha256: string }> {

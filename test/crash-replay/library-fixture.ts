@@ -4,7 +4,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Decision } from '../../src/crash-replay/replay/decide-recovery.ts';
-import { writeExpected, writeManifest, type FixtureExpected, type FixtureManifest } from '../../src/crash-replay/fixture-files.ts';
+import {
+  writeExpected,
+  writeManifest,
+  type ExpectedAdoption,
+  type FixtureExpected,
+  type FixtureManifest,
+} from '../../src/crash-replay/fixture-files.ts';
 import {
   expectedVolumePath,
   hostFolderIn,
@@ -13,6 +19,9 @@ import {
   unpackCrash,
   type HostFolder,
 } from '../../src/crash-replay/fixture-folder.ts';
+import { heldByPeer } from '../../src/crash-replay/held-by-peer.ts';
+import { onRegionCopy } from '../../src/crash-replay/replay/region-copy.ts';
+import { NodeDisk } from '../../src/disk/node-disk.ts';
 import type { RecordedHistory } from '../../src/crash-replay/record/recorded-history.ts';
 import { decideOnCopy, withoutPoint } from '../../src/crash-replay/write-fixture.ts';
 import type { HistoryPoint } from '../../src/model/ids.ts';
@@ -49,8 +58,11 @@ export async function writeLibraryFixture(options: LibraryFixtureOptions): Promi
     await packCrash(out, host, manifest.volumes);
     const decision = await decideOnCopy(out, manifest.recover);
     checkDecision(recipe, scene, decision);
-    const volumes = await writeVolumes(options, host, decision);
-    writeExpected(out, { ...withoutPoint(decision), volumes, volumesFrom: sourceOf(options, decision) });
+    const adoption = await adoptionOf(options, host, decision);
+    const copy: Copy = { outcome: decision.outcome, point: adoption === null ? decision.throughPoint : adoption.point };
+    const volumes = await writeVolumes(options, host, copy);
+    const expected = { ...withoutPoint(decision), ...(adoption === null ? {} : { withRegion: adoption.expected }) };
+    writeExpected(out, { ...expected, volumes, volumesFrom: sourceOf(options, copy) });
     writeFileSync(join(out, 'README.md'), readmeOf(manifest, story, notes));
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -100,9 +112,39 @@ function writesThrough({ scene }: LibraryFixtureOptions, point: HistoryPoint | n
   return point.finalSequence - (first?.firstSequence ?? 0) - (point.dataSet - (first?.firstDataSet ?? 0));
 }
 
-async function writeVolumes(options: LibraryFixtureOptions, host: HostFolder, decision: Decision): Promise<FixtureExpected['volumes']> {
+/** Where the copy is when the recovery is over. */
+interface Copy {
+  readonly outcome: Decision['outcome'];
+  readonly point: HistoryPoint | null;
+}
+
+/** What the recipe says of the region, with the numbers of the records themselves; null: there is none. */
+async function adoptionOf(
+  { recipe, scene }: LibraryFixtureOptions,
+  host: HostFolder,
+  { throughPoint }: Decision,
+): Promise<{ readonly point: HistoryPoint | null; readonly expected: ExpectedAdoption } | null> {
+  const wanted = recipe.expected.withRegion;
+  return onRegionCopy(host, new NodeDisk(), async (region) => {
+    if (region === null || wanted === undefined) return null;
+    const { records, added, through } = heldByPeer(host, region, throughPoint);
+    if (wanted.refuses !== null) return { point: throughPoint, expected: { error: wanted.refuses, records, added: null, through: null } };
+    if (through?.dataSet !== scene.at(wanted.through ?? 0))
+      throw new Error(
+        `${recipe.name}: with the region everything is complete through ${through?.dataSet}, not ${scene.at(wanted.through ?? 0)}`,
+      );
+    if (added === 0) throw new Error(`${recipe.name}: the region adds nothing`);
+    return { point: through, expected: { error: null, records, added, through: through.dataSet } };
+  });
+}
+
+async function writeVolumes(
+  options: LibraryFixtureOptions,
+  host: HostFolder,
+  { outcome, point }: Copy,
+): Promise<FixtureExpected['volumes']> {
   const { history, out } = options;
-  const images = decision.outcome === 'refuse' ? null : history.imagesAfter(writesThrough(options, decision.throughPoint));
+  const images = outcome === 'refuse' ? null : history.imagesAfter(writesThrough(options, point));
   const volumes: Record<string, { sha256: string }> = {};
   for (const { name, vlun, path } of host.volumes) {
     const crashed = readFileSync(path);
@@ -116,10 +158,10 @@ async function writeVolumes(options: LibraryFixtureOptions, host: HostFolder, de
   return volumes;
 }
 
-function sourceOf(options: LibraryFixtureOptions, { outcome, through, throughPoint }: Decision): string {
+function sourceOf(options: LibraryFixtureOptions, { outcome, point }: Copy): string {
   if (outcome === 'refuse') return 'A refusal changes nothing.';
   const { history } = options;
-  return `The history of what was written: data set ${through} ends with write ${writesThrough(options, throughPoint)}, of ${history.writes.length} that were issued.`;
+  return `The history of what was written: data set ${point?.dataSet ?? null} ends with write ${writesThrough(options, point)}, of ${history.writes.length} that were issued.`;
 }
 
 function readmeOf({ name, madeBy }: FixtureManifest, story: Story, notes: readonly DamageNote[]): string {

@@ -96,7 +96,10 @@ function writeTable(): void {
   const path = join(dirname(LIBRARY), 'README.md');
   const rows = RECIPES.map(({ name, expected, proves }) => {
     const labels = Object.entries(expected.above ?? {}).map(([above, label]) => `+${above} ${label}`);
-    const decision = expected.refuses === null ? labels.join('; ') || 'nothing to do' : `refuses: \`${expected.refuses.code}\``;
+    const ofRegion = expected.withRegion?.refuses;
+    const region = ofRegion === undefined ? '' : ofRegion === null ? '; region added' : `; region refused: \`${ofRegion.code}\``;
+    const ofJournals = expected.refuses === null ? labels.join('; ') || 'nothing to do' : `refuses: \`${expected.refuses.code}\``;
+    const decision = `${ofJournals}${region}`;
     return `| [${name}](v1/${name}/README.md) | ${decision} | ${proves} |`;
   });
   const table = ['| fault | decision | what it proves |', '|---|---|---|', ...rows.sort()].join('\n');

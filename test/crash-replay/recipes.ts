@@ -3,6 +3,7 @@ import type { Recipe } from './recipe.ts';
 import { CRASH_RECIPES } from './recipes-crashes.ts';
 import { DAMAGE_RECIPES } from './recipes-damage.ts';
 import { MISTAKE_RECIPES } from './recipes-mistakes.ts';
+import { PEER_RECIPES } from './recipes-peer.ts';
 import { PROMOTION_RECIPES } from './recipes-promotion.ts';
 import { STREAM_RECIPES } from './recipes-streams.ts';
 
@@ -12,4 +13,5 @@ export const RECIPES: readonly Recipe[] = [
   ...DAMAGE_RECIPES,
   ...MISTAKE_RECIPES,
   ...STREAM_RECIPES,
+  ...PEER_RECIPES,
 ];

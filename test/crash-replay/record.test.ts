@@ -165,6 +165,7 @@ test('what is printed fits into 80 columns, and names every point', () => {
     watermarkBefore: null,
     writes: null,
     writesThrough: null,
+    withRegion: null,
   } as const;
   assert.equal(describeRecord({ ...common, outcome: 'refuse', error: 'ERR_X', through: null }), [
     'watermark: nothing is destaged',

@@ -224,6 +224,7 @@ function reportOf(options: PackOptions, decision: Decision): RecordReport {
     through,
     writes: null,
     writesThrough: null,
+    withRegion: null,
     journals,
   };
 }

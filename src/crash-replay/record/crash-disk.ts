@@ -99,6 +99,12 @@ interface RingWrite {
   readonly tornBytes: number;
 }
 
+interface BegunWrite extends RingWrite {
+  readonly bytes: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+  readonly position: number;
+}
+
 class CrashFile implements DiskFile {
   readonly #file: DiskFile;
   readonly #watch: CrashWatch;
@@ -120,7 +126,13 @@ class CrashFile implements DiskFile {
 
   write(buffers: readonly Uint8Array[], position: number, done: Done): void {
     const bytes = Buffer.concat(buffers);
-    const { operations, dataSet, tornBytes } = describeWrite(this.path, bytes, position);
+    const write = describeWrite(this.path, bytes, position);
+    const delayMs = this.#watch.delayMs(write.operations);
+    if (delayMs === 0) this.#write({ ...write, bytes, buffers, position }, done);
+    else setTimeout(() => this.#write({ ...write, bytes, buffers, position }, done), delayMs);
+  }
+
+  #write({ operations, dataSet, tornBytes, bytes, buffers, position }: BegunWrite, done: Done): void {
     const fate = this.#watch.begin(operations, { dataSet, busy: this.#load.writes > 0 });
     if (fate === 'torn') {
       writePrefix(this.path, bytes.subarray(0, tornBytes), position, 'r+');

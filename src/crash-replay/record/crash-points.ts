@@ -52,6 +52,10 @@ export interface CrashPoint {
   readonly hold?: { readonly afterDestaged: number } | 'until-promoting';
   /** A link delivers everything of one data set but this, as one that stalls would; the operation is one on a later data set. */
   readonly withhold?: 'sync' | 'write';
+  /** Three hosts in write-back: what the peer holds is acknowledged, and its region is packed too. */
+  readonly peer?: true;
+  /** The operation begins so much later, as behind a disk that hangs: what arrives meanwhile, only the peer holds. */
+  readonly delayMs?: number;
   /** One commit fails with EIO, so that its journal is moved (I10). */
   readonly failCommit?: boolean;
   /** The crash point of the run before. */
@@ -61,6 +65,8 @@ export interface CrashPoint {
   readonly slotsMin?: number;
 }
 
+/** Long enough for a transaction to arrive, and for the peer to answer. */
+const HELD_BY_PEER = { stage: 'replicating', destaged: 3, peer: true, delayMs: 60 } as const;
 /** Three data sets destaged; of what a data set brings, nothing but this is waited for. */
 const RUNNING = { stage: 'replicating', destaged: 3 } as const;
 const HELD = { stage: 'replicating', destaged: 2, hold: { afterDestaged: 2 } } as const;
@@ -155,6 +161,20 @@ const REPLICATING_POINTS: readonly CrashPoint[] = [
   }),
 ];
 
+const PEER_POINTS: readonly CrashPoint[] = [
+  point('nvram-only', 'A data set is acknowledged on the word of the peer; nothing of it is in its journal.', HELD_BY_PEER, {
+    ...journal('journal-first-commit', 'before'),
+  }),
+  point(
+    'nvram-and-journal',
+    'The first commit of a data set is in its journal; the peer holds the whole data set, these records too.',
+    HELD_BY_PEER,
+    {
+      ...journal('journal-first-commit', 'after'),
+    },
+  ),
+];
+
 const RECOVERING_POINTS: readonly CrashPoint[] = [
   point('recovery-journal-before', 'A recovery has read the journals, and made none of them durable.', RECOVERING, {
     ...journal('journal-first-commit', 'before'),
@@ -237,7 +257,7 @@ const PROMOTING_POINTS: readonly CrashPoint[] = [
   }),
 ];
 
-export const CRASH_POINTS: readonly CrashPoint[] = [...REPLICATING_POINTS, ...RECOVERING_POINTS, ...PROMOTING_POINTS];
+export const CRASH_POINTS: readonly CrashPoint[] = [...REPLICATING_POINTS, ...PEER_POINTS, ...RECOVERING_POINTS, ...PROMOTING_POINTS];
 
 /** The point of this name, or undefined. */
 export function crashPointOf(name: string): CrashPoint | undefined {
@@ -257,7 +277,7 @@ export function promotionStepIn(message: string): number | null {
 function point(
   name: string,
   sentence: string,
-  circumstances: Pick<CrashPoint, 'stage' | 'destaged' | 'hold' | 'prepare' | 'slotsMin'>,
+  circumstances: Pick<CrashPoint, 'stage' | 'destaged' | 'hold' | 'prepare' | 'slotsMin' | 'peer' | 'delayMs'>,
   moment: Omit<CrashPoint, 'name' | 'sentence' | 'stage'>,
 ): CrashPoint {
   return { name, sentence, ...circumstances, ...moment };

@@ -30,6 +30,12 @@ export class CrashWatch {
     this.die = die;
   }
 
+  /** How much later these operations are to begin. */
+  delayMs(operations: readonly CrashOperation[]): number {
+    const { delayMs = 0, operation } = this.point;
+    return operations.includes(operation) && this.#isArmed(null) ? delayMs : 0;
+  }
+
   /** An operation begins, which can be several at once. Does not return when this is where the host is to die. */
   begin(operations: readonly CrashOperation[], { dataSet = null, busy = false }: BeginOptions = {}): Fate {
     const { operation, when, nth = 1 } = this.point;

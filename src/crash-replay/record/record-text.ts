@@ -23,16 +23,23 @@ export function describePoints(points: readonly CrashPoint[]): string[] {
 
 /** A recorded fixture. */
 export function describeRecord(report: RecordReport): string[] {
-  const { directory, journals, outcome, error, through, writes, writesThrough, recover, watermarkBefore } = report;
+  const { directory, journals, outcome, error, writes, writesThrough, recover, watermarkBefore, withRegion } = report;
+  const through = (withRegion ?? report).through;
   const at = through === null ? 'at no data set' : `at data set ${through}`;
   const counted = writes === null || writesThrough === null ? '' : `: the first ${writesThrough} of ${writes} writes`;
   return [
     `watermark: ${watermarkBefore === null ? 'nothing is destaged' : `data set ${watermarkBefore}`}`,
     'slot  data set  decision',
     ...journals.map(({ slot, dataSet, action, label }) => row(slot, dataSet, action === label ? action : `${action} (${label})`)),
+    ...regionLine(withRegion),
     outcome === 'recover' ? `a ${recover} brings the copy ${at}${counted}` : `a ${recover} refuses: ${error ?? ''}`,
     `written to ${directory}`,
   ];
+}
+
+function regionLine(adoption: RecordReport['withRegion']): string[] {
+  if (adoption === null) return [];
+  return [`the peer's region holds ${adoption.records} records, and adds ${adoption.added ?? 0}`];
 }
 
 function row(slot: number, dataSet: number | null, decision: string): string {

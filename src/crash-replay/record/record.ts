@@ -1,7 +1,7 @@
 /**
  * Record a crash-replay fixture from a real run:
  *
- * 1 **start** two small hosts as real processes; 2 **write** a seeded workload over NBD; 3 **kill** the secondary at a named crash point,
+ * 1 **start** two small hosts, or three, as real processes; 2 **write** a seeded workload over NBD; 3 **kill** the secondary at a named crash point,
  * or a host at a moment; where the point belongs to a recovery or a promotion, start it again and kill it a second time; 4 **pack** what
  * was left; 5 **ask** production code what recovery will decide; 6 **derive** the expected volumes from the history of what was written.
  *
@@ -50,7 +50,9 @@ const SETTLE_MS = 2_000;
 /** Record one fixture. @throws FarshoreError ERR_FIXTURE_*, ERR_DEMO_* (a host or command of the recording), UsageError ERR_USAGE */
 export async function recordFixture(options: RecordOptions): Promise<RecordReport> {
   prepareOut(options.out);
-  const scene = makeRecordingScene(options);
+  const { volumes, slots, crashPoint } = options;
+  const peer = crashPoint !== null && crashPointOf(crashPoint)?.peer === true;
+  const scene = makeRecordingScene({ volumes, slots, peer });
   const processes = new DemoProcesses({ detached: false });
   const endNow = (): void => {
     processes.killAll();
@@ -123,8 +125,8 @@ class Recording {
   async #replicate(point: CrashPoint | null): Promise<void> {
     const { say } = this.#options;
     const program = point === null ? undefined : [CRASH_HOST, this.#scene.secondary.config, point.name];
-    say(`two hosts in ${this.#scene.folder}`);
-    const { primary, secondary } = await startRecordedHosts(this.#scene, this.#processes, program);
+    say(`${this.#scene.peer === null ? 'two' : 'three'} hosts in ${this.#scene.folder}`);
+    const { primary, secondary, peer } = await startRecordedHosts(this.#scene, this.#processes, program);
     const clients: NbdClient[] = [];
     for (const { name } of this.#scene.volumes) clients.push(await connectVolume(this.#scene.primary.nbdSocket, name));
     try {
@@ -135,8 +137,7 @@ class Recording {
       for (const client of clients) client.destroy();
     }
     say(`killed after ${this.#history.writes.length} writes and ${this.#history.flushes} flushes`);
-    await kill(primary);
-    await kill(secondary);
+    for (const host of [primary, secondary, peer]) if (host !== null) await kill(host);
   }
 
   async #writeUntilDead(workload: RecordingWorkload, secondary: HostProcess, point: CrashPoint): Promise<void> {

@@ -1,4 +1,4 @@
-/** The two small hosts of a recording: their folder, their configs, and the way from nothing to records that flow between them. */
+/** The small hosts of a recording, two or three: their folder, their configs, and the way from nothing to records that flow between them. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,9 +24,11 @@ export interface RecordingScene {
   readonly slotBytes: number;
   readonly primary: HostFiles;
   readonly secondary: HostFiles;
+  /** Null: the secondary is in write-through. */
+  readonly peer: HostFiles | null;
 }
 
-export function makeRecordingScene(options: { volumes: number; slots: number }): RecordingScene {
+export function makeRecordingScene(options: { volumes: number; slots: number; peer: boolean }): RecordingScene {
   const parent = fits(tmpdir()) ? tmpdir() : '/tmp';
   const folder = mkdtempSync(join(parent, 'farshore-fixture-'));
   const volumes = Array.from({ length: options.volumes }, (_, vlun) => ({ name: `vol${vlun + 1}`, vlun, sizeBytes: VOLUME_BYTES }));
@@ -38,15 +40,17 @@ export function makeRecordingScene(options: { volumes: number; slots: number }):
     target: { kind: 'socket', path: controlSocketPath(join(folder, role)) },
     volumePaths: volumes.map(({ name }) => join(folder, role, `${name}.img`)),
   });
-  return { folder, volumes, slots: options.slots, slotBytes: SLOT_BYTES, primary: files('primary'), secondary: files('secondary') };
+  const peer = options.peer ? files('peer') : null;
+  return { folder, volumes, slots: options.slots, slotBytes: SLOT_BYTES, primary: files('primary'), secondary: files('secondary'), peer };
 }
 
 /** The secondary's files. */
-export function secondaryFolder({ folder, volumes, slots, slotBytes, secondary }: RecordingScene): HostFolder {
+export function secondaryFolder({ folder, volumes, slots, slotBytes, secondary, peer }: RecordingScene): HostFolder {
   const stateDirectory = join(folder, 'secondary');
   return {
     stateDirectory,
     journals: { directory: join(stateDirectory, 'journals'), geometry: geometryOf({ slots, slotBytes }) },
+    ...(peer === null ? {} : { nvram: { path: join(folder, 'peer', 'nvram'), sizeBytes: LIMITS.regionBytesMin } }),
     volumes: volumes.map((volume, index) => ({ ...volume, path: secondary.volumePaths[index] ?? '', store: 'auto' })),
   };
 }
@@ -56,7 +60,7 @@ export async function startRecordedHosts(
   scene: RecordingScene,
   processes: DemoProcesses,
   secondaryProgram: readonly string[] | undefined,
-): Promise<{ primary: HostProcess; secondary: HostProcess }> {
+): Promise<{ primary: HostProcess; secondary: HostProcess; peer: HostProcess | null }> {
   writePrimaryConfig(scene);
   await processes.succeed(['init', '-c', scene.primary.config]);
   const primary = processes.host(scene.primary);
@@ -68,7 +72,16 @@ export async function startRecordedHosts(
     secondary.assertRuns();
     return state === 'replicating' && links.length > 0;
   });
-  return { primary, secondary };
+  return { primary, secondary, peer: scene.peer === null ? null : await startPeer(scene, scene.peer, processes) };
+}
+
+async function startPeer(scene: RecordingScene, files: HostFiles, processes: DemoProcesses): Promise<HostProcess> {
+  writePeerConfig(scene, files);
+  await processes.succeed(['init', '-c', files.config]);
+  const peer = processes.host(files);
+  // The secondary is a program without a control socket: the peer knows as well when it is taken.
+  await waitForHost(peer, 'the peer to be taken', ({ state }) => state === 'replicating');
+  return peer;
 }
 
 /** Data sets are cut at flushes only: what one holds follows from the seed. */
@@ -87,8 +100,27 @@ function writeSecondaryConfig(scene: RecordingScene, primaryAddress: string): vo
     ...commonLines(scene, scene.secondary),
     `replication: { connect: [ ${JSON.stringify(`ws://${primaryAddress}`)} ] }`,
     `journals: { path: ./secondary/journals, slots: ${scene.slots}, size: ${scene.slotBytes} }`,
+    ...(scene.peer === null ? [] : ['mode: write-back', `peer: { listen: ${JSON.stringify(`unix:${peerSocket(scene)}`)} }`]),
   ];
   writeFileSync(scene.secondary.config, `${lines.join('\n')}\n`);
+}
+
+/** What it holds outlives every boot: a fixture is read on other machines. */
+function writePeerConfig(scene: RecordingScene, { config }: HostFiles): void {
+  const lines = [
+    'role: peer',
+    `group: ${RECORDED_GROUP}`,
+    'state: ./peer',
+    `nvram: { path: ./peer/nvram, size: ${LIMITS.regionBytesMin}, hold: durable }`,
+    `connect: [ ${JSON.stringify(`ws+unix:${peerSocket(scene)}`)} ]`,
+    'log: { level: info, format: json }',
+  ];
+  writeFileSync(config, `${lines.join('\n')}\n`);
+}
+
+/** Where the secondary awaits its peer. */
+function peerSocket({ folder }: RecordingScene): string {
+  return join(folder, 'mirror.sock');
 }
 
 function commonLines({ volumes }: RecordingScene, { role, nbdSocket }: HostFiles): string[] {

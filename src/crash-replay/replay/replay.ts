@@ -2,7 +2,8 @@
  * Replay one crash-replay fixture: let production code recover a copy of what the crash left, and compare with what is expected.
  *
  * 1 **lay out** the crash in a temporary folder; 2 **decide**: what recovery would do with each journal, and whether `journal ls`
- * says the same, which changes no byte; 3 **recover** with the real start or promotion, on the real disk; 4 **compare** the volumes;
+ * says the same, which changes no byte; 3 **recover** with the real start or promotion, on the real disk, and add what the region of a
+ * peer holds where there is one; 4 **compare** the volumes;
  * 5 **do it again**: nothing is left to do, and not one byte of the host changes.
  *
  * A refusal leaves every byte as it was. Where the volumes are not wholly in the folder, only the decisions are compared.
@@ -120,18 +121,27 @@ class Replay {
     const first = await runRecovery({ disk: this.#disk, host, manifest });
     const after = await this.#hashes();
     this.#compareRun('the recovery', first);
-    if (first.error !== null) this.#same('the files after the refusal', crash, after);
+    // A refusal by what the region holds comes after the journals were recovered: what they say alone is done.
+    if (first.error !== null && expected.withRegion === undefined) this.#same('the files after the refusal', crash, after);
     const volumes = this.#compareVolumes(after);
     const again = await runRecovery({ disk: this.#disk, host, manifest });
     const afterAgain = await this.#hashes();
     this.#compareRun('the second recovery', again);
     this.#same('the files after the second recovery', after, afterAgain);
     if (first.error === null) await this.#nothingIsLeft();
-    return expected.outcome === 'refuse' && volumes !== 'wrong' ? 'unchanged' : volumes;
+    const refuses = (expected.withRegion ?? expected).error !== null;
+    return refuses && volumes !== 'wrong' ? 'unchanged' : volumes;
   }
 
-  #compareRun(what: string, { error, through }: RecoveryRun): void {
-    const { expected } = this.#options;
+  #compareRun(what: string, { error, through, adopted }: RecoveryRun): void {
+    const { withRegion } = this.#options.expected;
+    const expected = withRegion ?? this.#options.expected;
+    // The second run finds in its journals what the first one added.
+    const added = what === 'the recovery' ? withRegion?.added : 0;
+    if (withRegion !== undefined && error === null) {
+      this.#add(differ(`${what}: records that the region holds`, withRegion.records, adopted?.records ?? null));
+      this.#add(differ(`${what}: records that it adds`, added ?? null, adopted?.added ?? null));
+    }
     if (error?.code !== expected.error?.code || error?.exitCode !== expected.error?.exitCode) {
       const wanted = expected.error === null ? 'it recovers' : `${expected.error.code} (exit ${expected.error.exitCode})`;
       const found = error === null ? 'it recovers' : `${error.code} (exit ${error.exitCode}): ${error.message}`;

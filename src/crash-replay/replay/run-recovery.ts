@@ -5,10 +5,13 @@
 import type { Disk } from '../../disk/disk.ts';
 import { EXIT, FarshoreError } from '../../model/errors.ts';
 import type { DataSetId } from '../../model/ids.ts';
+import type { NvramRegion } from '../../peer/nvram/contract.ts';
+import type { AdoptedRegion } from '../../secondary/mirror/adopt-region.ts';
 import { promote } from '../../secondary/promotion.ts';
 import { Secondary } from '../../secondary/secondary.ts';
 import type { FixtureManifest } from '../fixture-files.ts';
 import type { HostFolder } from '../fixture-folder.ts';
+import { onRegionCopy } from './region-copy.ts';
 
 /** Destage of what is complete takes a bounded number of disk writes. */
 const SETTLE_MS = 120_000;
@@ -18,6 +21,8 @@ export interface RecoveryRun {
   readonly error: { readonly code: string; readonly exitCode: number; readonly message: string } | null;
   /** Data set of the watermark afterwards; null: none, or it was not reached. */
   readonly through: DataSetId | null;
+  /** Records that the peer's region held, and those that it added; null: no region, or they were refused. */
+  readonly adopted: { readonly records: number; readonly added: number } | null;
 }
 
 export interface RecoveryRunOptions {
@@ -27,25 +32,34 @@ export interface RecoveryRunOptions {
 }
 
 /** Run it to its end; never throws for what the host itself refuses. */
-export async function runRecovery(options: RecoveryRunOptions): Promise<RecoveryRun> {
+export function runRecovery(options: RecoveryRunOptions): Promise<RecoveryRun> {
+  return onRegionCopy(options.host, options.disk, (region) => recoverWith(region, options));
+}
+
+async function recoverWith(region: NvramRegion | null, options: RecoveryRunOptions): Promise<RecoveryRun> {
   let secondary: Secondary | null = null;
+  let adopted: RecoveryRun['adopted'] = null;
+  const adopt: AdoptedRegion | null =
+    region === null
+      ? null
+      : { source: 'the region of the peer', segments: () => region.segments(), adopted: (report) => void (adopted = report) };
   try {
-    secondary = await startHost(options);
+    secondary = await startHost(options, adopt);
     // Promotion and stop let go of what tells where the copy is.
     const through = await settle(secondary);
-    if (options.manifest.recover === 'start' || secondary.state.role === 'primary') return { error: null, through };
+    if (options.manifest.recover === 'start' || secondary.state.role === 'primary') return { error: null, through, adopted };
     await promote(secondary, { force: false, dryRun: false });
-    return { error: null, through };
+    return { error: null, through, adopted };
   } catch (error) {
     if (!(error instanceof FarshoreError)) throw error;
-    return { error: { code: error.code, exitCode: error.exitCode, message: error.message }, through: null };
+    return { error: { code: error.code, exitCode: error.exitCode, message: error.message }, through: null, adopted };
   } finally {
     await secondary?.stop();
   }
 }
 
-/** The start finishes an interrupted promotion by itself; a promoted host has nothing to recover. */
-function startHost({ disk, host, manifest }: RecoveryRunOptions): Promise<Secondary> {
+/** The start finishes an interrupted promotion by itself; a promoted host has nothing to recover. What a region holds is added as in a takeover. */
+function startHost({ disk, host, manifest }: RecoveryRunOptions, adopt: AdoptedRegion | null): Promise<Secondary> {
   return Secondary.start({
     disk,
     group: manifest.group.name,
@@ -57,6 +71,7 @@ function startHost({ disk, host, manifest }: RecoveryRunOptions): Promise<Second
     nbdListen: [],
     objectiveMs: SETTLE_MS,
     dial: false,
+    ...(adopt === null ? {} : { adopt }),
     log: () => {},
   });
 }
