@@ -18,7 +18,7 @@ import { violate } from './violation.ts';
 import type { Violation } from './violation.ts';
 
 export type * from './messages.ts';
-export { checkRecords, decodeRecords, encodeRecordsHeader, isRecordsMessage } from './records-message.ts';
+export { checkRecords, decodeRecords, encodeRecordsHeader, isRecordsMessage, recordsHeaderFault } from './records-message.ts';
 export type { CheckedRecords, DamagedRecord, DecodedRecords } from './records-message.ts';
 export type { Violation, ViolationLabel } from './violation.ts';
 
