@@ -50,7 +50,7 @@ export interface OpenRingOptions {
   /** Of the host that writes the watermark; absent: as it was read. */
   readonly hostEpoch?: number;
   /** The host before this one was shut out, but its lock may still be there: go on without it. `bypassed` is told. */
-  readonly afterFence?: { bypassed(path: string): void };
+  readonly afterFence?: { bypassed(path: string): void } | undefined;
 }
 
 /**

@@ -35,7 +35,7 @@ export interface RecoverOptions {
   readonly mode: 'start' | 'promote';
   readonly events: JournalPoolEvents;
   /** Go on although the lock of a host that was shut out is still there. */
-  readonly afterFence?: { bypassed(path: string): void };
+  readonly afterFence?: { bypassed(path: string): void } | undefined;
 }
 
 export interface Recovered {
@@ -53,8 +53,7 @@ export interface Recovered {
 /** Open the ring and carry steps 1-5 out. @throws RefusedError or CorruptionError that names the file, what was found and what was expected. */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
   const { disk, directory, geometry, events, state, afterFence } = options;
-  const lock = afterFence === undefined ? {} : { afterFence };
-  const ring = openRing({ disk, directory, geometry, alignedStart, events, hostEpoch: state.hostEpoch, ...lock });
+  const ring = openRing({ disk, directory, geometry, alignedStart, events, hostEpoch: state.hostEpoch, afterFence });
   try {
     const { watermark, plan, cuts, unreadable } = await readAndPlan(ring, options);
     if (plan === null) return { ring, watermark, machine: null, plan, cuts, unreadable };
@@ -71,8 +70,8 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
 export async function previewRecovery(
   options: Omit<RecoverOptions, 'events'>,
 ): Promise<Pick<Recovered, 'watermark' | 'plan' | 'cuts' | 'unreadable'>> {
-  const { disk, directory, geometry } = options;
-  const ring = openRing({ disk, directory, geometry, alignedStart, events: UNHEARD });
+  const { disk, directory, geometry, afterFence } = options;
+  const ring = openRing({ disk, directory, geometry, alignedStart, events: UNHEARD, afterFence });
   try {
     return await readAndPlan(ring, options);
   } finally {

@@ -14,7 +14,8 @@ import type {
   SecondaryEffect,
   SecondaryEvent,
 } from '../protocol/secondary-contract.ts';
-import { Destager, type OpenCarrier } from './destager.ts';
+import { Destager, type DestagerEvents, type OpenCarrier } from './destager.ts';
+import type { WriteLease } from './write-lease.ts';
 
 /** Where acknowledgements and refusals go; replaced when links come and go. */
 export interface ReplicaOutlet {
@@ -70,6 +71,8 @@ export class Replica {
     restored: readonly RestoredDataSet[];
     events: ReplicaEvents;
     tap?: ReplicaTap | null;
+    /** Of the storage that the volumes are on. */
+    lease?: WriteLease | null;
   }) {
     this.machine = options.machine;
     this.ring = options.ring;
@@ -83,13 +86,14 @@ export class Replica {
       this.#tap?.opened(set.dataSet, set.records.length);
     }
     this.#events = options.events;
-    this.#destager = new Destager(options.openCarrier, {
+    const destaging: DestagerEvents = {
       destaged: (dataSet) => this.step({ event: 'destaged', dataSet }),
       failed: (error, fatal) => {
         if (fatal) this.#fail('ERR_DESTAGE_FAILED', `the source volumes failed a second time: ${error.message}`);
         else this.#events.mended(`the source volumes failed (${error.message}); every data set above the watermark is stored again`);
       },
-    });
+    };
+    this.#destager = new Destager(options.openCarrier, destaging, options.lease);
   }
 
   /** What the ring of journals reports to; handed over when the ring is opened. */

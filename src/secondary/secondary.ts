@@ -7,25 +7,22 @@
  */
 import { Application } from '../application/application.ts';
 import { PlainOrder } from '../application/plain-order.ts';
-import type { Disk } from '../disk/disk.ts';
 import { awaitDone } from '../disk/await-done.ts';
-import type { MemoryBuffer, JournalRing } from '../../journals/contract.ts';
-import { formatAddress, type ListenAddress } from '../model/addresses.ts';
+import type { JournalRing } from '../../journals/contract.ts';
+import { formatAddress } from '../model/addresses.ts';
 import { EXIT, messageOf, RefusedError } from '../model/errors.ts';
 import type { PrimaryFacts, SecondaryFacts } from '../model/handshake.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import type { HostEnd } from '../model/host-end.ts';
-import type { Geometry, HistoryPoint } from '../model/ids.ts';
+import type { HistoryPoint } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import { CatchUpRate } from '../model/rate.ts';
 import type { StatusReport } from '../model/status.ts';
-import { NbdServer, type NbdService, type OpenNbdService } from '../nbd/server.ts';
+import { NbdServer, type NbdService } from '../nbd/server.ts';
 import { originAfter } from '../protocol/generations.ts';
 import type { RecoveryPlan } from '../protocol/recovery-plan.ts';
 import type { SecondaryCore } from '../protocol/secondary-contract.ts';
 import { SecondaryMachine } from '../protocol/secondary-machine.ts';
-import type { Connect } from '../link/link-dialer.ts';
-import type { OpenLinkListener } from '../link/link-server.ts';
 import type { RecordStream } from '../record/contract.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { hashChain } from '../record/record.ts';
@@ -33,50 +30,25 @@ import { readHostState, writeHostState, type HostState } from '../state/host-sta
 import { newSessionId } from '../state/identity.ts';
 import { lockStateFolder, type StateFolder } from '../state/state-folder.ts';
 import { checkVolumeTable } from '../state/volume-table.ts';
-import type { Volume, VolumeConfig } from '../volume/contract.ts';
+import type { Volume } from '../volume/contract.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
-import { workerCarrier, type OpenCarrier } from './destager.ts';
+import { workerCarrier } from './destager.ts';
 import { logLinkEvent } from './link-log.ts';
-import { adoptRegion, checkPeerNeeded, checkTakeoverFinished, leavePeer, type AdoptedRegion } from './mirror/adopt-region.ts';
+import { adoptRegion, checkPeerNeeded, checkTakeoverFinished, leavePeer } from './mirror/adopt-region.ts';
 import { SecondaryMirror } from './mirror/secondary-mirror.ts';
 import { HeadHistory } from './head-history.ts';
 import { LastHeadFile } from './last-head.ts';
 import { journalIdentityOf, recover } from './recover.ts';
 import { resumeInterruptedPromotion } from './promotion.ts';
 import { Replica } from './replica.ts';
+import { locksAfterFence, SharedStorage } from './shared-storage.ts';
+import type { SecondaryOptions } from './secondary-options.ts';
 import { SecondaryLinks, type SecondaryLinkEvent } from './secondary-links.ts';
 import { secondaryStatus } from './secondary-status.ts';
 import { Superseder } from './superseder.ts';
 import { Waiters } from '../runtime/waiters.ts';
 
-export interface SecondaryOptions {
-  readonly disk: Disk;
-  readonly group: string;
-  readonly stateDirectory: string;
-  readonly volumes: readonly VolumeConfig[];
-  readonly connect: readonly string[];
-  readonly links: number;
-  readonly journals: { readonly directory: string; readonly geometry: Geometry };
-  readonly nbdListen: readonly ListenAddress[];
-  readonly objectiveMs: number;
-  /** Where the peer dials, in write-back mode; empty or absent: write-through. */
-  readonly peerListen?: readonly ListenAddress[];
-  /** Give up what only the peer may hold, and do not wait for it. */
-  readonly withoutPeer?: boolean;
-  /** A takeover: records of this host's own region, to be taken into the journals before anything else. */
-  readonly adopt?: AdoptedRegion;
-  /** Serve a promoted host although it failed before. */
-  readonly standalone?: boolean;
-  /** False: recover only, for a promotion of a host that does not run. */
-  readonly dial: boolean;
-  /** How complete data sets are stored; the destage worker unless a test has a disk of its own. */
-  readonly openCarrier?: (buffers: readonly MemoryBuffer[]) => OpenCarrier;
-  /** Sockets of its own, for a simulation. */
-  readonly connectSocket?: Connect;
-  readonly openPeerLinks?: OpenLinkListener;
-  readonly openNbd?: OpenNbdService;
-  readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;
-}
+export type { SecondaryOptions } from './secondary-options.ts';
 
 export class Secondary {
   readonly options: SecondaryOptions;
@@ -92,6 +64,7 @@ export class Secondary {
   recovery: RecoveryPlan | null = null;
   links: SecondaryLinks | null = null;
   mirror: SecondaryMirror | null = null;
+  storage: SharedStorage | null = null;
   volumes: readonly Volume[] = [];
   nbd: NbdService | null = null;
   application: Application | null = null;
@@ -216,6 +189,7 @@ export class Secondary {
     this.links?.stop(code, reason);
     this.links = null;
     await this.replica?.close();
+    this.storage?.end();
     const { ring } = this;
     this.ring = null;
     if (ring !== null) await awaitDone((done) => ring.close(done));
@@ -267,7 +241,7 @@ export class Secondary {
         hint: 'use the config that belongs to this state folder',
       });
     checkTakeoverFinished(this);
-    this.volumes = openVolumes(options.disk, options.volumes);
+    this.volumes = openVolumes(options.disk, options.volumes, { afterFence: locksAfterFence(this) });
     if (state.condition === 'promoted') {
       if (options.dial) await this.serve();
       return;
@@ -288,8 +262,10 @@ export class Secondary {
     this.#lastHead = new LastHeadFile(options.disk, options.stateDirectory);
     this.heads.known = this.#lastHead.read();
     const { directory, geometry } = options.journals;
+    this.storage = await SharedStorage.open(this);
     const recovered = await recover({
-      disk: options.disk,
+      disk: this.storage.disk,
+      afterFence: locksAfterFence(this),
       directory,
       geometry,
       state,
@@ -306,11 +282,13 @@ export class Secondary {
 
   #openReplica(machine: SecondaryCore, point: HistoryPoint | null): void {
     const ring = this.ring as JournalRing;
-    const openCarrier = this.options.openCarrier?.(ring.buffers) ?? workerCarrier(this.options.volumes, ring.buffers);
+    const lease = this.storage?.lease ?? null;
+    const openCarrier = this.options.openCarrier?.(ring.buffers) ?? workerCarrier(this.options.volumes, ring.buffers, { lease });
     this.replica = new Replica({
       machine,
       ring,
       openCarrier,
+      lease,
       watermarkPoint: point,
       restored: this.recovery?.restored ?? [],
       tap: this.mirror?.mirror ?? null,

@@ -35,7 +35,7 @@ export function secondaryOptions(
   disk: SimulatedDisk,
 ): Pick<
   Parameters<typeof Secondary.start>[0],
-  'disk' | 'group' | 'stateDirectory' | 'volumes' | 'nbdListen' | 'objectiveMs' | 'openCarrier'
+  'disk' | 'group' | 'stateDirectory' | 'volumes' | 'nbdListen' | 'objectiveMs' | 'openCarrier' | 'nowNs'
 > {
   return {
     disk,
@@ -44,6 +44,7 @@ export function secondaryOptions(
     volumes: VOLUMES,
     nbdListen: [],
     objectiveMs: 1000,
+    nowNs: () => BigInt(Math.round(performance.now() * 1e6)),
     openCarrier: (buffers) => openCarrierOf(disk, buffers),
   };
 }

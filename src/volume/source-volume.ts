@@ -34,6 +34,8 @@ export interface OpenVolumeOptions {
   readonly config: VolumeConfig;
   /** False: the same process holds the lock already (the destage worker's second opening). */
   readonly lock?: boolean;
+  /** The host before this one was shut out, but its lock may still be there: go on without it. `bypassed` is told. */
+  readonly afterFence?: { bypassed(path: string): void } | undefined;
 }
 
 /**
@@ -48,7 +50,8 @@ export function openVolume(options: OpenVolumeOptions): SourceVolume {
   try {
     if (options.lock !== false) {
       lock = disk.lock(config.path);
-      if (lock === null) throw volumeLocked(config);
+      if (lock === null && options.afterFence === undefined) throw volumeLocked(config);
+      if (lock === null) options.afterFence?.bypassed(config.path);
     }
     file = disk.open(config.path, {});
     const foundBytes = file.sizeBytes();

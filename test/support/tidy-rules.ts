@@ -27,9 +27,11 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   primary: SERVICES,
   secondary: SERVICES,
   peer: SERVICES,
+  /** A peer becomes a secondary: the only place that knows both. */
+  takeover: [...SERVICES, 'secondary', 'peer'],
   /** What `farshore journal` reads, on the files alone: it may plan a recovery, and never runs a host. */
   inspection: [...SERVICES, 'secondary', 'peer'],
-  cli: [...SERVICES, 'primary', 'secondary', 'peer', 'inspection'],
+  cli: [...SERVICES, 'primary', 'secondary', 'peer', 'takeover', 'inspection'],
   /** It calls Farshore as an operator would, and never reaches into a host. */
   demo: ['model', 'state', 'nbd', 'cli'],
   /** Crash-replay fixtures: made from real processes, replayed by production code. */

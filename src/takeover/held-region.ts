@@ -1,0 +1,81 @@
+/** The region of a peer that takes its secondary's place: what it holds, or why what it held may be gone. */
+import { RefusedError } from '../model/errors.ts';
+import type { HeldSegment, NvramRegion, RegionOptions } from '../peer/nvram/contract.ts';
+import type { RegionStore } from '../peer/open-peer-region.ts';
+import { regionFiles } from '../peer/region-files.ts';
+import type { HostState } from '../state/host-state.ts';
+import { regionGone, takeoverUnbound } from './takeover-errors.ts';
+
+export interface HeldRegionOptions {
+  readonly region: RegionOptions;
+  readonly regions?: RegionStore;
+  readonly state: HostState;
+  /** Go on with what the journals have, although the region is gone. */
+  readonly force: boolean;
+}
+
+/** The region, or nothing in its place. */
+export interface HeldRegion {
+  readonly path: string;
+  readonly region: NvramRegion | null;
+  /** What may be missing, as one sentence; null: nothing is known to be. */
+  readonly warning: string | null;
+  segments(): Iterable<HeldSegment>;
+  close(): void;
+}
+
+/** Open the region that the state names. @throws RefusedError ERR_TAKEOVER_REGION, ERR_NVRAM_FOREIGN, ERR_TAKEOVER_UNBOUND; what opening it throws */
+export async function openHeldRegion({ region: options, regions = regionFiles, state, force }: HeldRegionOptions): Promise<HeldRegion> {
+  const known = state.region;
+  if (known === undefined) throw takeoverUnbound();
+  const { path } = options;
+  const opened = await regions.open(options);
+  if (opened.kind !== 'open') {
+    const why =
+      opened.kind === 'missing'
+        ? 'does not exist'
+        : `cannot be read: at byte ${opened.offset} expected ${opened.expected}, found ${opened.found}`;
+    return withoutRegion(path, why, force);
+  }
+  const { region } = opened;
+  if (region.regionId !== known.id || (region.groupId !== null && region.groupId !== state.groupId)) {
+    region.close();
+    if (known.lost.includes(region.regionId)) return withoutRegion(path, `holds region ${region.regionId}, which was lost before`, force);
+    throw foreign(path, state, region);
+  }
+  const unused = unusedSince(region, known.lost.length);
+  if (unused !== null && !force) {
+    region.close();
+    throw regionGone(path, unused);
+  }
+  const warning = unused === null ? unreadableEnd(region) : `${path} ${unused}`;
+  return { path, region, warning, segments: () => region.segments(), close: () => region.close() };
+}
+
+/** A region that no secondary has met since it was made empty: what the one before it held was needed until it would have. */
+function unusedSince({ groupId }: NvramRegion, lostRegions: number): string | null {
+  if (groupId !== null || lostRegions === 0) return null;
+  return `was made empty and has met no secondary since; ${lostRegions} regions before it were lost with what they held`;
+}
+
+function unreadableEnd({ foundEnd, path }: NvramRegion): string | null {
+  if (foundEnd.verdict === 'clean-end') return null;
+  return (
+    `${path} cannot be read from byte ${foundEnd.offset} on (expected ${foundEnd.expected}, found ${foundEnd.found}): a message that was cut off and never ` +
+    'acknowledged looks like this, damage too; the primary is asked whether anything is missing'
+  );
+}
+
+function withoutRegion(path: string, why: string, force: boolean): HeldRegion {
+  if (!force) throw regionGone(path, why);
+  return { path, region: null, warning: `${path} ${why}: taken over without it (--force)`, segments: () => [], close: () => {} };
+}
+
+function foreign(path: string, state: HostState, region: NvramRegion): RefusedError {
+  const expected = `region ${state.region?.id ?? 'none'} of group ${state.groupId ?? 'none'}`;
+  const found = `region ${region.regionId} of group ${region.groupId ?? 'none'}`;
+  return new RefusedError('ERR_NVRAM_FOREIGN', `${path} is not this peer's: expected ${expected}, found ${found}`, {
+    hint: 'correct nvram.path; a region of another peer is never used',
+    details: { path, expected, found },
+  });
+}
