@@ -7,15 +7,20 @@ export default class Promote extends BaseCommand {
   static override summary = 'Make this secondary the primary: keep what is complete, discard the rest, and serve the volumes.';
   static override description =
     'Works on a running secondary, which then serves at once, and on a stopped one, which serves when it is started. Prints what is kept and what is discarded, and at least what the last known ' +
-    'head of the primary adds to it. While the primary is connected it refuses (exit code 5) unless --force is given, which tells the primary first. An interrupted promotion is finished by the next start.';
+    'head of the primary adds to it. While the primary is connected it refuses (exit code 5) unless --force is given, which tells the primary first; so it does while a peer may hold acknowledged records that no journal has. ' +
+    'A peer that took over is promoted with its own config. An interrupted promotion is finished by the next start.';
   static override examples = [
     '<%= config.bin %> promote -c secondary.yaml --dry-run',
     '<%= config.bin %> promote -c secondary.yaml',
     '<%= config.bin %> promote -c secondary.yaml --force --json',
+    '<%= config.bin %> promote -c peer.yaml',
   ];
   static override flags = {
     config: configFlag,
-    force: Flags.boolean({ summary: 'Promote although the primary is connected; it is told first that it is superseded.' }),
+    force: Flags.boolean({
+      summary:
+        'Promote although the primary is connected, which is told first that it is superseded, or although the peer may hold more, which is lost.',
+    }),
     'dry-run': Flags.boolean({ summary: 'Say what would be kept and discarded, and change nothing.' }),
   };
 

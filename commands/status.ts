@@ -12,6 +12,7 @@ export default class Status extends BaseCommand {
     '<%= config.bin %> status -c primary.yaml',
     '<%= config.bin %> status --url http://127.0.0.1:10821 --json',
     '<%= config.bin %> status -c secondary.yaml --watch',
+    '<%= config.bin %> status -c peer.yaml',
   ];
   static override flags = {
     config: optionalConfigFlag,

@@ -9,10 +9,12 @@ export interface ConfigSampleResult {
 
 export default class ConfigSample extends BaseCommand {
   static override summary = 'Print a commented config file.';
-  static override description = 'The samples of primary and secondary work together on one machine. The peer is for a later version.';
+  static override description =
+    'The samples work together on one machine: primary and secondary alone, or with the peer, when the mode of the secondary is write-back.';
   static override examples = [
     '<%= config.bin %> config sample primary > primary.yaml',
     '<%= config.bin %> config sample secondary > secondary.yaml',
+    '<%= config.bin %> config sample peer > peer.yaml',
   ];
   static override args = {
     role: Args.option({ options: SAMPLE_ROLES })({ required: true, description: 'Role of the host.' }),

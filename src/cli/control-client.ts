@@ -16,8 +16,8 @@ interface ErrorBody {
   };
 }
 
-/** A promotion destages and discards before it answers. */
-const ANSWER_MS = 180_000;
+/** A promotion destages and discards before it answers; a takeover fences, waits and reads a whole region. */
+const ANSWER_MS = 420_000;
 
 /** Ask a host for its status. @throws FarshoreError ERR_UNREACHABLE (exit 3) */
 export async function askStatus(target: HostTarget): Promise<StatusReport> {

@@ -5,6 +5,8 @@ import { LIMITS } from '../model/limits.ts';
 import type { PeerOptions } from '../peer/peer.ts';
 import type { PrimaryOptions } from '../primary/primary-options.ts';
 import type { SecondaryOptions } from '../secondary/secondary.ts';
+import type { TakeoverOptions } from '../takeover/take-over.ts';
+import { takenOverOptions, type TakenOverHost } from '../takeover/taken-over-options.ts';
 import type { Log } from '../status/log.ts';
 import type { PeerConfig, PrimaryConfig, SecondaryConfig } from './config/host-config.ts';
 
@@ -73,4 +75,27 @@ export function peerOptions(config: PeerConfig, log: Log): PeerOptions {
     objectiveMs: config.objectiveMs,
     log: log.write,
   };
+}
+
+/** What a takeover needs to know of this host. */
+export function takenOverHost(config: PeerConfig, log: Log): TakenOverHost {
+  const { group, stateDirectory, takeover, objectiveMs } = config;
+  return { disk: new NodeDisk(), group, stateDirectory, takeover, objectiveMs, log: log.write };
+}
+
+/** Options of the secondary that a peer has become. @throws UsageError ERR_TAKEOVER_CONFIG */
+export function secondaryOfPeer(config: PeerConfig, log: Log, how: SecondaryStart): SecondaryOptions {
+  return takenOverOptions(takenOverHost(config, log), { dial: how.dial, standalone: how.standalone });
+}
+
+export interface TakeoverAsked {
+  /** A person says that the former host is shut out of the shared storage. */
+  readonly fenced: boolean;
+  /** Go on although what the region held may be gone. */
+  readonly force: boolean;
+}
+
+/** Options of a takeover by this peer. */
+export function takeoverOptions(config: PeerConfig, log: Log, asked: TakeoverAsked): TakeoverOptions {
+  return { ...takenOverHost(config, log), nvram: config.nvram, fenced: asked.fenced, force: asked.force };
 }

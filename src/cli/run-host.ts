@@ -8,11 +8,11 @@ import type { StatusReport } from '../model/status.ts';
 import { HostServer, type HostCommands } from '../status/host-server.ts';
 import type { Log } from '../status/log.ts';
 import type { HostConfig } from './config/host-config.ts';
-import { startService, type Service, type ServiceOptions, type StoppedCommand } from './start-service.ts';
+import { startService, type Service, type ServiceOptions } from './start-service.ts';
 
 /** Start the host, say where it listens, and return when it was stopped. @throws the refusal or failure that ended it */
 export async function runHost(config: HostConfig, options: ServiceOptions): Promise<void> {
-  const run = new HostRun(config, options, await startService(config, options));
+  const run = await HostRun.start(config, options);
   const unlisten = onSignals(() => run.stopSoon(), options.log);
   try {
     await run.toTheEnd();
@@ -24,17 +24,24 @@ export async function runHost(config: HostConfig, options: ServiceOptions): Prom
 class HostRun {
   readonly #config: HostConfig;
   readonly #options: ServiceOptions;
-  readonly #server: HostServer;
   #service: Service;
   /** Shown while no host runs, between one and the next. */
   #between: StatusReport | null = null;
-  #replacing: Promise<unknown> | null = null;
+  #replacing: Promise<void> | null = null;
   /** Null: it was told to stop. */
   readonly #outcome: Promise<HostEnd | null>;
   #end: (end: HostEnd | null) => void = () => {};
   #fail: (error: unknown) => void = () => {};
+  readonly #server: HostServer;
 
-  constructor(config: HostConfig, options: ServiceOptions, service: Service) {
+  static async start(config: HostConfig, options: ServiceOptions): Promise<HostRun> {
+    const later: { run: HostRun | null } = { run: null };
+    const service = await startService(config, options, (reason, work) => (later.run as HostRun).whileStopped(reason, work));
+    later.run = new HostRun(config, options, service);
+    return later.run;
+  }
+
+  private constructor(config: HostConfig, options: ServiceOptions, service: Service) {
     this.#config = config;
     this.#options = options;
     this.#service = service;
@@ -42,16 +49,16 @@ class HostRun {
       this.#end = resolve;
       this.#fail = reject;
     });
+    const commands = (): HostCommands => ({ ...this.#service.commands, stop: async () => this.stopSoon() });
     this.#server = new HostServer({
       status: () => ({ ...(this.#between ?? this.#service.host.status()), statusPage: { addresses: this.#server.addresses() } }),
       // Asked for with every command: the next host has others.
       get commands(): HostCommands {
-        return commandsOf();
+        return commands();
       },
       controlSocket: service.host.controlSocket,
       listen: config.status.listen,
     });
-    const commandsOf = (): HostCommands => this.#commands();
   }
 
   stopSoon(): void {
@@ -62,7 +69,7 @@ class HostRun {
     const { log } = this.#options;
     try {
       await this.#server.start();
-      this.#adopt(this.#service);
+      this.#adopt();
       const end = await this.#outcome;
       log.write('info', end === null ? 'stopping' : `ending: ${end.message}`);
       await this.#replacing;
@@ -79,26 +86,12 @@ class HostRun {
     }
   }
 
-  #commands(): HostCommands {
-    const { commands, stoppedCommands = {} } = this.#service;
-    const replacing = Object.entries(stoppedCommands).map(([name, command]) => [
-      name,
-      (body: Readonly<Record<string, unknown>>) => this.#whileStopped(command, body),
-    ]);
-    return { ...commands, ...(Object.fromEntries(replacing) as HostCommands), stop: async () => this.stopSoon() };
-  }
-
-  async #whileStopped(command: StoppedCommand, body: Readonly<Record<string, unknown>>): Promise<unknown> {
+  async whileStopped<T>(reason: string, work: () => Promise<T>): Promise<T> {
     if (this.#replacing !== null)
-      throw new RefusedError('ERR_HOST_BUSY', `this host is busy: ${this.#between?.reason ?? 'it is being replaced'}`);
-    command.check(body);
+      throw new RefusedError('ERR_HOST_BUSY', `this host is busy: ${this.#between?.reason ?? 'it is starting again'}`);
     const { host } = this.#service;
-    const work = async (): Promise<unknown> => {
-      this.#between = { ...host.status(), state: 'starting', reason: command.reason };
-      await host.stop();
-      return command.run(body);
-    };
-    const result = work();
+    this.#between = { ...host.status(), state: 'starting', reason };
+    const result = host.stop().then(work);
     const replaced = result.then(
       () => this.#startNext(),
       () => this.#startNext(),
@@ -111,25 +104,26 @@ class HostRun {
   /** Also after a refusal: the durable state says who goes on. */
   async #startNext(): Promise<void> {
     try {
-      this.#service = await startService(this.#config, this.#options);
+      this.#service = await startService(this.#config, this.#options, (reason, work) => this.whileStopped(reason, work));
       this.#between = null;
       this.#replacing = null;
-      this.#adopt(this.#service);
+      this.#adopt();
     } catch (error) {
       // Whoever gave the command is answered first.
       setImmediate(() => this.#fail(error));
     }
   }
 
-  #adopt(service: Service): void {
-    const report = service.host.status();
+  #adopt(): void {
+    const report = this.#service.host.status();
     this.#options.log.write('info', `farshore ${report.role} of group ${report.group} runs`, {
       pid: process.pid,
+      role: report.role,
       nbd: report.nbd?.addresses,
       replication: report.replication?.addresses,
       status: this.#server.addresses(),
     });
-    void this.#endWith(service);
+    void this.#endWith(this.#service);
   }
 
   async #endWith(service: Service): Promise<void> {

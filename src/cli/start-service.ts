@@ -10,8 +10,10 @@ import { Secondary, type SecondaryOptions } from '../secondary/secondary.ts';
 import { readHostState } from '../state/host-state.ts';
 import type { HostCommands } from '../status/host-server.ts';
 import type { Log } from '../status/log.ts';
+import { isTakeoverUnfinished, takeOver } from '../takeover/take-over.ts';
 import type { HostConfig, PeerConfig, PrimaryConfig, SecondaryConfig } from './config/host-config.ts';
-import { peerOptions, primaryOptions, secondaryOptions } from './host-options.ts';
+import { peerOptions, primaryOptions, secondaryOfPeer, secondaryOptions, takeoverOptions } from './host-options.ts';
+import { askedOf, takeOverFrom } from './peer-takeover.ts';
 
 /** What all hosts have in common for whoever runs them. */
 export interface RunningHost {
@@ -21,20 +23,16 @@ export interface RunningHost {
   stop(): Promise<void>;
 }
 
-/** A command on the files of a host, which is stopped for it. What the durable state says afterwards is started: the same host, or the next one. */
-export interface StoppedCommand {
-  /** What the host does meanwhile, for its status. */
-  readonly reason: string;
-  /** Asked while the host still runs. @throws the refusal */
-  readonly check: (body: Readonly<Record<string, unknown>>) => void;
-  readonly run: (body: Readonly<Record<string, unknown>>) => Promise<unknown>;
-}
-
 export interface Service {
   readonly host: RunningHost;
   readonly commands: HostCommands;
-  readonly stoppedCommands?: Readonly<Record<string, StoppedCommand>>;
 }
+
+/**
+ * Stop the host, do something with its files, and start what its durable state says then: the same host, or the next one. `reason`
+ * is what the host's status says meanwhile.
+ */
+export type WhileStopped = <T>(reason: string, work: () => Promise<T>) => Promise<T>;
 
 export interface ServiceOptions {
   readonly log: Log;
@@ -45,17 +43,17 @@ export interface ServiceOptions {
 }
 
 /** Start the host of this config, as its durable state says. @throws what its start throws */
-export async function startService(config: HostConfig, options: ServiceOptions): Promise<Service> {
+export async function startService(config: HostConfig, options: ServiceOptions, whileStopped: WhileStopped): Promise<Service> {
   const state = readHostState(new NodeDisk(), config.stateDirectory);
   // Only a promotion or a takeover changes a role; any other difference is refused.
-  if (state.role !== config.role && state.condition === 'promoted')
+  if (state.role !== config.role && (state.condition === 'promoted' || config.role === 'peer'))
     options.log.write(
       'warn',
       `the config says ${config.role}, but the durable state says ${state.role} (${state.condition}): the state decides`,
     );
   if (config.role === 'primary') return startPrimary(config, options);
   if (config.role === 'secondary') return startSecondary(secondaryOf(config, options));
-  return startPeer(config, options);
+  return startPeer(config, options, whileStopped);
 }
 
 async function startPrimary(config: PrimaryConfig, { log, standalone }: ServiceOptions): Promise<Service> {
@@ -63,9 +61,21 @@ async function startPrimary(config: PrimaryConfig, { log, standalone }: ServiceO
   return { host: primary, commands: { detach: async (body) => primary.detach({ dryRun: body.dryRun === true }) } };
 }
 
-async function startPeer(config: PeerConfig, { log }: ServiceOptions): Promise<Service> {
+/** A peer, or the secondary that it has become; a takeover that a crash interrupted is finished first. */
+async function startPeer(config: PeerConfig, options: ServiceOptions, whileStopped: WhileStopped): Promise<Service> {
+  const { log, standalone } = options;
+  const disk = new NodeDisk();
+  // Its fence is done: what is left needs nobody's word any more.
+  if (isTakeoverUnfinished(disk, config.stateDirectory)) await takeOver(takeoverOptions(config, log, { fenced: false, force: false }));
+  if (readHostState(disk, config.stateDirectory).role !== 'peer')
+    return startSecondary(secondaryOfPeer(config, asSecondary(log), { dial: true, standalone }));
   const peer = await Peer.start(peerOptions(config, log));
-  return { host: peer, commands: {} };
+  return { host: peer, commands: { takeover: (body) => takeOverFrom(peer, { config, log, asked: askedOf(body), whileStopped }) } };
+}
+
+/** The log lines of a host that was a peer when its log was opened. */
+function asSecondary(log: Log): Log {
+  return { ...log, write: (level, message, fields) => log.write(level, message, { role: 'secondary', ...fields }) };
 }
 
 function secondaryOf(config: SecondaryConfig, { log, standalone, withoutPeer, disk }: ServiceOptions): SecondaryOptions {

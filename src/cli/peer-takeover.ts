@@ -1,0 +1,36 @@
+/** A running peer takes its secondary's place: asked over its control socket, in its own process. */
+import type { Peer } from '../peer/peer.ts';
+import type { Log } from '../status/log.ts';
+import { previewTakeover } from '../takeover/preview-takeover.ts';
+import { takeOver, type TakeoverReport } from '../takeover/take-over.ts';
+import { secondaryConnected } from '../takeover/takeover-errors.ts';
+import { takeoverPaths } from '../takeover/taken-over-options.ts';
+import type { PeerConfig } from './config/host-config.ts';
+import { takenOverHost, takeoverOptions, type TakeoverAsked } from './host-options.ts';
+import type { WhileStopped } from './start-service.ts';
+
+export interface PeerTakeover {
+  readonly config: PeerConfig;
+  readonly log: Log;
+  readonly asked: TakeoverAsked & { readonly dryRun: boolean };
+  readonly whileStopped: WhileStopped;
+}
+
+/** What `farshore takeover` sends. */
+export function askedOf(body: Readonly<Record<string, unknown>>): PeerTakeover['asked'] {
+  return { fenced: body['fenced'] === true, force: body['force'] === true, dryRun: body['dryRun'] === true };
+}
+
+/** @throws RefusedError ERR_SECONDARY_CONNECTED; what `takeOver` throws */
+export async function takeOverFrom(peer: Peer, { config, log, asked, whileStopped }: PeerTakeover): Promise<TakeoverReport> {
+  const host = takenOverHost(config, log);
+  takeoverPaths(host);
+  if (asked.dryRun) return previewRunning(peer, { config, log, asked });
+  if (peer.isConnected) throw secondaryConnected();
+  return whileStopped('taking the place of the secondary: the log says how far it is', () => takeOver(takeoverOptions(config, log, asked)));
+}
+
+function previewRunning({ state, region }: Peer, { config, log, asked }: Omit<PeerTakeover, 'whileStopped'>): Promise<TakeoverReport> {
+  const { disk, takeover } = takenOverHost(config, log);
+  return previewTakeover({ disk, takeover, state, region, segments: () => region?.segments() ?? [], warning: null, fenced: asked.fenced });
+}
