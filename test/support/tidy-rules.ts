@@ -38,7 +38,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'crash-replay': [...SERVICES, 'primary', 'secondary', 'peer', 'inspection', 'cli', 'demo'],
   /** Both hosts in one thread, and judges that look into them. */
   simulation: [...SERVICES, 'primary', 'secondary', 'peer'],
-  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'inspection', 'cli', 'demo', 'crash-replay', 'simulation'],
+  commands: [...SERVICES, 'primary', 'secondary', 'peer', 'takeover', 'inspection', 'cli', 'demo', 'crash-replay', 'simulation'],
 };
 
 /** Node's modules that pure code may use: functions of their input. */
