@@ -65,7 +65,17 @@ function writeBlocks({ regionId, sizeBytes, disk }: CreateRegionOptions, file: D
   const block = new Uint8Array(BLOCK_BYTES);
   const tail = { position: 0, ordinal: 0, segment: 0 };
   for (const [counter, offset] of ANCHOR_OFFSETS.entries()) {
-    const content = { counter, regionId, groupId: null, opening: 0, inMemory: false, bootId: disk.bootId(), tail, headOrdinal: 0 };
+    const content = {
+      counter,
+      regionId,
+      groupId: null,
+      opening: 0,
+      inMemory: false,
+      bootId: disk.bootId(),
+      tail,
+      headOrdinal: 0,
+      openedPosition: 0,
+    };
     encodeAnchor(block, content);
     file.writeSync(block, offset);
   }

@@ -52,6 +52,7 @@ export const ANCHOR_FIELDS = {
   tailOrdinal: { offset: 88, lengthBytes: 8 },
   tailSegment: { offset: 96, lengthBytes: 8 },
   headOrdinal: { offset: 104, lengthBytes: 8 },
+  openedPosition: { offset: 112, lengthBytes: 8 },
 } as const satisfies FieldTable;
 
 export const SEGMENT_FIELDS = {
@@ -98,6 +99,8 @@ export interface Anchor {
   readonly tail: RingPlace;
   /** Records below this ordinal were held, as the region promises, when the anchor was written. */
   readonly headOrdinal: Ordinal;
+  /** Where the first segment of this opening stands, or will: an older one there was not held any more when it was opened. */
+  readonly openedPosition: number;
 }
 
 export interface SegmentHeader {
@@ -222,16 +225,17 @@ export function encodeAnchor(block: Uint8Array, content: Anchor): void {
   writeId(view, ANCHOR_FIELDS.tailOrdinal.offset, tail.ordinal);
   writeId(view, ANCHOR_FIELDS.tailSegment.offset, tail.segment);
   writeId(view, ANCHOR_FIELDS.headOrdinal.offset, content.headOrdinal);
+  writeId(view, ANCHOR_FIELDS.openedPosition.offset, content.openedPosition);
   sealBlock(block, view);
 }
 
 /** Decode one of the two anchors; never throws. */
 export function decodeAnchor(block: Uint8Array): Decoded<Anchor> {
   const view = viewOf(block);
-  const { counter, opening, tailPosition, tailOrdinal, tailSegment, headOrdinal } = ANCHOR_FIELDS;
+  const { counter, opening, tailPosition, tailOrdinal, tailSegment, headOrdinal, openedPosition } = ANCHOR_FIELDS;
   const wrong =
     checkBlock(block, MAGIC.anchor, ANCHOR_FIELDS, ANCHOR_FLAGS.hasGroup | ANCHOR_FLAGS.inMemory) ??
-    findTooLarge(view, [counter, opening, tailPosition, tailOrdinal, tailSegment, headOrdinal]);
+    findTooLarge(view, [counter, opening, tailPosition, tailOrdinal, tailSegment, headOrdinal, openedPosition]);
   if (wrong !== null) return wrong;
   const flags = view.getUint32(COMMON_FIELDS.flags.offset, true);
   const content = {
@@ -247,6 +251,7 @@ export function decodeAnchor(block: Uint8Array): Decoded<Anchor> {
       segment: readId(view, tailSegment.offset),
     },
     headOrdinal: readId(view, headOrdinal.offset),
+    openedPosition: readId(view, openedPosition.offset),
   };
   return { verdict: 'readable', content };
 }

@@ -260,6 +260,7 @@ export class HeldRegion implements NvramRegion {
       bootId: this.#parts.bootId,
       tail: this.#tail,
       // What is not flushed is not told to be held, and may be lost.
+      openedPosition: this.#parts.head.position,
       headOrdinal: Math.max(this.#tail.ordinal, this.hold === 'memory' ? this.#head.ordinal : this.#flushedHead),
     });
     this.#parts.writer.putAt(this.#block, ANCHOR_OFFSETS[index]);

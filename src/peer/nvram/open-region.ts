@@ -110,7 +110,7 @@ function partsOf(opening: Judged & { options: RegionOptions; file: DiskFile; map
   const writer = new RingWriter({ file, mapping, regionId, ringBytes });
   const tail = findTail(reader, anchor);
   const queue = new SegmentQueue();
-  const scan = scanSegments({ reader, from: tail, anchorTail: anchor.tail, headOrdinal: anchor.headOrdinal });
+  const scan = scanSegments({ reader, from: tail, anchor });
   let heldBytes = 0;
   let step = scan.next();
   for (; step.done !== true; step = scan.next()) {

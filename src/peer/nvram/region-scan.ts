@@ -73,15 +73,20 @@ export function ringBytesOf(sizeBytes: number): number {
   return sizeBytes - RING_OFFSET;
 }
 
+/** The oldest opening that may have stored the segment at a position. @param before the one that stored the segment before it */
+function openingAt({ opening, openedPosition }: Anchor, position: number, before: number): number {
+  return position >= openedPosition ? opening : before;
+}
+
 /** Where the held records begin: the anchor's tail, or a later segment's, by what the newest readable segment says was given up. */
-export function findTail(reader: SegmentReader, anchor: Pick<Anchor, 'tail'>): RingPlace {
+export function findTail(reader: SegmentReader, anchor: Anchor): RingPlace {
   const limit = anchor.tail.position + reader.ringBytes;
   let tailOrdinal = anchor.tail.ordinal;
   const walk = (until: () => number): RingPlace => {
     let place = anchor.tail;
     let opening = 0;
     for (;;) {
-      const found = reader.headerAt(place, { opening, limit });
+      const found = reader.headerAt(place, { opening: openingAt(anchor, place.position, opening), limit });
       if (found.kind === 'end') return place;
       const next = placeAfter(place, found.header);
       if (next.ordinal > until()) return place;
@@ -98,10 +103,8 @@ export interface ScanOptions {
   readonly reader: SegmentReader;
   /** Where to begin; `findTail` says. */
   readonly from: RingPlace;
-  /** Tail of the anchor that counts: the ring is full where it stands again. */
-  readonly anchorTail: RingPlace;
-  /** Records below this ordinal are known to have been held: without them the end is not clean. */
-  readonly headOrdinal: number;
+  /** The anchor that counts: the ring is full where its tail stands again, and without what was held when it was written the end is not clean. */
+  readonly anchor: Anchor;
   /** Takes the records of each segment, before the segment is handed out; emptied for the next. */
   readonly collect?: DecodedRecord[];
 }
@@ -114,14 +117,14 @@ export interface ScanEnd {
 
 /** Hand out the held segments, oldest first, each one checked. */
 export function* scanSegments(options: ScanOptions): Generator<ScannedSegment, ScanEnd> {
-  const { reader, headOrdinal, collect } = options;
-  const limit = options.anchorTail.position + reader.ringBytes;
+  const { reader, anchor, collect } = options;
+  const limit = anchor.tail.position + reader.ringBytes;
   let place = options.from;
   let opening = 0;
   for (;;) {
     if (collect !== undefined) collect.length = 0;
-    const found = reader.segmentAt(place, { opening, limit }, collect ?? null);
-    if (found.kind === 'end') return { end: judgeEnd(found.end, place, headOrdinal), place };
+    const found = reader.segmentAt(place, { opening: openingAt(anchor, place.position, opening), limit }, collect ?? null);
+    if (found.kind === 'end') return { end: judgeEnd(found.end, place, anchor.headOrdinal), place };
     const { segment } = found;
     opening = segment.header.opening;
     place = segment.next;

@@ -433,6 +433,42 @@ test('an anchor that says that more was held than can be found makes the end unr
   again.close();
 });
 
+test('durable: an anchor never says that more was held than was flushed', async () => {
+  const made = simulated({ hold: 'durable' });
+  const region = await makeRegion(made);
+  const messages = new Messages();
+  messages.store(region);
+  await held(region);
+  messages.store(region);
+  region.bind(GROUP_ID);
+  const heads = [4096, 8192].map((offset) => {
+    const decoded = decodeAnchor((made.disk.readFile(PATH) ?? new Uint8Array(0)).subarray(offset, offset + 512));
+    return decoded.verdict === 'readable' && decoded.content.groupId === GROUP_ID ? decoded.content.headOrdinal : null;
+  });
+  assert.equal(
+    heads.filter((head) => head !== null),
+    [2],
+  );
+  await held(region);
+  region.close();
+});
+
+test('durable: what is found in the page cache only, after a flush that failed, is made durable before it is held', async () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const made = simulated({ hold: 'durable', disk: new TestDisk({ seed }) });
+    const region = await makeRegion(made);
+    const messages = new Messages();
+    messages.store(region, 6, 4096);
+    made.disk.failNext('flush', 'EIO');
+    assert.is(await codeOf(() => held(region)), 'ERR_NVRAM_FAILED');
+    region.close();
+    const again = reopen(made);
+    assert.is(again.head, 6, 'a reader of the page cache sees it');
+    const after = reopen({ ...made, disk: made.disk.crash('what is durable') });
+    assertHolds(after, messages.all);
+  }
+});
+
 test('a superblock of another region over its anchors is not taken for one region', async () => {
   const made = simulated();
   (await makeRegion(made)).close();
