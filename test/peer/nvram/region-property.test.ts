@@ -10,7 +10,7 @@ import type { RegionHold } from '../../../src/model/peer.ts';
 import { LIMITS } from '../../../src/model/limits.ts';
 import type { NvramRegion } from '../../../src/peer/nvram/contract.ts';
 import { RING_OFFSET } from '../../../src/peer/nvram/format.ts';
-import { openRegion } from '../../../src/peer/nvram/open-region.ts';
+import type { openRegion } from '../../../src/peer/nvram/open-region.ts';
 import type { Kept } from '../../../src/simulation/disk.ts';
 import { Random } from '../../../src/simulation/random.ts';
 import { TestDisk } from '../../support/test-disk.ts';

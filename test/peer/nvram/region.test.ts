@@ -365,6 +365,29 @@ test('memory: a store after opening is worth no more than this boot, also when t
   for (let seed = 0; seed < 20; seed += 1) assert.is(openRegion({ ...made, disk: made.disk.crash('what is durable') }).kind, 'unreadable');
 });
 
+test('memory: a power cut in the middle of a close finds everything, or knows that it does not', async () => {
+  const kinds = new Set<string>();
+  for (let seed = 1; seed <= 60; seed += 1) {
+    let flushes = Number.POSITIVE_INFINITY;
+    let after: TestDisk | null = null;
+    const onAsked = ({ operation }: { operation: string }): void => {
+      if (operation !== 'flush') return;
+      flushes -= 1;
+      if (flushes === 0) after = made.disk.crash('what is durable', { onAsked: () => {} });
+    };
+    const made = simulated({ disk: new TestDisk({ seed, onAsked }) });
+    const region = await makeRegion(made);
+    const messages = new Messages();
+    messages.store(region, 6, 2048);
+    flushes = 1 + (seed % 2);
+    region.close();
+    const opened = openRegion({ ...made, disk: after as unknown as TestDisk });
+    kinds.add(opened.kind);
+    if (opened.kind === 'open') assertHolds(opened.region, messages.all);
+  }
+  assert.equal([...kinds].toSorted(), ['open', 'unreadable']);
+});
+
 test('create: refuses what is there; with replace it is kept aside; the rest of the file is zeroes', async () => {
   await withFolder(async (folder) => {
     const disk = new NodeDisk();
