@@ -32,7 +32,7 @@ export class FetchStream {
     this.#openedHead = options.openedHead;
   }
 
-  /** Send as much as the link has room for; called again whenever it has. */
+  /** Send as much as the link has room for; called again whenever it has. A link that is closed has none. */
   pump(): void {
     while (!this.#isDone && this.#link.budgetBytes > 0) {
       const next = this.#next();
@@ -47,10 +47,6 @@ export class FetchStream {
         this.#onDone(report);
       }
     }
-  }
-
-  stop(): void {
-    this.#isDone = true;
   }
 
   /** A region that cannot be read at all ends there: what could be read was sent. */

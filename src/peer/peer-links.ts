@@ -87,7 +87,6 @@ export class PeerLinks {
   stop(code: number, reason: string): void {
     clearInterval(this.#keepAlive);
     this.holder.stop();
-    for (const { fetch } of this.#met.values()) fetch?.stop();
     this.dialer.stop(code, reason);
   }
 
@@ -226,7 +225,6 @@ export class PeerLinks {
   #closed(link: Link, code: number, reason: string): void {
     const met = this.#met.get(link.id);
     this.#met.delete(link.id);
-    met?.fetch?.stop();
     if (met === undefined || met.ready === null) return;
     this.holder.ended(met.ready.held);
     this.#options.onEvent({ kind: 'lost', address: link.address, code, reason });

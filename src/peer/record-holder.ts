@@ -47,8 +47,8 @@ export class RecordHolder {
   readonly #links = new Set<HeldLink>();
   /** Everything in the region below this ordinal is held as the region promises. */
   #heldThrough: Ordinal;
-  /** Records were given up since the last flush began. */
-  #hasReleased = false;
+  /** Records were given up since the last flush began, or that one made room: another may make more. */
+  #mayMakeRoom = false;
   #isScheduled = false;
   #isFlushing = false;
   #isStopped = false;
@@ -100,7 +100,7 @@ export class RecordHolder {
     if (through > region.head) return violation(`release through ${through}, the region is at ${region.head}`);
     try {
       region.release(through);
-      this.#hasReleased = true;
+      this.#mayMakeRoom = true;
     } catch (error) {
       this.#fail(error as Error);
       return null;
@@ -153,7 +153,7 @@ export class RecordHolder {
       return;
     }
     this.#isFlushing = true;
-    this.#hasReleased = false;
+    this.#mayMakeRoom = false;
     const { freeBytes } = this.#region;
     this.#region.whenHeld((error) => {
       this.#isFlushing = false;
@@ -163,16 +163,15 @@ export class RecordHolder {
         return;
       }
       this.#heldThrough = through;
-      // Room that one flush made may be followed by more: released space is made free step by step.
-      const isGrowing = this.#region.freeBytes > freeBytes && [...this.#links].some(isShort);
-      if (this.#region.head > through || this.#needsRoom() || isGrowing) this.#schedule();
+      if (this.#region.freeBytes > freeBytes) this.#mayMakeRoom = true;
+      if (this.#region.head > through || this.#needsRoom()) this.#schedule();
       this.#tellNews();
     });
   }
 
   /** A durable region counts released space as free after a flush only: without one, a link without credit would wait for ever. */
   #needsRoom(): boolean {
-    return this.#hasReleased && [...this.#links].some(isShort);
+    return this.#mayMakeRoom && [...this.#links].some(isShort);
   }
 
   #tellNews(): void {

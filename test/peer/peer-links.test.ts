@@ -181,9 +181,16 @@ test('fetch tells where a region cannot be read, now or when it was opened', () 
     await holds(link, 2);
     await first.stop();
     const region = regionOf(world);
+    region.readEnd = { verdict: 'unreadable', offset: 4096, expected: 'x', found: 'y' };
+    const reading = await start();
+    const meanwhile = await secondary.meet(1);
+    meanwhile.send({ kind: 'fetch' });
+    assert.match((await meanwhile.message('fetched'))?.unreadable ?? '', 'from byte 4096 on');
+    await reading.stop();
+    region.readEnd = null;
     region.foundEnd = { verdict: 'unreadable', offset: 8192, expected: 'the checksum 00000001', found: '00000002' };
     const second = await start();
-    const again = await secondary.meet(1);
+    const again = await secondary.meet(2);
     again.send({ kind: 'fetch' });
     const fetched = await again.message('fetched');
     assert.is(fetched?.records, 2);
@@ -192,12 +199,12 @@ test('fetch tells where a region cannot be read, now or when it was opened', () 
     again.send(recordsMessage(2));
     await holds(again, 3);
     again.terminate();
-    const third = await secondary.meet(2);
+    const third = await secondary.meet(3);
     third.send({ kind: 'fetch' });
     assert.equal(await third.message('fetched'), { kind: 'fetched', records: 3, unreadable: null });
     region.readEnd = { verdict: 'unreadable', offset: 4096, expected: 'x', found: 'y' };
     third.terminate();
-    const fourth = await secondary.meet(3);
+    const fourth = await secondary.meet(4);
     fourth.send({ kind: 'fetch' });
     assert.match((await fourth.message('fetched'))?.unreadable ?? '', 'from byte 4096 on');
     assert.ok(second.isConnected);
@@ -223,6 +230,35 @@ test('a link that dies during a fetch ends it, and the next link fetches everyth
     },
     { sizeBytes: 32 * 1024 * 1024 },
   ));
+
+test('records before everything was fetched break the protocol', () =>
+  withPeer(
+    async (world) => {
+      const { secondary, start } = world;
+      await start();
+      const lengthBytes = 512 * 1024;
+      const link = await secondary.meet(0);
+      for (let sequence = 0; sequence < 24; sequence += 1) link.send(recordsMessage(sequence, 1, { lengthBytes }));
+      await until('all held', () => newestHeld(link)?.through === 24, 10_000);
+      link.terminate();
+      const again = await secondary.meet(1);
+      again.send({ kind: 'fetch' });
+      again.send(recordsMessage(24));
+      assert.equal(await again.end(), { code: CLOSE_CODE.protocolViolation, reason: 'records before everything was fetched' });
+      assert.is(regionOf(world).head, 24);
+    },
+    { sizeBytes: 32 * 1024 * 1024 },
+  ));
+
+test('links of a meeting that a newer one has overtaken are closed: they could bring records of another stream', () =>
+  withPeer(async ({ secondary, start }) => {
+    await start({ connect: [secondary.url, secondary.url] });
+    const before = await secondary.meet(0);
+    const after = await secondary.meet(1, peeredAt({ stream: '00000000000000a2' }));
+    assert.is((await before.end())?.code, CLOSE_CODE.otherSession);
+    after.send(recordsMessage(0, 1, { stream: '00000000000000a2' }));
+    await holds(after, 1);
+  }));
 
 const VIOLATIONS: Readonly<Record<string, (link: FakeLink) => void>> = {
   'records before the handshake': (link) => link.send(recordsMessage(0)),

@@ -7,6 +7,7 @@ import { decodeMessage } from '../../src/record/wire.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
 import { newestHeld, RECORD_BYTES, recordsMessage, until, withPeer, type PeerWorld } from '../support/fake-secondary.ts';
 import type { FakeLink } from '../support/fake-link.ts';
+import { within } from '../support/host-process.ts';
 import { flip } from '../record/samples.ts';
 import { peeredAt, secondGeneration } from '../support/peer-facts.ts';
 import type { MemoryRegion } from '../support/memory-regions.ts';
@@ -121,7 +122,7 @@ test('a secondary of another group is refused, nothing is changed, and the peer 
 
 test('two secondaries that greet a new peer at the same time: the second is of another group, and is refused', () =>
   withPeer(async ({ secondary, start }) => {
-    await start({ connect: [secondary.url, secondary.url] });
+    const peer = await start({ connect: [secondary.url, secondary.url] });
     const links = [await secondary.link(0), await secondary.link(1)] as const;
     for (const link of links) await link.message('peerHello');
     links[0].send({ kind: 'peerWelcome', facts: peeredAt() });
@@ -129,6 +130,7 @@ test('two secondaries that greet a new peer at the same time: the second is of a
     links[1].send({ kind: 'peerWelcome', facts: peeredAt({ groupId: 'f'.repeat(32) }) });
     assert.is((await links[1].message('refuse'))?.label, 'other group');
     assert.not(links[0].isClosed);
+    assert.is(await within(peer.ended, 50), null, 'it holds records of the other one');
   }));
 
 test('a superseded secondary is refused, and the peer goes on dialling', () =>
@@ -142,6 +144,7 @@ test('a superseded secondary is refused, and the peer goes on dialling', () =>
     assert.is((await again.message('refuse'))?.label, 'superseded host');
     await secondary.meet(2, peeredAt({ hostEpoch: 4 }));
     assert.ok(peer.isConnected);
+    assert.is(await within(peer.ended, 50), null);
   }));
 
 test('a secondary that says wait is asked again, and the status says why', () =>
@@ -283,6 +286,14 @@ test('a stream that the peer held nothing of any more is taken up; while it hold
     assert.is((await third.message('refuse'))?.label, 'records of another stream');
   }));
 
+test('a link that agreed is dialled again at once when it is lost, however often', () =>
+  withPeer(async ({ secondary, start }) => {
+    await start();
+    const before = performance.now();
+    for (let index = 0; index < 8; index += 1) (await secondary.meet(index)).terminate();
+    assert.ok(performance.now() - before < 2 * LIMITS.redialMaxMs, `${performance.now() - before} ms`);
+  }));
+
 test('the state of another role, or of a takeover that began, is refused', () =>
   withPeer(async ({ start, options }) => {
     const disk = new NodeDisk();
@@ -298,6 +309,8 @@ test('the state of another role, or of a takeover that began, is refused', () =>
     };
     assert.is(await code(), 'ERR_ROLE');
     writeHostState(disk, options.stateDirectory, { ...state, condition: 'taking-over' });
+    assert.is(await code(), 'ERR_ROLE');
+    writeHostState(disk, options.stateDirectory, { ...state, role: 'secondary' });
     assert.is(await code(), 'ERR_ROLE');
     writeHostState(disk, options.stateDirectory, state);
     assert.is(await code(), 'started');
