@@ -47,7 +47,11 @@ export class MirrorLedger {
   readonly #unreleased: Sent[] = [];
   #isJoined = false;
   #sentThrough: Ordinal = 0;
+  /** Journaled, and not told to be released yet. */
+  #releasableThrough: Ordinal = 0;
+  #releasableBytes = 0;
   #releasedThrough: Ordinal = 0;
+  #heldThrough: Ordinal = 0;
   #heldBytes = 0;
 
   get isJoined(): boolean {
@@ -56,7 +60,7 @@ export class MirrorLedger {
 
   /** Records that the peer holds and that are not released. */
   get heldRecords(): number {
-    return (this.#unreleased.at(-1)?.through ?? this.#releasedThrough) - this.#releasedThrough;
+    return this.#heldThrough - this.#releasedThrough;
   }
 
   /** Their encoded bytes; what the region held before this link is not known in bytes. */
@@ -107,7 +111,9 @@ export class MirrorLedger {
     }
     this.#isJoined = true;
     this.#sentThrough = options.head;
+    this.#heldThrough = options.head;
     this.#releasedThrough = options.tail;
+    this.#releasableThrough = options.tail;
     // Whatever the region held before is needed until the journals have everything that was there at this moment.
     if (options.head > options.tail) this.#unreleased.push({ through: options.head, runs, bytes: 0 });
   }
@@ -118,7 +124,10 @@ export class MirrorLedger {
     this.#unheld.length = 0;
     this.#unreleased.length = 0;
     this.#heldBytes = 0;
+    this.#heldThrough = 0;
     this.#releasedThrough = 0;
+    this.#releasableThrough = 0;
+    this.#releasableBytes = 0;
     this.#sentThrough = 0;
     for (const set of this.#sets.values()) {
       set.held = 0;
@@ -150,6 +159,7 @@ export class MirrorLedger {
         const set = this.#sets.get(dataSet);
         if (set !== undefined) set.held = Math.max(set.held, to);
       }
+      this.#heldThrough = message.through;
       this.#heldBytes += message.bytes;
       this.#unreleased.push(message);
     }
@@ -168,17 +178,25 @@ export class MirrorLedger {
     return claims;
   }
 
-  /** Everything below this ordinal may be released now; null: nothing new. */
-  release(): Ordinal | null {
-    const before = this.#releasedThrough;
+  /** Encoded bytes that a release would give up now. */
+  get releasableBytes(): number {
     while (this.#unreleased.length > 0) {
       const [oldest] = this.#unreleased;
       if (oldest === undefined || !oldest.runs.every((run) => this.isJournaled(run))) break;
       this.#unreleased.shift();
-      this.#releasedThrough = oldest.through;
-      this.#heldBytes -= oldest.bytes;
+      this.#releasableThrough = oldest.through;
+      this.#releasableBytes += oldest.bytes;
     }
-    return this.#releasedThrough > before ? this.#releasedThrough : null;
+    return this.#releasableBytes;
+  }
+
+  /** Everything below this ordinal may be released now; null: nothing new. */
+  release(): Ordinal | null {
+    this.#heldBytes -= this.releasableBytes;
+    this.#releasableBytes = 0;
+    if (this.#releasableThrough <= this.#releasedThrough) return null;
+    this.#releasedThrough = this.#releasableThrough;
+    return this.#releasedThrough;
   }
 
   /** What the newest release said, for keep-alives. */

@@ -54,6 +54,9 @@ export type MirrorEvent =
 type Phase = 'none' | 'fetching' | 'journaling' | 'levelling' | 'mirroring';
 
 const TICK_MS = 250;
+/** What is journaled is released in one go: so many bytes of it, or with a tick, or when the peer's room gets short. */
+const RELEASE_BYTES = 1024 * 1024;
+const CREDIT_LOW_BYTES = 2 * (LIMITS.recordDataBytesMax + LIMITS.batchBytesMax);
 
 export class Mirror implements ReplicaTap {
   readonly #options: MirrorOptions;
@@ -182,14 +185,23 @@ export class Mirror implements ReplicaTap {
     if (link === null || replica === null) return;
     this.#send(link);
     for (const claim of this.#ledger.claims()) replica.step({ event: 'peerHeld', ...claim });
+    if (this.#ledger.releasableBytes >= RELEASE_BYTES || this.#creditBytes < CREDIT_LOW_BYTES) this.#release(link);
+  }
+
+  #release(link: Link): void {
     const through = this.#ledger.release();
     if (through !== null) link.send(encodeMessage({ kind: 'release', through }));
   }
 
+  /** Encoded bytes of one more message that the peer takes. */
+  get #creditBytes(): number {
+    return this.#limitBytes - this.#usedBytes - LIMITS.regionOverheadBytes;
+  }
+
   #send(link: Link): void {
-    for (;;) {
-      const creditBytes = this.#limitBytes - this.#usedBytes - LIMITS.regionOverheadBytes;
-      const message = this.#queue.take(Math.min(creditBytes, link.budgetBytes));
+    // While the peer owes an answer what comes is gathered: one message after another costs both hosts least, and waits for one round trip.
+    while (!this.#ledger.awaitsPeer || this.#queue.waitingBytes >= LIMITS.batchBytesMax) {
+      const message = this.#queue.take(Math.min(this.#creditBytes, link.budgetBytes));
       if (message === null) return;
       if (!this.#ledger.awaitsPeer) this.#awaitedSinceMs = performance.now();
       this.#ledger.sent(message);
@@ -330,6 +342,8 @@ export class Mirror implements ReplicaTap {
       this.#links.keepAlive(encodeMessage({ kind: 'release', through: this.#ledger.releasedThrough }));
     }
     if (this.#phase === 'levelling') this.endTurn();
+    const link = this.#links.active;
+    if (link !== null && this.#phase === 'mirroring') this.#release(link);
     this.#unmarkWhenSafe();
   }
 
