@@ -52,7 +52,7 @@ export function isMarked(host: SecondaryHost, region: RegionId | null): boolean 
 
 /** Whether nothing but this host's disk is needed for a record. */
 export function isCovered(host: SecondaryHost, record: HistoryRecord): boolean {
-  return record.dataSet <= durableWatermark(host.disk) || (host.secondary?.ring != null && durabilityFault(host, record) === null);
+  return record.dataSet <= durableWatermark(host.disk) || (host.ring !== null && durabilityFault(host, record) === null);
 }
 
 /** Look again which of the numbers that were told on the peer's word the journals have. */
@@ -72,7 +72,7 @@ export function judgeDurable(host: SecondaryHost, record: HistoryRecord): void {
 }
 
 function durabilityFault(host: SecondaryHost, record: HistoryRecord): string | null {
-  const ring = host.secondary?.ring ?? violated('I2 ack', 'a host acknowledges without journals');
+  const ring = host.ring ?? violated('I2 ack', 'a host acknowledges without journals');
   const { slots } = ring.geometry;
   const slot = record.dataSet % slots;
   const durable = durableJournal(host, slot);
@@ -116,7 +116,7 @@ function durableJournal(host: SecondaryHost, slot: number): Image {
 }
 
 function offsetOf(host: SecondaryHost, record: HistoryRecord): number {
-  const ring = host.secondary?.ring ?? violated('I2 ack', 'no journals');
+  const ring = host.ring ?? violated('I2 ack', 'no journals');
   const buffer = ring.buffers[record.dataSet % ring.geometry.slots] as { offsets: SharedArrayBuffer };
   const first = host.history.sets[record.dataSet]?.firstSequence ?? 0;
   return new Uint32Array(buffer.offsets)[record.sequence - first] as number;
@@ -194,16 +194,16 @@ export function judgeAgreement(primary: PrimaryHost, secondary: SecondaryHost): 
   const held = new Map(replica.machine.held().map((set) => [set.dataSet, set]));
   const acknowledged = order.acknowledged?.dataSet ?? -1;
   const complete = replica.machine.complete().at(-1)?.dataSet ?? origin.dataSet - 1;
-  // In write-back mode a data set is acknowledged before it is complete: then all of it is held.
-  const isWhole = (set: HistoryDataSet): boolean => set.records.every((_record, index) => isSet(held.get(set.dataSet)?.durable, index));
+  // In write-back mode a data set is acknowledged before it is complete: then all of it is held, or was when the hello said so.
+  const has = ({ sequence, dataSet }: { sequence: number; dataSet: DataSetId }): boolean =>
+    isSet(held.get(dataSet)?.durable, sequence - (held.get(dataSet)?.firstSequence ?? 0)) || secondary.promises.onWord.has(sequence);
+  const isWhole = (set: HistoryDataSet): boolean => set.records.every(has);
   if (complete < acknowledged && !history.sets.slice(complete + 1, acknowledged + 1).every(isWhole))
     violated('I8 handshake', `agreed with a copy that has data set ${complete}; ${acknowledged} was acknowledged complete`);
   for (const { dataSet, acknowledged: bits, firstSequence } of order.machine.unacknowledged()) {
     if (dataSet < origin.dataSet) continue;
-    const durable = held.get(dataSet)?.durable ?? new Uint8Array(0);
     for (let index = 0; index < bits.length * 8; index += 1) {
-      const mask = 1 << (index & 7);
-      if (((bits[index >> 3] ?? 0) & mask) !== 0 && ((durable[index >> 3] ?? 0) & mask) === 0)
+      if (isSet(bits, index) && !has({ sequence: firstSequence + index, dataSet }))
         violated(
           'I8 handshake',
           `agreed with a copy that lacks number ${firstSequence + index} of data set ${dataSet}, which was acknowledged`,

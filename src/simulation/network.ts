@@ -299,6 +299,7 @@ export class Network {
   /** Wrong bytes that the network's own checksums did not see (I9). */
   #corrupted(bytes: Uint8Array): Uint8Array {
     this.counters.corrupted += 1;
+    this.#world.note('a message is damaged');
     const wrong = Uint8Array.from(bytes);
     const at = 16 + this.#random.int(wrong.length - 16);
     wrong[at] = (wrong[at] ?? 0) ^ (1 << this.#random.int(8));

@@ -13,8 +13,8 @@ export interface Region {
   /** What stands, or stood, at each ordinal, as far as it is known. */
   readonly records: Map<Ordinal, HistoryRecord>;
   readonly ordinals: Map<SequenceNumber, Ordinal>;
-  /** The peer has said of everything below that it holds it. */
-  heldTold: Ordinal;
+  /** What the peer has said that it holds; of what it does not say so it may lose any part. */
+  readonly held: Set<Ordinal>;
   /** The peer has heard of everything below that it may forget it. */
   released: Ordinal;
   /** What it holds may be gone: the power was cut, and it promised nothing else. */
@@ -48,7 +48,7 @@ export class PeerLedger {
   regionOf(id: RegionId, hold: RegionHold): Region {
     const known = this.regions.get(id);
     if (known !== undefined) return known;
-    const region: Region = { id, hold, records: new Map(), ordinals: new Map(), heldTold: 0, released: 0, lost: false };
+    const region: Region = { id, hold, records: new Map(), ordinals: new Map(), held: new Set(), released: 0, lost: false };
     this.regions.set(id, region);
     return region;
   }
@@ -62,6 +62,7 @@ export class PeerLedger {
     for (const record of records) {
       const ordinal = base + sent.length;
       sent.push(record);
+      // What stood there before was never held: the region has it no more.
       region.records.set(ordinal, record);
       region.ordinals.set(record.sequence, ordinal);
     }
@@ -79,18 +80,18 @@ export class PeerLedger {
 
   /** Whether a region that is there still has this record: told to be held, not released, and not lost. */
   has(sequence: SequenceNumber): boolean {
-    for (const { records, ordinals, heldTold, released, lost } of this.regions.values()) {
+    for (const { records, ordinals, held, released, lost } of this.regions.values()) {
       const ordinal = ordinals.get(sequence);
-      if (!lost && ordinal !== undefined && ordinal >= released && ordinal < heldTold && records.get(ordinal)?.sequence === sequence) return true;
+      if (!lost && ordinal !== undefined && ordinal >= released && held.has(ordinal) && records.get(ordinal)?.sequence === sequence) return true;
     }
     return false;
   }
 
   /** What the region must still have when it is read: the peer said so, and was not told to forget it. */
-  *owed({ records, heldTold, released }: Region): Generator<[Ordinal, HistoryRecord]> {
-    for (let ordinal = released; ordinal < heldTold; ordinal += 1) {
+  *owed({ records, held, released }: Region): Generator<[Ordinal, HistoryRecord]> {
+    for (const ordinal of held) {
       const record = records.get(ordinal);
-      if (record !== undefined) yield [ordinal, record];
+      if (record !== undefined && ordinal >= released) yield [ordinal, record];
     }
   }
 }

@@ -110,10 +110,12 @@ function judgeRelease(host: SecondaryHost, { region, base, sent }: PeerLink, thr
 /** The region has what the peer says that it holds, and durably, if that is its kind. @invariant I2 */
 function judgeHeldTold(host: PeerHost, { region, base, sent }: PeerLink, { through }: Extract<WireMessage, { kind: 'held' }>): void {
   if (through > base + sent.length) violated('I2 held', `the peer holds records through ${through}; ${base + sent.length} were sent`);
-  if (through <= region.heldTold) return;
-  const fresh = sent.slice(Math.max(0, region.heldTold - base), through - base);
-  judgeInRegion(host, region, fresh);
-  region.heldTold = through;
+  const fresh: HistoryRecord[] = [];
+  for (let ordinal = through - 1; ordinal >= base && !region.held.has(ordinal); ordinal -= 1) {
+    fresh.push(sent[ordinal - base] as HistoryRecord);
+    region.held.add(ordinal);
+  }
+  if (fresh.length > 0) judgeInRegion(host, region, fresh);
 }
 
 function judgeInRegion(host: PeerHost, { hold }: Region, records: readonly HistoryRecord[]): void {
@@ -143,18 +145,18 @@ function judgeHello(host: PeerHost, ledger: PeerLedger, facts: PeerFacts): void 
       if (!facts.lostRegions.includes(region.id)) violated('I2 held', `the peer does not say that region ${region.id} is lost`);
       if (!region.lost) violated('I2 held', `the peer gives up region ${region.id}, which was not lost`);
     } else if (!region.lost) {
-      if (facts.head < region.heldTold) violated('I2 held', `the region ends at ${facts.head}; held was told through ${region.heldTold}`);
+      for (const [ordinal] of ledger.owed(region))
+        if (ordinal >= facts.head) violated('I2 held', `the region ends at ${facts.head}; ${ordinal} was told to be held`);
       if (facts.tail > region.released) violated('I2 held', `the region begins at ${facts.tail}; released was only what is below ${region.released}`);
     }
   }
 }
 
-/** A fetch brings everything that the region owes. @invariant I2 */
+/** A fetch brings everything that the region owes; behind it a kill may have left a part of a message. @invariant I2 */
 function judgeFetched(ledger: PeerLedger, { region, fetched }: PeerLink, { unreadable }: Extract<WireMessage, { kind: 'fetched' }>): void {
   if (region.lost || fetched === null) return;
-  if (unreadable !== null) violated('I2 held', `a region that nothing damaged is unreadable: ${unreadable}`);
   for (const [ordinal, record] of ledger.owed(region)) {
     if (!fetched.has(record.sequence))
-      violated('I2 held', `the peer does not give back number ${record.sequence} of data set ${record.dataSet}, which it holds as ${ordinal}`);
+      violated('I2 held', `the peer does not give back number ${record.sequence} of data set ${record.dataSet}, which it holds as ${ordinal}: ${unreadable ?? 'and says that this is all'}`);
   }
 }

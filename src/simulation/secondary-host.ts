@@ -1,5 +1,6 @@
 /** A secondary: the production `Secondary` on a simulated disk and network, and what it told of itself. */
 import type { WebSocket } from 'ws';
+import type { JournalRing } from '../../journals/contract.ts';
 import { promote } from '../secondary/promotion.ts';
 import { Secondary } from '../secondary/secondary.ts';
 import { FarshoreError, RefusedError } from '../model/errors.ts';
@@ -29,6 +30,8 @@ import { violated } from './violation.ts';
 
 export class SecondaryHost extends SimulatedHost {
   secondary: Secondary | null = null;
+  /** The journals of this life, also when they are closed. */
+  ring: JournalRing | null = null;
   history: History;
   /** What this host told its primary, and what its disk was seen to keep. */
   promises: Promises;
@@ -53,6 +56,11 @@ export class SecondaryHost extends SimulatedHost {
 
   get bound(): boolean {
     return this.secondary !== null && this.secondary.state.groupId !== null;
+  }
+
+  /** Its primary says that it lacks what was acknowledged: the copy stays where it is until a resync. */
+  get lacksAcknowledged(): boolean {
+    return this.secondary?.links?.lastRefusalLabel === 'acknowledged numbers missing';
   }
 
   /** It is bound to a group, and so may be replaced. */
@@ -182,6 +190,7 @@ export class SecondaryHost extends SimulatedHost {
     const { setting } = this.around;
     const { disk, life } = this;
     this.secondary = null;
+    this.ring = null;
     disk.slowFile = setting.slowFile;
     if (this.promotion === 'running') this.around.counters.promotionCrashes += 1;
     const secondary = await Secondary.start({
@@ -199,6 +208,7 @@ export class SecondaryHost extends SimulatedHost {
     });
     if (life.dead) return;
     this.secondary = secondary;
+    this.ring = secondary.ring;
     void this.#waitForEnd(secondary, life);
   }
 
@@ -238,7 +248,10 @@ export class SecondaryHost extends SimulatedHost {
   }
 
   protected override asking(operation: Operation, path: string): void {
-    if (operation === 'replaceFile' && path === hostStatePath(STATE_DIRECTORY)) this.#stateWritten = true;
+    if (operation !== 'replaceFile' || path !== hostStatePath(STATE_DIRECTORY)) return;
+    // Before a promotion empties journals.
+    prunePromises(this);
+    this.#stateWritten = true;
   }
 
   protected refusedToStart(code: string, message: string): void {

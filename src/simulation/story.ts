@@ -246,7 +246,7 @@ export class Story {
     if (this.#promotionDue) return `the promotion of a host that is ${secondary.phase}, ${secondary.promotion}`;
     if (this.plot === 'fail over') return this.#waitsForOldPrimary();
     if (primary.phase === 'refused' || primary.groupFailed) return null;
-    if (secondary.phase === 'refused') return violatedRefusal(secondary);
+    if (secondary.phase === 'refused' || secondary.lacksAcknowledged) return violatedRefusal(secondary);
     if (secondary.promotion === 'done') return null;
     const order = primary.primary?.order ?? null;
     if (primary.phase !== 'up' || order === null) return `the primary, which is ${primary.phase}`;
@@ -301,8 +301,11 @@ export class Story {
         judgeVolumesAt(secondary.disk, secondary.history, replica.watermarkPoint?.dataSet ?? -1, 'cached');
       return;
     }
+    if (secondary.lacksAcknowledged && replica?.isSettled === true)
+      return judgeVolumesAt(secondary.disk, secondary.history, replica.watermarkPoint?.dataSet ?? -1, 'cached');
     if (
       secondary.phase !== 'up' ||
+      secondary.lacksAcknowledged ||
       secondary.promotion === 'done' ||
       this.plot === 'fail over' ||
       replica === null ||
@@ -337,5 +340,5 @@ function peerWaitsFor({ phase, peer }: PeerHost, { secondary }: SecondaryHost): 
 function violatedRefusal(secondary: SecondaryHost): null {
   // What both hosts lost is missed by the primary, and then the copy stays as it is.
   if (secondary.isImpostor || secondary.damage !== null || secondary.promises.excused > 0) return null;
-  return violated('handshake', `a secondary that did nothing wrong ended: ${secondary.refusal ?? ''}`);
+  return violated('handshake', `a secondary that did nothing wrong was refused: ${secondary.refusal ?? 'it lacks acknowledged numbers'}`);
 }
