@@ -296,8 +296,11 @@ test('another session of the primary: the peer has to record it before its word 
   await until('another hello', () => made.primaries.length === 2 && made.primaries[1]?.sent('hello').length === 1);
   made.primaries[1]?.receive({ kind: 'welcome', facts: { ...made.primaryFacts(), session: '00000000000000cd' } });
   await until('the peer is asked to meet again', () => peer.socket.closedWith !== null);
+  for (let turns = 0; turns < 20; turns += 1) await turn();
+  assert.equal(made.primaries[1]?.sent('ready'), [], 'no record before the peer knows the session');
   const again = await made.meetPeer();
   assert.is(again.socket.sent('peerWelcome')[0]?.facts.lastPrimarySession, '00000000000000cd');
+  await until('ready', () => made.primaries[1]?.sent('ready').length === 1);
   await end(made);
 });
 

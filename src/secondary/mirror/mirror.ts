@@ -138,8 +138,18 @@ export class Mirror implements ReplicaTap {
       heldBytes: this.#ledger.heldBytes,
       exposedRecords,
       mayHoldMore: this.#options.marked(),
-      reason: isUp ? null : this.#reason,
+      reason: isUp ? this.#fullReason : this.#reason,
     };
+  }
+
+  get #fullReason(): string | null {
+    const isFull = this.#queue.waitingBytes > 0 && this.#creditBytes < CREDIT_LOW_BYTES;
+    return isFull ? "the peer's region is full: what waits for it is acknowledged when its journal is durable" : null;
+  }
+
+  /** Whether the peer holds what is acknowledged. */
+  get isMirroring(): boolean {
+    return this.#phase === 'mirroring';
   }
 
   /** Where the peer is awaited, with the ports that the kernel gave. */

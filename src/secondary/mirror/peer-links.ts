@@ -45,6 +45,9 @@ export type PeerLinkEvent =
   | { readonly kind: 'violation'; readonly address: string; readonly violation: string }
   | { readonly kind: 'lost'; readonly address: string; readonly code: number; readonly reason: string };
 
+/** A peer that does not answer gets so long to send its close frame. */
+const TERMINATE_MS = 100;
+
 interface Met {
   readonly link: Link;
   readonly facts: PeerFacts;
@@ -105,7 +108,10 @@ export class PeerLinks {
 
   /** The active link is given up: it did not answer, or broke the protocol. */
   giveUp(code: number, reason: string): void {
-    this.#active?.link.close(code, reason);
+    const link = this.#active?.link;
+    link?.close(code, reason);
+    // Nobody may be there to answer the close frame.
+    setTimeout(() => link?.terminate(), TERMINATE_MS).unref();
     this.meetAgain(CLOSE_CODE.wait, 'the active link was given up');
   }
 

@@ -3,6 +3,7 @@
  * may hold more (DESIGN section 8).
  */
 import { EXIT, FarshoreError, messageOf, RefusedError } from '../../model/errors.ts';
+import { LIMITS } from '../../model/limits.ts';
 import { PROTOCOL_VERSION } from '../../model/handshake.ts';
 import { BLOCK_BYTES } from '../../model/ids.ts';
 import type { PeeredFacts } from '../../model/peer.ts';
@@ -53,6 +54,16 @@ export class SecondaryMirror {
     secondary.phase = 'waiting-for-peer';
     secondary.reason = `region ${region} of the peer may hold acknowledged records that no journal has: waiting for the peer, and for no primary`;
     options.log('warn', `${secondary.reason}; ${WITHOUT_PEER_HINT}`);
+  }
+
+  /**
+   * This host was bound to another session of its primary. A peer that was there must have recorded it before the first record of that
+   * session, or a takeover would take this session for another run of the primary; one that does not answer in time is not waited for.
+   */
+  async factsChanged(): Promise<void> {
+    const wasMirroring = this.mirror.isMirroring;
+    this.mirror.factsChanged();
+    if (wasMirroring) await this.#secondary.until(() => this.mirror.isMirroring, LIMITS.peerAnswerMs);
   }
 
   #fetched(records: number, unreadable: string | null): void {
