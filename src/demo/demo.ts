@@ -1,9 +1,11 @@
 /**
- * The demo: replication, a killed primary and a promotion, with real processes, judged by what the application itself wrote.
+ * The demo: replication in write-back mode, a killed host and another in its place, with real processes, judged by what the
+ * application itself wrote.
  *
- * 1 **make** two hosts; 2 **write** through NBD and remember everything; 3 **kill** the primary in mid-write; 4 **promote** the
- * secondary; 5 **compare** its volumes with the history; 6 **start** the old primary again, which must refuse. With `keep` it writes,
- * **drains**, **compares** and leaves both hosts running.
+ * 1 **make** three hosts; 2 **write** through NBD and remember everything; 3 **kill** the primary in mid-write; 4 **promote** the
+ * secondary; 5 **compare** its volumes with the history; 6 **start** the old primary again, which must refuse. Or 3 **kill** the
+ * secondary; 4 **take over** with the peer while the application goes on; 5 **compare** when all is drained; 6 **start** the old
+ * secondary again, which must refuse. With `keep` it writes, **drains**, **compares** and leaves all hosts running.
  *
  * It does not show a power failure: what a killed process has written stays in the page cache.
  */
@@ -15,13 +17,17 @@ import { performFailover } from './failover.ts';
 import { History } from './history.ts';
 import { startHosts, type Hosts } from './hosts.ts';
 import { performKeep, type KeepReport } from './keep.ts';
+import { performTakeover } from './takeover.ts';
+import type { TakeoverDemoReport } from './takeover-verdict.ts';
 import { DemoProcesses } from './processes.ts';
-import { makeScene, SLOT_BYTES, SLOTS, type Scene } from './scene.ts';
+import { makeScene, REGION_BYTES, SLOT_BYTES, SLOTS, type Scene } from './scene.ts';
 import { Screen, table } from './screen.ts';
 import type { DemoReport } from './verdict.ts';
 
 export interface DemoOptions {
   readonly keep: boolean;
+  /** Which host dies, unless all are kept. */
+  readonly kill: 'primary' | 'secondary';
   /** Null: one of the demo's choice, which it shows. */
   readonly seed: number | null;
   readonly stream: NodeJS.WriteStream;
@@ -36,18 +42,22 @@ export interface Stage {
   readonly history: History;
 }
 
+export type AnyReport = DemoReport | TakeoverDemoReport | KeepReport;
+
 const SEED_MAX = 2 ** 31 - 1;
 
 /** Run the demo. @throws FarshoreError ERR_DEMO_*, and what the hosts and their clients fail with */
-export async function runDemo(options: DemoOptions): Promise<DemoReport | KeepReport> {
-  const { keep } = options;
+export async function runDemo(options: DemoOptions): Promise<AnyReport> {
+  const { keep, kill } = options;
   const seed = options.seed ?? randomInt(SEED_MAX);
   const screen = new Screen(options.stream, { steps: keep ? 4 : 6 });
   const scene = makeScene();
   const processes = new DemoProcesses({ detached: keep });
   let leaveFolder = false;
   const removeFolder = (): void => {
-    if (!leaveFolder) rmSync(scene.folder, { recursive: true, force: true, maxRetries: 3 });
+    if (leaveFolder) return;
+    rmSync(scene.folder, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(scene.regionPath, { force: true });
   };
   const endNow = (): void => {
     processes.killAll();
@@ -56,8 +66,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport | KeepRe
   process.once('exit', endNow);
   const interrupt = listenForSignals();
   try {
-    introduce(screen, { keep, seed, folder: scene.folder });
-    const report = await Promise.race([interrupt.interrupted, perform({ scene, screen, processes, seed, keep })]);
+    introduce(screen, { keep, kill, seed, folder: scene.folder });
+    const report = await Promise.race([interrupt.interrupted, perform({ scene, screen, processes, seed, keep, kill })]);
     leaveFolder = report.folder !== null;
     if (keep && report.verdict === 'good') processes.release();
     return report;
@@ -79,9 +89,10 @@ async function perform(demo: {
   processes: DemoProcesses;
   seed: number;
   keep: boolean;
-}): Promise<DemoReport | KeepReport> {
+  kill: DemoOptions['kill'];
+}): Promise<AnyReport> {
   const { scene, screen, processes } = demo;
-  screen.step('Make two hosts: farshore init and farshore start, for each of them');
+  screen.step('Make three hosts: farshore init and farshore start, for each of them');
   const hosts = await startHosts(scene, processes);
   const volumes = scene.volumes.map(({ name, blocks }) => `${name} (${formatBytes(blocks * 512)})`).join(' and ');
   screen.lines(
@@ -89,24 +100,31 @@ async function perform(demo: {
       ['primary', `pid ${hosts.primary.pid}, serves ${volumes} over NBD; status http://${hosts.primaryPage}/`],
       [
         'secondary',
-        `pid ${hosts.secondary.pid}, ${SLOTS} journals of ${formatBytes(SLOT_BYTES)}, 2 links; status http://${hosts.secondaryPage}/`,
+        `pid ${hosts.secondary.pid}, ${SLOTS} journals of ${formatBytes(SLOT_BYTES)}, 2 links, mode write-back; status http://${hosts.secondaryPage}/`,
       ],
+      ['peer', `pid ${hosts.peer.pid}, ${formatBytes(REGION_BYTES)} of NVRAM: ${scene.regionPath}; status http://${hosts.peerPage}/`],
     ]),
   );
   const stage: Stage = { scene, screen, processes, hosts, history: new History(demo.seed, scene.volumes) };
-  return demo.keep ? performKeep(stage) : performFailover(stage);
+  if (demo.keep) return performKeep(stage);
+  return demo.kill === 'primary' ? performFailover(stage) : performTakeover(stage);
 }
 
-function introduce(screen: Screen, { keep, seed, folder }: { keep: boolean; seed: number; folder: string }): void {
+type Introduced = Pick<DemoOptions, 'keep' | 'kill'> & { readonly seed: number; readonly folder: string };
+
+function introduce(screen: Screen, { keep, kill, seed, folder }: Introduced): void {
   screen.title(`Farshore demo, seed ${seed}`);
+  const story = keep
+    ? 'The copy is compared, byte for byte, with what the application wrote; then all hosts are left running for you.'
+    : kill === 'primary'
+      ? 'Then the primary is killed in mid-write, the secondary takes over, and its copy is compared, byte for byte, with what the application wrote.'
+      : 'Then the secondary is killed in mid-write, for good; the peer takes its place while the application goes on, and the copy is compared, byte for byte, with what the application wrote.';
   screen.paragraph(
-    'Two hosts run on this machine, as real processes. An application writes to two volumes of the primary, and the secondary keeps a copy of them. ' +
-      (keep
-        ? 'The copy is compared, byte for byte, with what the application wrote; then both hosts are left running for you.'
-        : 'Then the primary is killed in mid-write, the secondary takes over, and its copy is compared, byte for byte, with what the application wrote.'),
+    'Three hosts run on this machine, as real processes. An application writes to two volumes of the primary, the secondary keeps a copy of them, ' +
+      `and the peer holds in its memory what the secondary has acknowledged and not journaled yet (write-back). ${story}`,
   );
   screen.paragraph(
-    `Everything is in ${folder}${keep ? '.' : ', which is removed at the end; "--keep" kills nobody and leaves both hosts running instead.'}`,
+    `Everything is in ${folder}${keep ? '.' : ', which is removed at the end; "--keep" kills nobody and leaves all hosts running instead.'}`,
   );
 }
 

@@ -21,7 +21,8 @@ export async function performFailover(stage: Stage): Promise<DemoReport> {
   const { promotion, firstReadAtMs } = await promoteSecondary(stage, killed);
   const judgement = await compare(stage, promotion);
   const servesAgain = await writeAgain(stage);
-  const oldPrimary = await startOldPrimary(stage);
+  screen.step('Start the old primary again: it must refuse, or two hosts would take writes');
+  const oldPrimary = await startAgain(stage, stage.scene.primary.config);
   const report = reportOf({ history, judgement, promotion, ...killed, firstReadAtMs, servesAgain, oldPrimary });
   screen.paragraph('\nResult');
   screen.lines(table(reportRows(report)));
@@ -38,7 +39,7 @@ async function writeAndKill(stage: Stage): Promise<KillEvidence> {
   const { workload, acknowledgedDataSet } = await writeForAWhile(stage);
   screen.step('Kill the primary (kill -9) in the middle of a round of writes');
   let killedAtMs = 0;
-  const inFlightAtKill = await workload.lastRound(() => {
+  const inFlightAtKill = await workload.roundWithKill(() => {
     killedAtMs = performance.now();
     hosts.primary.child.kill('SIGKILL');
   });
@@ -93,13 +94,13 @@ async function writeAgain({ scene }: Stage): Promise<boolean> {
   }
 }
 
-async function startOldPrimary({ scene, screen, processes }: Stage): Promise<Evidence['oldPrimary']> {
-  screen.step('Start the old primary again: it must refuse, or two hosts would take writes');
-  const end = await processes.command(['start', '-c', scene.primary.config, '--json']);
+/** Start a host whose place another one has taken. */
+export async function startAgain({ screen, processes }: Stage, config: string): Promise<Evidence['oldPrimary']> {
+  const end = await processes.command(['start', '-c', config, '--json']);
   const failure = (parsed(end.stdout) as { error?: { code?: string; message?: string } }).error;
-  const oldPrimary = { exitCode: end.exitCode, code: failure?.code ?? '', message: failure?.message ?? end.stderr.trim() };
-  screen.say(`exit code ${oldPrimary.exitCode ?? 'none'}, ${oldPrimary.code}: ${oldPrimary.message}`);
-  return oldPrimary;
+  const refusal = { exitCode: end.exitCode, code: failure?.code ?? '', message: failure?.message ?? end.stderr.trim() };
+  screen.say(`exit code ${refusal.exitCode ?? 'none'}, ${refusal.code}: ${refusal.message}`);
+  return refusal;
 }
 
 function parsed(text: string): unknown {

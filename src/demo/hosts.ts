@@ -1,8 +1,8 @@
-/** Both hosts of the demo, from nothing to records that flow between them. */
+/** The three hosts of the demo, from nothing to records that flow between them. */
 import { askStatus } from '../cli/control-client.ts';
 import type { StatusReport } from '../model/status.ts';
 import type { DemoProcesses, HostProcess } from './processes.ts';
-import { writePrimaryConfig, writeSecondaryConfig, type Scene } from './scene.ts';
+import { writePeerConfig, writePrimaryConfig, writeSecondaryConfig, type Scene } from './scene.ts';
 import { until } from './waits.ts';
 
 const START_MS = 60_000;
@@ -11,11 +11,13 @@ const ANY_PORT = '127.0.0.1:0';
 export interface Hosts {
   readonly primary: HostProcess;
   readonly secondary: HostProcess;
+  readonly peer: HostProcess;
   readonly primaryPage: string;
   readonly secondaryPage: string;
+  readonly peerPage: string;
 }
 
-/** Run `init` and `start` of both hosts, and wait until they replicate. */
+/** Run `init` and `start` of all hosts, and wait until they replicate in write-back. */
 export async function startHosts(scene: Scene, processes: DemoProcesses): Promise<Hosts> {
   writePrimaryConfig(scene, { replication: ANY_PORT, status: ANY_PORT });
   await processes.succeed(['init', '-c', scene.primary.config]);
@@ -25,13 +27,23 @@ export async function startHosts(scene: Scene, processes: DemoProcesses): Promis
   const primaryPage = await pageOf(primary);
   writePrimaryConfig(scene, { replication, status: primaryPage });
 
-  writeSecondaryConfig(scene, replication, { status: ANY_PORT });
+  writeSecondaryConfig(scene, replication, { peer: ANY_PORT, status: ANY_PORT });
   await processes.succeed(['init', '-c', scene.secondary.config]);
   const secondary = processes.host(scene.secondary);
   const secondaryPage = await pageOf(secondary);
-  writeSecondaryConfig(scene, replication, { status: secondaryPage });
+  const awaiting = await waitForHost(secondary, 'the secondary to listen for its peer', ({ peer }) => peer !== null && peer.address !== '');
+  const peerAddress = awaiting.peer?.address ?? '';
+  writeSecondaryConfig(scene, replication, { peer: peerAddress, status: secondaryPage });
   await waitForHost(primary, 'the hosts to replicate', ({ state, links }) => state === 'replicating' && links.length > 0);
-  return { primary, secondary, primaryPage, secondaryPage };
+
+  const others = { primary: replication, secondary: peerAddress, secondaryPid: secondary.pid };
+  writePeerConfig(scene, others, { status: ANY_PORT });
+  await processes.succeed(['init', '-c', scene.peer.config]);
+  const peer = processes.host(scene.peer);
+  const peerPage = await pageOf(peer);
+  writePeerConfig(scene, others, { status: peerPage });
+  await waitForHost(secondary, 'the peer to hold what is acknowledged', ({ mode }) => mode === 'write-back');
+  return { primary, secondary, peer, primaryPage, secondaryPage, peerPage };
 }
 
 /** Ask a host until its status is as wanted. @throws FarshoreError ERR_DEMO_TIMEOUT, ERR_DEMO_HOST_ENDED */

@@ -1,4 +1,4 @@
-/** `farshore demo --keep`: everything but the kill; both hosts are left running, and it is said what can be done with them. */
+/** `farshore demo --keep`: everything but the kill; all hosts are left running, and it is said what can be done with them. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CopyCheck } from './check-copy.ts';
@@ -65,13 +65,14 @@ export async function performKeep(stage: Stage): Promise<KeepReport> {
 }
 
 function hostRows({ scene, hosts }: Stage): KeepReport['hosts'] {
-  return [hosts.primary, hosts.secondary].map(({ files, pid }) => ({
+  const pages = { primary: hosts.primaryPage, secondary: hosts.secondaryPage, peer: hosts.peerPage };
+  return [hosts.primary, hosts.secondary, hosts.peer].map(({ files, pid }) => ({
     role: files.role,
     pid,
     config: files.config,
     log: files.log,
     nbd: scene.volumes.map(({ name }) => `nbd+unix:///${name}?socket=${files.nbdSocket}`),
-    status: `http://${files.role === 'primary' ? hosts.primaryPage : hosts.secondaryPage}/`,
+    status: `http://${pages[files.role]}/`,
   }));
 }
 
@@ -85,29 +86,36 @@ function commandsOf({ scene, hosts }: Stage): Readonly<Record<string, string>> {
     killPrimary: `kill -9 ${hosts.primary.pid}`,
     promote: `${farshore} promote -c ${quoted(scene.secondary.config)}`,
     restartPrimary: `${farshore} start -c ${quoted(scene.primary.config)}`,
-    stopAll: `kill $(cat ${quoted(pids)}); sleep 3; rm -r ${quoted(scene.folder)}`,
+    watchSecondary: `${farshore} status -c ${quoted(scene.secondary.config)} --watch`,
+    killSecondary: `kill -9 ${hosts.secondary.pid}`,
+    takeover: `${farshore} takeover -c ${quoted(scene.peer.config)}`,
+    stopAll: `kill $(cat ${quoted(pids)}); sleep 3; rm -r ${quoted(scene.folder)} ${quoted(scene.regionPath)}`,
     qemuIo: `qemu-io -f raw -c 'write -P 7 0 1M' -c flush '${first}'`,
     nbdcopy: `nbdcopy '${first}' copy.img`,
     fio: `fio --name=try --ioengine=nbd --uri='${first}' --rw=randwrite --bs=4k --iodepth=32 --norandommap --serialize_overlap=1 --time_based --runtime=10`,
   };
 }
 
+/** When a host serves its volumes, if not now. */
+const ONCE: Readonly<Record<string, string>> = { secondary: '   (once promoted)', peer: '   (once it took over and was promoted)' };
+
 function explain({ scene, screen, hosts }: Stage, report: KeepReport): void {
-  writeFileSync(join(scene.folder, 'pids'), `${hosts.primary.pid}\n${hosts.secondary.pid}\n`);
+  writeFileSync(join(scene.folder, 'pids'), `${hosts.primary.pid}\n${hosts.secondary.pid}\n${hosts.peer.pid}\n`);
   const { commands } = report;
-  screen.step('Both hosts go on running');
+  screen.step('All hosts go on running');
   for (const { role, pid, config, log, nbd, status } of report.hosts) {
     screen.lines([
       `${role}, pid ${pid}`,
       `  status  ${status}`,
-      ...nbd.map((uri) => `  nbd     ${uri}${role === 'secondary' ? '   (once promoted)' : ''}`),
+      ...nbd.map((uri) => `  nbd     ${uri}${ONCE[role] ?? ''}`),
       `  config  ${config}`,
       `  log     ${log}`,
     ]);
   }
   const say = (title: string, ...names: string[]): void => screen.lines(['', title, ...names.map((name) => `  ${commands[name] ?? ''}`)]);
   say('Write to the primary, with any NBD client:', 'qemuIo', 'nbdcopy', 'fio');
-  say('Watch the copy follow:', 'watch');
+  say('Watch the copy follow:', 'watch', 'watchSecondary');
+  say('Lose the secondary, and let the peer take its place:', 'killSecondary', 'takeover');
   say('Lose the primary, and go on with the secondary:', 'killPrimary', 'promote');
   say('Start the old primary again (it refuses):', 'restartPrimary');
   say('Stop everything and remove the folder:', 'stopAll');

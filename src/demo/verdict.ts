@@ -200,6 +200,7 @@ function momentText(lost: number, windowSeconds: number): string {
   return lost === 0 ? 'with every acknowledged write' : `${formatSeconds(windowSeconds)} before the kill`;
 }
 
-function toMilliseconds(seconds: number): number {
+/** Seconds that are read by people and scripts: no more than milliseconds. */
+export function toMilliseconds(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;
 }

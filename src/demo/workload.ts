@@ -53,10 +53,10 @@ export class Workload {
   }
 
   /**
-   * The last round: `kill` is called as soon as the first few of its requests are replied to. Resolves when each request was replied
-   * to or lost; returns how many were lost.
+   * A round in which `kill` is called as soon as the first few of its requests are replied to. Resolves when each request was replied
+   * to or lost; returns how many were lost: if it was the primary, this was the last round.
    */
-  async lastRound(kill: () => void): Promise<number> {
+  async roundWithKill(kill: () => void): Promise<number> {
     let replies = 0;
     const killAfter = this.#random.between(1, REQUESTS_MAX / 4);
     const requests = this.#issue(REQUESTS_MAX).map(async (request) => {
@@ -64,7 +64,7 @@ export class Workload {
       replies += 1;
       if (replies === killAfter) kill();
     });
-    const ends = await within(Promise.allSettled(requests), { what: 'the connections to end with the primary', limitMs: ROUND_MS });
+    const ends = await within(Promise.allSettled(requests), { what: 'each request to be replied to or lost', limitMs: ROUND_MS });
     return ends.filter((end) => end.status === 'rejected').length;
   }
 

@@ -1,4 +1,5 @@
 /** Step 2 of the demo: write through NBD for a while, and show how the copy follows. */
+import { messageOf } from '../model/errors.ts';
 import type { StatusReport } from '../model/status.ts';
 import { formatBytes, formatSeconds } from '../model/units.ts';
 import type { NbdClient } from '../nbd/client.ts';
@@ -24,7 +25,7 @@ export interface WritePhase {
 }
 
 /** Write until the time is over and at least one data set is acknowledged. The connections stay open, and nothing is drained. */
-export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
+export async function writeForAWhile(stage: Stage, { writeMs }: { readonly writeMs: number } = { writeMs: WRITE_MS }): Promise<WritePhase> {
   const { scene, screen, hosts, history } = stage;
   screen.step('Write: an application writes to both volumes, and the copy follows');
   screen.say(
@@ -45,16 +46,20 @@ export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
     }
   };
   void watch();
+  // Only a picture: nothing depends on it.
+  const shown = showHalfWay(stage, { over: over.signal, afterMs: writeMs / 2 }).catch(messageOf);
   const goOn = (): boolean => {
     const elapsedMs = performance.now() - startedAtMs;
-    return elapsedMs < WRITE_MS || (elapsedMs < WRITE_LONGEST_MS && (newest?.dataSets.acknowledged ?? null) === null);
+    return elapsedMs < writeMs || (elapsedMs < WRITE_LONGEST_MS && (newest?.dataSets.acknowledged ?? null) === null);
   };
   try {
     while (goOn()) {
       hosts.primary.assertRuns();
       hosts.secondary.assertRuns();
+      hosts.peer.assertRuns();
       await workload.round();
     }
+    await shown;
     const lastLook = statusOf(hosts.primary).finally(() => over.abort());
     while (!over.signal.aborted) await workload.round();
     return { workload, clients, acknowledgedDataSet: (await lastLook)?.dataSets.acknowledged ?? null };
@@ -66,6 +71,14 @@ export async function writeForAWhile(stage: Stage): Promise<WritePhase> {
   } finally {
     over.abort();
   }
+}
+
+/** What an operator sees meanwhile. */
+async function showHalfWay({ scene, screen, processes }: Stage, { over, afterMs }: { over: AbortSignal; afterMs: number }): Promise<void> {
+  await sleep(afterMs);
+  if (over.aborted) return;
+  const { stdout } = await processes.command(['status', '-c', scene.secondary.config]);
+  if (!over.aborted) screen.lines(['', '$ farshore status -c secondary.yaml', ...stdout.trimEnd().split('\n'), '']);
 }
 
 function progressLine({ dataSets, behind }: StatusReport, { history }: Stage, elapsedMs: number): string {

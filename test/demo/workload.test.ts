@@ -87,7 +87,7 @@ test('a server that dies in the last round: some requests are lost, and what is 
   await served(async (at) => {
     const { history, workload } = await writeRounds(at, { seed: 3, rounds: 5 });
     const before = history.acknowledged;
-    const lost = await workload.lastRound(() => void at.server.stop({ timeoutMs: 0 }));
+    const lost = await workload.roundWithKill(() => void at.server.stop({ timeoutMs: 0 }));
     assert.ok(lost > 0 && lost < 32, `${lost} lost`);
     assert.ok(history.acknowledged > before && history.acknowledged < history.writes.length);
     const files = VOLUMES.map(({ name }, index) => {

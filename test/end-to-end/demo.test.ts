@@ -1,4 +1,4 @@
-/** `farshore demo` as people and scripts run it. @timeLimit 240 s */
+/** `farshore demo` as people and scripts run it. @timeLimit 300 s */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { askStatus } from '../../src/cli/control-client.ts';
 import type { KeepReport } from '../../src/demo/keep.ts';
+import type { TakeoverDemoReport } from '../../src/demo/takeover-verdict.ts';
 import type { DemoReport } from '../../src/demo/verdict.ts';
 
 const BIN = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'src/cli/run.cjs');
@@ -38,6 +39,11 @@ function demo(args: readonly string[], interruptAt?: RegExp): Promise<{ exitCode
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
   return new Promise((resolve) => void child.once('close', (exitCode) => resolve({ exitCode, ...output })));
+}
+
+/** Regions in memory of the demo that had this folder. */
+function regionsOf(folder: string): string[] {
+  return existsSync('/dev/shm') ? readdirSync('/dev/shm').filter((name) => name.startsWith(folder)) : [];
 }
 
 /** Processes whose command line names this folder. */
@@ -71,20 +77,46 @@ test('the verdict is good, the numbers agree, and nothing is left behind', async
   assert.ok(report.recoverySeconds > 0 && report.lossWindowSeconds >= 0);
   assert.equal([report.oldPrimary.exitCode, report.oldPrimary.code, report.folder], [5, 'ERR_UNCLEAN_STOP', null]);
   assert.match(stderr, /^Farshore demo, seed 20261122$/m);
+  assert.match(stderr, /mode write-back \(peer [^ ]+ up\)/);
   assert.match(stderr.trimEnd().split('\n').at(-1) ?? '', /^VERDICT: GOOD - /);
+  assertNothingLeft(stderr);
+});
+
+test('--kill secondary: the peer takes its place, the application goes on, and nothing acknowledged is lost', async () => {
+  const { exitCode, stdout, stderr } = await demo(['--kill', 'secondary', '--json']);
+  assert.is(exitCode, 0, stderr);
+  const report = JSON.parse(stdout) as TakeoverDemoReport;
+  assert.is(report.verdict, 'good', report.summary);
+  assert.equal([report.volumesEqual, report.wrongBlocks, report.folder], [true, 0, null]);
+  assert.ok(report.checks.length >= 4 && report.checks.every(({ good }) => good));
+  const { acknowledged, acknowledgedBeforeKill, kept } = report.writes;
+  assert.ok(
+    acknowledgedBeforeKill > 100 && acknowledged > acknowledgedBeforeKill,
+    `${acknowledgedBeforeKill} of ${acknowledged} before the kill`,
+  );
+  assert.is(kept, acknowledged);
+  assert.ok(report.takeover.heldRecords >= Number(report.takeover.addedRecords));
+  assert.ok(report.recoverySeconds > 0 && report.longestRequestSeconds > 0);
+  assert.equal([report.oldSecondary.exitCode, report.oldSecondary.code], [5, 'ERR_HOST_SUPERSEDED']);
+  assertNothingLeft(stderr);
+});
+
+function assertNothingLeft(output: string): void {
   assert.equal(readdirSync(parent), []);
   assert.equal(processesIn(parent), []);
-});
+  const [folder = ''] = /farshore-demo-\w{6}/.exec(output) ?? [];
+  assert.is.not(folder, '', 'the demo says where everything is');
+  assert.equal(regionsOf(folder), []);
+}
 
 test('interrupted while it writes: it ends with an error, and nothing is left behind', async () => {
   const { exitCode, stdout, stderr } = await demo([], /\[2\/6\]/);
   assert.is(exitCode, 1, stdout);
   assert.match(stderr, /^Error ERR_DEMO_INTERRUPTED: SIGINT/);
-  assert.equal(readdirSync(parent), []);
-  assert.equal(processesIn(parent), []);
+  assertNothingLeft(stdout);
 });
 
-test('--keep leaves both hosts running, and its own command stops them', async () => {
+test('--keep leaves all three hosts running, and its own command stops them', async () => {
   let report: KeepReport | null = null;
   try {
     const { exitCode, stdout, stderr } = await demo(['--keep', '--json']);
@@ -97,10 +129,14 @@ test('--keep leaves both hosts running, and its own command stops them', async (
       const answer = await askStatus({ kind: 'url', url: status });
       assert.equal([answer.role, answer.pid, answer.state], [role, pid, 'replicating']);
     }
+    assert.equal(
+      report.hosts.map(({ role }) => role),
+      ['primary', 'secondary', 'peer'],
+    );
     assert.is(await shell(report.commands['stopAll'] ?? 'false'), 0);
     for (let look = 0; look < 100 && processesIn(parent).length > 0; look += 1) await sleep(100);
     assert.equal(processesIn(parent), []);
-    assert.is(existsSync(report.folder ?? ''), false);
+    assertNothingLeft(stderr);
   } finally {
     for (const { pid } of report?.hosts ?? []) {
       if (processesIn(parent).includes(pid)) process.kill(pid, 'SIGKILL');
