@@ -222,6 +222,24 @@ test('restart: it dials no primary before it has fetched what its journals lack'
   await end(made);
 });
 
+test('I9: a fetched message that was damaged on the way costs the link, and is fetched again', async () => {
+  const { made, held, records } = await killed();
+  await made.start();
+  const peer = await made.meetPeer(new PeerEnd({ head: records }));
+  await until('a fetch', () => peer.socket.sent('fetch').length === 1);
+  const damaged = Buffer.from(held);
+  damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
+  peer.socket.receive(damaged);
+  await until('closed', () => peer.socket.closedWith !== null);
+  assert.is(made.running.status().state, 'waiting-for-peer');
+  const again = await made.meetPeer(new PeerEnd({ head: records }));
+  await until('another fetch', () => again.socket.sent('fetch').length === 1);
+  again.socket.receive(held);
+  again.socket.receive({ kind: 'fetched', records, unreadable: null });
+  await until('the primary is dialled', () => made.primaries.length === 1);
+  await end(made);
+});
+
 test('restart: a peer with another region is made to wait, and one that proves that the region is gone is not waited for', async () => {
   const { made } = await killed();
   await made.start();

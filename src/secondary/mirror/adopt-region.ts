@@ -1,5 +1,5 @@
 /** What a secondary owes to a region of NVRAM when it starts and when it stops (DESIGN section 8). */
-import { RefusedError } from '../../model/errors.ts';
+import { CorruptionError, RefusedError } from '../../model/errors.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { CLOSE_CODE } from '../../record/close-codes.ts';
 import { encodeMessage } from '../../record/wire.ts';
@@ -35,7 +35,8 @@ export async function adoptRegion(secondary: Secondary, region: AdoptedRegion): 
       );
   };
   for (const { encoded } of region.segments()) {
-    held.take(encodeMessage({ kind: 'records', encoded }));
+    const fault = held.take(encodeMessage({ kind: 'records', encoded }));
+    if (fault !== null) throw new CorruptionError('ERR_NVRAM_DAMAGED', `${region.source}: ${fault}`, { details: { found: fault } });
     await journaled(PENDING_BYTES_MAX);
   }
   await journaled(0);

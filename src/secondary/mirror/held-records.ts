@@ -40,21 +40,20 @@ export class HeldRecords implements ReplicaOutlet {
     return this.records - (counters.duplicates - this.#before.duplicates) - (counters.dropped - this.#before.dropped);
   }
 
-  /** @throws RefusedError ERR_PEER_CONTRADICTION */
-  take(message: Uint8Array): void {
+  /** What is wrong with the bytes, of which then nothing is taken; null: they are good. @throws RefusedError ERR_PEER_CONTRADICTION */
+  take(message: Uint8Array): string | null {
     const { replica, stream, isInside } = this.#options;
     const { records, damaged, violation } = decodeRecords(message, stream);
     const [broken] = damaged;
-    if (violation !== null) throw this.#refusal(violation.violation);
+    if (violation !== null) return violation.violation;
     if (broken !== undefined)
-      throw this.#refusal(
-        `record ${broken.sequence} of data set ${broken.dataSet}: payload checksum expected ${broken.expected}, found ${broken.found}`,
-      );
+      return `record ${broken.sequence} of data set ${broken.dataSet}: payload checksum expected ${broken.expected}, found ${broken.found}`;
     const outside = records.find((record) => !isInside(record));
     if (outside !== undefined) throw this.#refusal(`record ${outside.sequence} lies outside VLUN ${outside.vlun}`);
     this.records += records.length;
     replica.step({ event: 'recordsReceived', link: PEER_LINK, records });
     if (this.#contradiction !== null) throw this.#refusal(this.#contradiction);
+    return null;
   }
 
   acknowledge(): void {

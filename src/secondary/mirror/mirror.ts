@@ -309,7 +309,9 @@ export class Mirror implements ReplicaTap {
     if (link === null) return;
     if (this.#phase !== 'fetching' || awaited === null) return this.#links.violation(link, 'records that nobody asked for');
     try {
-      awaited.take(bytes);
+      // Bytes that were changed on the way are asked for again, on the next link (I9); what is whole and contradicts this copy is the end.
+      const fault = awaited.take(bytes);
+      if (fault !== null) this.#links.violation(link, fault);
     } catch (error) {
       this.#options.failed(error);
     }
