@@ -11,6 +11,7 @@ import { readHostState } from '../state/host-state.ts';
 import type { HostCommands } from '../status/host-server.ts';
 import type { Log } from '../status/log.ts';
 import { isTakeoverUnfinished, takeOver } from '../takeover/take-over.ts';
+import { takenOverAlready } from '../takeover/takeover-errors.ts';
 import type { HostConfig, PeerConfig, PrimaryConfig, SecondaryConfig } from './config/host-config.ts';
 import { peerOptions, primaryOptions, secondaryOfPeer, secondaryOptions, takeoverOptions } from './host-options.ts';
 import { askedOf, takeOverFrom } from './peer-takeover.ts';
@@ -67,8 +68,11 @@ async function startPeer(config: PeerConfig, options: ServiceOptions, whileStopp
   const disk = new NodeDisk();
   // Its fence is done: what is left needs nobody's word any more.
   if (isTakeoverUnfinished(disk, config.stateDirectory)) await takeOver(takeoverOptions(config, log, { fenced: false, force: false }));
-  if (readHostState(disk, config.stateDirectory).role !== 'peer')
-    return startSecondary(secondaryOfPeer(config, asSecondary(log), { dial: true, standalone }));
+  const state = readHostState(disk, config.stateDirectory);
+  if (state.role !== 'peer') {
+    const { host, commands } = await startSecondary(secondaryOfPeer(config, asSecondary(log), { dial: true, standalone }));
+    return { host, commands: { ...commands, takeover: () => Promise.reject(takenOverAlready(state)) } };
+  }
   const peer = await Peer.start(peerOptions(config, log));
   return { host: peer, commands: { takeover: (body) => takeOverFrom(peer, { config, log, asked: askedOf(body), whileStopped }) } };
 }
