@@ -10,10 +10,12 @@
 import { type Connect, LinkDialer } from '../link/link-dialer.ts';
 import type { Link } from '../link/link.ts';
 import { messageOf } from '../model/errors.ts';
+import type { SessionId } from '../model/ids.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { Ordinal, PeeredFacts, PeerFacts } from '../model/peer.ts';
 import { decidePeering } from '../protocol/peer-meeting.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
+import type { RecordStream } from '../record/contract.ts';
 import { decodeMessage, encodeMessage, isRecordsMessage, type WireMessage } from '../record/wire.ts';
 import { FetchStream, type FetchReport } from './fetch-stream.ts';
 import type { PeerLinkEvent } from './link-log.ts';
@@ -150,10 +152,11 @@ export class PeerLinks {
       link.close(CLOSE_CODE.shutdown, 'what the secondary says could not be recorded');
       return;
     }
-    this.#closeFormer(secondary);
-    const { stream, generations } = secondary;
+    const { stream, generations, session } = secondary;
+    const recordStream = { stream, generation: generations.at(-1)?.number ?? 0 };
+    this.#closeFormer(session, recordStream);
     link.send(encodeMessage({ kind: 'ready' }));
-    const held = this.holder.begin(link, { stream, generation: generations.at(-1)?.number ?? 0 }, met.base);
+    const held = this.holder.begin(link, recordStream, met.base);
     met.ready = { facts: secondary, held };
     this.hasMet = true;
     this.lastRefusal = null;
@@ -169,10 +172,12 @@ export class PeerLinks {
   }
 
   /** Links of another session of the secondary are dead, and those of an earlier meeting may not bring records of another stream. */
-  #closeFormer({ session, stream }: PeeredFacts): void {
+  #closeFormer(session: SessionId, { stream, generation }: RecordStream): void {
     for (const { link, ready } of this.#met.values()) {
-      if (ready === null || (ready.facts.session === session && ready.facts.stream === stream)) continue;
-      link.close(CLOSE_CODE.otherSession, 'another session of the secondary is met');
+      if (ready === null) continue;
+      const { facts, held } = ready;
+      if (facts.session === session && held.stream.stream === stream && held.stream.generation === generation) continue;
+      link.close(CLOSE_CODE.otherSession, 'another meeting of the secondary has followed');
     }
   }
 

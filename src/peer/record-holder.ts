@@ -59,6 +59,11 @@ export class RecordHolder {
     this.#heldThrough = options.region.head;
   }
 
+  /** Ready links that are told what is held. */
+  get links(): number {
+    return this.#links.size;
+  }
+
   /** A link is ready: tell it where it begins, and its first credit. `base`: the head that its hello named. */
   begin(link: Link, stream: RecordStream, base: Ordinal): HeldLink {
     const held: HeldLink = { link, stream, base, next: base, usedBytes: 0, toldLimitBytes: 0, toldThrough: base };

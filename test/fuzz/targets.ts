@@ -5,6 +5,7 @@ import { journalTarget, sealedJournalTarget } from './journal-target.ts';
 import { linkServerTarget } from './link-server-target.ts';
 import { messageTarget } from './message-target.ts';
 import { nbdTarget } from './nbd-target.ts';
+import { peerTarget } from './peer-target.ts';
 import { primaryTarget } from './primary-target.ts';
 import { recordTarget } from './record-target.ts';
 import { recoveryTarget } from './recovery-target.ts';
@@ -22,6 +23,7 @@ export const TARGETS: readonly Target[] = [
   recoveryTarget,
   secondaryTarget,
   primaryTarget,
+  peerTarget,
   linkServerTarget,
   nbdTarget,
   configTarget,

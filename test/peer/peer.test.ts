@@ -288,10 +288,12 @@ test('a stream that the peer held nothing of any more is taken up; while it hold
 
 test('a link that agreed is dialled again at once when it is lost, however often', () =>
   withPeer(async ({ secondary, start }) => {
-    await start();
+    const peer = await start();
     const before = performance.now();
-    for (let index = 0; index < 8; index += 1) (await secondary.meet(index)).terminate();
+    for (let index = 0; index < 10; index += 1) (await secondary.meet(index)).terminate();
     assert.ok(performance.now() - before < 2 * LIMITS.redialMaxMs, `${performance.now() - before} ms`);
+    await until('the last one is lost', () => !peer.isConnected);
+    assert.is(peer.links?.holder.links, 0, 'nothing is kept of them');
   }));
 
 test('the state of another role, or of a takeover that began, is refused', () =>

@@ -24,6 +24,8 @@ export class MemoryRegion implements NvramRegion {
   readEnd: RegionEnd | null = null;
   isOpen = false;
   flushes = 0;
+  /** Everything below was there when a flush began that has ended. */
+  flushedHead = 0;
   /** What the next store or flush fails with. */
   failure: Error | null = null;
   /** A durable region's flush waits for `endFlush` when this is set. */
@@ -31,7 +33,7 @@ export class MemoryRegion implements NvramRegion {
   #segments: HeldSegment[] = [];
   /** Released space of a durable region counts as free after the next flush. */
   #unflushedBytes = 0;
-  #flush: ((error: Error | null) => void) | null = null;
+  #flush: { readonly done: (error: Error | null) => void; readonly head: number } | null = null;
 
   constructor(options: CreateRegionOptions) {
     this.path = options.path;
@@ -66,17 +68,20 @@ export class MemoryRegion implements NvramRegion {
   whenHeld(done: (error: Error | null) => void): void {
     if (this.#flush !== null) throw new Error('two flushes at a time');
     if (this.hold === 'memory') return done(this.failure);
-    this.#flush = done;
+    this.#flush = { done, head: this.head };
     if (!this.isSlow) setImmediate(() => this.endFlush());
   }
 
   endFlush(error: Error | null = this.failure): void {
-    const done = this.#flush;
-    if (done === null) return;
+    const flush = this.#flush;
+    if (flush === null) return;
     this.#flush = null;
     this.flushes += 1;
-    if (error === null) this.#unflushedBytes = 0;
-    done(error);
+    if (error === null) {
+      this.#unflushedBytes = 0;
+      this.flushedHead = flush.head;
+    }
+    flush.done(error);
   }
 
   release(through: number): void {
