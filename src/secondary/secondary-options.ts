@@ -8,6 +8,7 @@ import type { Connect } from '../link/link-dialer.ts';
 import type { OpenLinkListener } from '../link/link-server.ts';
 import type { VolumeConfig } from '../volume/contract.ts';
 import type { OpenCarrier } from './destager.ts';
+import type { WriteLease } from './write-lease.ts';
 import type { AdoptedRegion } from './mirror/adopt-region.ts';
 
 export interface SecondaryOptions {
@@ -35,7 +36,7 @@ export interface SecondaryOptions {
   /** False: recover only, for a promotion of a host that does not run. */
   readonly dial: boolean;
   /** How complete data sets are stored; the destage worker unless a test has a disk of its own. */
-  readonly openCarrier?: (buffers: readonly MemoryBuffer[]) => OpenCarrier;
+  readonly openCarrier?: (buffers: readonly MemoryBuffer[], lease: Pick<WriteLease, 'cell'> | null) => OpenCarrier;
   /** Sockets of its own, for a simulation. */
   readonly connectSocket?: Connect;
   readonly openPeerLinks?: OpenLinkListener;

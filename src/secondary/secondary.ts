@@ -283,7 +283,7 @@ export class Secondary {
   #openReplica(machine: SecondaryCore, point: HistoryPoint | null): void {
     const ring = this.ring as JournalRing;
     const lease = this.storage?.lease ?? null;
-    const openCarrier = this.options.openCarrier?.(ring.buffers) ?? workerCarrier(this.options.volumes, ring.buffers, { lease });
+    const openCarrier = this.options.openCarrier?.(ring.buffers, lease) ?? workerCarrier(this.options.volumes, ring.buffers, { lease });
     this.replica = new Replica({
       machine,
       ring,

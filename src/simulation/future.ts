@@ -32,7 +32,7 @@ export async function judgeFuture(host: SecondaryHost, peer: PeerHost | null = n
   const world = new World();
   world.nowUs = present.nowUs;
   world.life = { name: `${host.name} in a future`, dead: false };
-  const disk = host.disk.after('what is durable', { world });
+  const disk = host.disk.after('what is durable', { world, locksOfOthers: new Set() });
   disk.heal();
   universe.world = world;
   try {

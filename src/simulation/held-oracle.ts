@@ -196,7 +196,9 @@ export function judgeAgreement(primary: PrimaryHost, secondary: SecondaryHost): 
   const complete = replica.machine.complete().at(-1)?.dataSet ?? origin.dataSet - 1;
   // In write-back mode a data set is acknowledged before it is complete: then all of it is held, or was when the hello said so.
   const has = ({ sequence, dataSet }: { sequence: number; dataSet: DataSetId }): boolean =>
-    isSet(held.get(dataSet)?.durable, sequence - (held.get(dataSet)?.firstSequence ?? 0)) || secondary.promises.onWord.has(sequence);
+    isSet(held.get(dataSet)?.durable, sequence - (held.get(dataSet)?.firstSequence ?? 0)) ||
+    secondary.promises.onWord.has(sequence) ||
+    isCovered(secondary, history.records[sequence] as HistoryRecord);
   const isWhole = (set: HistoryDataSet): boolean => set.records.every(has);
   if (complete < acknowledged && !history.sets.slice(complete + 1, acknowledged + 1).every(isWhole))
     violated('I8 handshake', `agreed with a copy that has data set ${complete}; ${acknowledged} was acknowledged complete`);

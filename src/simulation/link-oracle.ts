@@ -1,6 +1,7 @@
 /** Judges of what a host does with messages: it refuses what breaks the protocol, and nothing else. @invariant I6 I7 I8 */
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import type { DecodedRecord } from '../record/contract.ts';
+import type { PrimaryHost } from './primary-host.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import { VOLUMES } from './setting.ts';
 import type { SimulatedSocket } from './socket.ts';
@@ -39,6 +40,15 @@ function isWrong(host: SecondaryHost, stray: DecodedRecord): boolean {
     stray.sequence >= origin.firstSequence ||
     (stray.type === 'sync' && stray.dataSet === origin.dataSet - 1 && stray.sequence !== origin.firstSequence - 1)
   );
+}
+
+/** What a host tells its primary that another one has replaced counts no more, once the primary knows that one. @invariant I2 */
+export function judgeArbiter(primary: PrimaryHost, sender: SecondaryHost | null, handOver: () => void): void {
+  const unacknowledged = (): number => primary.primary?.order?.machine.unacknowledgedBytes ?? 0;
+  const before = unacknowledged();
+  const isReplaced = sender?.isReplaced === true && (primary.primary?.state.hostEpoch ?? 0) > 0;
+  handOver();
+  if (isReplaced && unacknowledged() < before) violated('takeover', `the primary counts what ${sender.name} acknowledges, which was replaced`);
 }
 
 /** A host says that the other one broke the protocol. */

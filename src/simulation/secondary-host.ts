@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws';
 import type { JournalRing } from '../../journals/contract.ts';
 import { promote } from '../secondary/promotion.ts';
 import { Secondary } from '../secondary/secondary.ts';
+import type { SecondaryOptions } from '../secondary/secondary-options.ts';
 import { FarshoreError, RefusedError } from '../model/errors.ts';
 import { damageDisk, type Damage } from './damage.ts';
 import type { Operation, SimulatedDisk } from './disk.ts';
@@ -15,6 +16,7 @@ import type { PeerHost } from './peer-host.ts';
 import { Promises } from './promises.ts';
 import { hostStatePath } from '../state/host-state.ts';
 import { openListener } from './listener.ts';
+import { isOnSharedStorage } from './shared-storage.ts';
 import { JOURNALS_DIRECTORY, STATE_DIRECTORY } from './setting.ts';
 import {
   judgeJournalWrite,
@@ -31,7 +33,7 @@ import { violated } from './violation.ts';
 export class SecondaryHost extends SimulatedHost {
   secondary: Secondary | null = null;
   /** The journals of this life, also when they are closed. */
-  ring: JournalRing | null = null;
+  ring: Pick<JournalRing, 'geometry' | 'buffers'> | null = null;
   history: History;
   /** What this host told its primary, and what its disk was seen to keep. */
   promises: Promises;
@@ -39,6 +41,12 @@ export class SecondaryHost extends SimulatedHost {
   peerAddresses: readonly string[] = [];
   /** It may not agree with its primary: restored, cloned, or another's. */
   isImpostor = false;
+  /** Its peer takes its place, or has. */
+  isReplaced = false;
+  /** It was replaced, and is started again all the same. */
+  isBack = false;
+  /** The host that took its place writes: from now on this one writes nothing that both reach. */
+  mayNotWrite = false;
   /** Something that was durable was changed while it was down; null: never. */
   damage: Damage | null = null;
   promotion: 'none' | 'running' | 'done' = 'none';
@@ -89,6 +97,11 @@ export class SecondaryHost extends SimulatedHost {
     this.#noteLosses();
   }
 
+  /** Whether a restart would not go on without what the peer holds. */
+  protected asksPeer(): boolean {
+    return isMarked(this, null);
+  }
+
   /** The operator goes on without what only the peer has. */
   giveUpPeer(): void {
     this.promises.excuse(() => false, this.history);
@@ -113,7 +126,7 @@ export class SecondaryHost extends SimulatedHost {
     this.#stateWritten = false;
     prunePromises(this);
     const { onWord, onlyPeer } = this.promises;
-    if (onWord.size + onlyPeer.size > 0 && !isMarked(this, null))
+    if (onWord.size + onlyPeer.size > 0 && !this.asksPeer())
       violated('I2 ack', `number ${[...onWord, ...onlyPeer][0]} was acknowledged, only the peer has it, and no restart would wait for that`);
   }
 
@@ -187,29 +200,44 @@ export class SecondaryHost extends SimulatedHost {
   }
 
   protected async open(): Promise<void> {
-    const { setting } = this.around;
     const { disk, life } = this;
     this.secondary = null;
     this.ring = null;
-    disk.slowFile = setting.slowFile;
+    disk.slowFile = this.around.setting.slowFile;
     if (this.promotion === 'running') this.around.counters.promotionCrashes += 1;
     const secondary = await Secondary.start({
-      ...secondaryOptions(disk),
-      connect: setting.addresses,
-      links: setting.links,
-      journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
-      dial: true,
-      openCarrier: (buffers) => slowly(openCarrierOf(disk, buffers), () => this.#destageDelayUs()),
+      ...(await this.ownOptions()),
+      openCarrier: this.carrierOf(disk),
       peerListen: this.peerAddresses.map((address) => ({ kind: 'unix', path: address })),
       openPeerLinks: (options) => openListener(options, { network: this.around.network, addresses: this.peerAddresses, life }),
       connectSocket: (address) => this.around.network.connect(address) as unknown as WebSocket,
       openNbd: () => ({ start: async () => {}, stop: async () => {}, addresses: () => [] }),
-      log: (level, message) => this.#log(level, message),
+      log: (level, message) => this.log(level, message),
     });
     if (life.dead) return;
     this.secondary = secondary;
-    this.ring = secondary.ring;
+    this.ring ??= secondary.ring;
     void this.#waitForEnd(secondary, life);
+  }
+
+  /** What this host is by its config. */
+  protected async ownOptions(): Promise<SecondaryOptions> {
+    const { setting } = this.around;
+    return {
+      ...secondaryOptions(this.disk),
+      connect: setting.addresses,
+      links: setting.links,
+      journals: { directory: JOURNALS_DIRECTORY, geometry: setting.geometry },
+      dial: true,
+      log: () => {},
+    };
+  }
+
+  protected carrierOf(disk: SimulatedDisk): NonNullable<SecondaryOptions['openCarrier']> {
+    return (buffers, lease) => {
+      this.ring = { geometry: this.around.setting.geometry, buffers };
+      return slowly(openCarrierOf(disk, buffers, lease), () => this.#destageDelayUs());
+    };
   }
 
   /** Now and then long enough for everything else to go on meanwhile. */
@@ -255,6 +283,7 @@ export class SecondaryHost extends SimulatedHost {
   }
 
   protected refusedToStart(code: string, message: string): void {
+    if (this.isReplaced && code === 'ERR_HOST_SUPERSEDED') return;
     if (this.damage !== null && code.startsWith('ERR_')) {
       this.around.counters.damagesRefused += 1;
       return;
@@ -267,9 +296,11 @@ export class SecondaryHost extends SimulatedHost {
   }
 
   protected writing(path: string, position: number, bytes: Uint8Array): void {
+    if (this.mayNotWrite && isOnSharedStorage(path))
+      violated('takeover', `${this.name} writes ${path} although another host has taken its place`);
     if (path.startsWith('/volumes/')) judgeVolumeStore(this);
     // A flag that was damaged may belong to a watermark that only the page cache had: that one is written again.
-    else if (path.endsWith('/watermark') && this.damage === null) judgeWatermarkWrite(this, position, bytes);
+    else if (path.endsWith('/watermark') && this.damage === null && !this.sharesWatermark) judgeWatermarkWrite(this, position, bytes);
     else if (path.endsWith('.journal')) judgeJournalWrite(this, path, position, bytes);
   }
 
@@ -278,9 +309,19 @@ export class SecondaryHost extends SimulatedHost {
     if (path.startsWith('/volumes/') && this.damage === null) judgeVolumeFlush(this, path);
   }
 
+  /** Somebody said that a host is shut out that goes on: for a moment two hosts write watermarks, until the higher host epoch has settled. */
+  get sharesWatermark(): boolean {
+    return this.isReplaced;
+  }
+
+  /** Whether it knows, or found out, that another host has taken its place. */
+  get hasNoticed(): boolean {
+    return this.phase === 'refused' || this.secondary?.phase === 'failed';
+  }
+
   /** Ask what would be found if the power were cut now. */
   async judgeFuture(peer: PeerHost | null = null): Promise<void> {
-    if (this.#judging || this.history.sets.length === 0 || this.damage !== null) return;
+    if (this.#judging || this.history.sets.length === 0 || this.damage !== null || this.isReplaced) return;
     this.#judging = true;
     this.noteWatermark();
     prunePromises(this);
@@ -295,13 +336,13 @@ export class SecondaryHost extends SimulatedHost {
     }
   }
 
-  #log(level: string, message: string): void {
+  protected log(level: string, message: string): void {
     const { universe, counters } = this.around;
     if (this.life.dead) return;
     universe.world.note(`${level}: ${message}`);
     if (message.startsWith('failed: ')) {
       counters.failedHosts += 1;
-      if (this.disk.failuresMet === 0 && !this.isImpostor && this.damage === null)
+      if (this.disk.failuresMet === 0 && !this.isImpostor && !this.isReplaced && this.damage === null)
         this.around.failed(new Error(`the secondary ${message}`));
     } else if (level === 'warn' && (message.startsWith('the journal of slot') || message.startsWith('the source volumes failed')))
       counters.mended += 1;

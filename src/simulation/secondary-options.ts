@@ -2,13 +2,14 @@
 import type { MemoryBuffer } from '../../journals/contract.ts';
 import { inlineCarrier, type OpenCarrier } from '../secondary/destager.ts';
 import type { Secondary } from '../secondary/secondary.ts';
+import { mayStoreBy, type WriteLease } from '../secondary/write-lease.ts';
 import { openVolumes } from '../volume/open-volumes.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { GROUP, STATE_DIRECTORY, VOLUMES } from './setting.ts';
 
 /** The destage in this thread, because the disk exists nowhere else. */
-export function openCarrierOf(disk: SimulatedDisk, buffers: readonly MemoryBuffer[]): OpenCarrier {
-  return inlineCarrier(() => openVolumes(disk, VOLUMES, { lock: false }), buffers);
+export function openCarrierOf(disk: SimulatedDisk, buffers: readonly MemoryBuffer[], lease: Pick<WriteLease, 'cell'> | null = null): OpenCarrier {
+  return inlineCarrier(() => openVolumes(disk, VOLUMES, { lock: false }), buffers, mayStoreBy(lease?.cell ?? null));
 }
 
 /** A destage that takes its time: several data sets become complete meanwhile. */

@@ -17,6 +17,8 @@ export function attachStorage(own: SimulatedDisk, storage: SimulatedDisk, option
       ...own.content.pendingEntries.filter((change) => change.every(([path]) => !SHARED.test(path))),
       ...storage.content.pendingEntries.filter((change) => change.some(([path]) => SHARED.test(path))),
     ],
+    // What was in memory is gone when the host's own power was cut, whatever the storage went through.
+    powerCuts: own.content.powerCuts ?? 0,
     directories: new Set([...own.content.directories, ...storage.content.directories]),
   };
   return new SimulatedDisk({ ...own.options, ...options }, content);

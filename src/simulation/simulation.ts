@@ -9,7 +9,7 @@ import type { DataSetId } from '../model/ids.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { History } from './history.ts';
 import { noCounters, type Counters, type Surroundings } from './host.ts';
-import { judgeArrival, judgeClosing } from './link-oracle.ts';
+import { judgeArbiter, judgeArrival, judgeClosing } from './link-oracle.ts';
 import { Arena, SharedMemoryPool } from './memory.ts';
 import { judgeMessage } from './message-oracle.ts';
 import { Network } from './network.ts';
@@ -143,7 +143,11 @@ export class Simulation implements Surroundings {
       peerAddresses: this.setting.peer?.addresses ?? [],
     });
     this.network.tap = (from, parts) => this.#guard(() => this.#judgeSending(from, parts));
-    this.network.arrival = (to, stray, handOver) => judgeArrival(this.#oracle.secondaryOf(to.life), { to, stray, handOver });
+    this.network.arrival = (to, stray, handOver) => {
+      const primary = this.#oracle.primaryOf(to.life);
+      if (primary === null) judgeArrival(this.#oracle.secondaryOf(to.life), { to, stray, handOver });
+      else judgeArbiter(primary, this.#oracle.secondaryOf(to.peer?.life ?? to.life), handOver);
+    };
     this.network.arriving = (to, bytes) => this.#guard(() => this.#peerOracle.arriving(to, bytes));
     this.network.onClosing = (socket, code, reason) => this.#judgeClosing(socket, code, reason);
     this.story = new Story(this, random.fork(), peerRandom);

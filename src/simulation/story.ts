@@ -10,13 +10,14 @@ import { SecondaryHost } from './secondary-host.ts';
 import type { Simulation } from './simulation.ts';
 import type { PeerSetting } from './setting.ts';
 import { judgeVolumesAt } from './storage-oracle.ts';
+import { TakeoverPlot } from './takeover-plot.ts';
 import { violated } from './violation.ts';
 import { Workload } from './workload.ts';
 
 export type Plot = 'replicate' | 'fail over' | 'impostor' | 'damage' | 'takeover';
 
 /** With a peer: what is the same without one, and what only a peer can do. */
-const PEER_PLOTS: readonly Plot[] = ['replicate', 'replicate', 'replicate', 'fail over'];
+const PEER_PLOTS: readonly Plot[] = ['replicate', 'replicate', 'fail over', 'takeover', 'takeover'];
 
 /** Chances for faults, whether the application has finished or not. */
 const TICKS_MAX = 60;
@@ -29,6 +30,9 @@ export class Story {
   readonly plot: Plot;
   readonly impostor: Impostor | null;
   phase: 'faults' | 'calm' = 'faults';
+  /** The primary is lost in the end, and the secondary promoted. */
+  failsOver: boolean;
+  #takeover: TakeoverPlot | null = null;
   /** A restored primary gives numbers again, and its secondary must not hear of it yet. */
   writesUnseen = false;
   primary!: PrimaryHost;
@@ -61,6 +65,7 @@ export class Story {
     const plot = random.chance(0.5) ? 'replicate' : random.pick(['fail over', 'fail over', 'impostor', 'impostor', 'damage'] as const);
     this.plot = simulation.setting.peer === null ? plot : peerRandom.pick(PEER_PLOTS);
     this.#peerRandom = peerRandom;
+    this.failsOver = this.plot === 'fail over';
     this.#givesUpPeer = peerRandom.chance(0.2);
     this.#peerFaultsLeft = simulation.setting.peer === null ? 0 : peerRandom.between(0, 10);
     this.impostor = this.plot === 'impostor' ? random.pick(IMPOSTORS) : null;
@@ -77,7 +82,7 @@ export class Story {
   }
 
   get name(): string {
-    if (this.peer !== null) return `${this.plot} with a peer`;
+    if (this.simulation.setting.peer !== null) return `${this.plot} with a peer`;
     return this.impostor === null ? this.plot : `${this.plot}: ${this.impostor}`;
   }
 
@@ -175,10 +180,12 @@ export class Story {
   #restartHosts(): void {
     const { random, simulation } = this;
     for (const host of [...simulation.secondaries, ...simulation.primaries, ...simulation.peers]) {
-      if (this.phase === 'calm') host.resume();
+      if (this.phase === 'calm' && !(host instanceof SecondaryHost && host.isReplaced)) host.resume();
       const failed = host instanceof SecondaryHost && host.phase === 'up' && host.secondary?.phase === 'failed';
       if (failed && (this.phase === 'calm' || random.chance(0.5))) host.crash('page cache');
       if (host.phase !== 'down' || (host instanceof PrimaryHost && host.groupFailed)) continue;
+      // Whoever was replaced comes back when the plot says so.
+      if (host instanceof SecondaryHost && host.isReplaced && !host.isBack) continue;
       if (this.phase === 'calm' || random.chance(0.5)) host.start();
     }
   }
@@ -193,7 +200,22 @@ export class Story {
     this.#damage();
     if (!this.#promotionDue) for (const host of [...simulation.primaries, ...simulation.secondaries]) host.disk.heal();
     if (this.#promotionDue) this.#loseThePrimary();
+    if (this.plot === 'takeover') this.#takeover = new TakeoverPlot(this, this.#peerRandom);
+    this.#takeover?.begin();
     this.#lookAgain();
+  }
+
+  /** The primary is lost too. */
+  failOver(): void {
+    this.failsOver = true;
+    this.#promotionDue = true;
+    this.#loseThePrimary();
+  }
+
+  /** Another host is the secondary from now on. */
+  replaceSecondary(host: SecondaryHost): void {
+    this.secondary = host;
+    this.peer = null;
   }
 
   /** Once in such a story: damage the secondary's journals while it is down. */
@@ -221,6 +243,7 @@ export class Story {
     if (this.impostor !== null && calmForUs > IMPOSTOR_US) removeRivals(this);
     if (calmForUs > REST_US) violated('liveness', `${REST_US / 1_000_000} s after the last fault: ${this.waitsFor()}`);
     this.#restartHosts();
+    this.#takeover?.look();
     if (this.#promotionDue) this.#promote();
     if (this.waitsFor() === null) {
       this.simulation.isOver = true;
@@ -244,7 +267,9 @@ export class Story {
     const { primary, secondary } = this;
     if (secondary.damage !== null && secondary.phase === 'refused') return null;
     if (this.#promotionDue) return `the promotion of a host that is ${secondary.phase}, ${secondary.promotion}`;
-    if (this.plot === 'fail over') return this.#waitsForOldPrimary();
+    const takeover = this.#takeover?.waitsFor() ?? null;
+    if (takeover !== null) return takeover;
+    if (this.failsOver) return this.#waitsForOldPrimary();
     if (primary.phase === 'refused' || primary.groupFailed) return null;
     if (secondary.phase === 'refused' || secondary.lacksAcknowledged) return violatedRefusal(secondary);
     if (secondary.promotion === 'done') return null;
@@ -307,7 +332,7 @@ export class Story {
       secondary.phase !== 'up' ||
       secondary.lacksAcknowledged ||
       secondary.promotion === 'done' ||
-      this.plot === 'fail over' ||
+      this.failsOver ||
       replica === null ||
       order === null ||
       primary.phase !== 'up' ||
