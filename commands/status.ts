@@ -41,7 +41,10 @@ export default class Status extends BaseCommand {
   }
 }
 
+/** States in which nothing is replicated now, so that the copy falls behind. */
+const DEGRADED: ReadonlySet<StatusReport['state']> = new Set(['degraded', 'disconnected', 'waiting-for-peer', 'resync-needed']);
+
 function isDegraded(report: StatusReport): boolean {
-  if (report.state === 'degraded' || report.state === 'disconnected') return true;
+  if (DEGRADED.has(report.state)) return true;
   return report.mode !== 'none' && report.objectiveSeconds !== null && report.behind.seconds > report.objectiveSeconds;
 }

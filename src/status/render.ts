@@ -17,7 +17,7 @@ function copyLines(report: StatusReport, paint: Paint): string[] {
   const lines = [...dataLines(report), ...flowLines(report)];
   if (report.mode !== 'none') lines.push(behindLine(report));
   if (report.role === 'primary') return [...lines, ...primaryLines(report)];
-  return [...lines, ...secondaryLines(report), ...(report.peer === null ? [] : [peerLine(report.peer, paint)])];
+  return [...lines, ...secondaryLines(report), ...(report.peer === null ? [] : [peerLine(report.peer, report.state, paint)])];
 }
 
 function row(name: string, text: string): string {
@@ -86,13 +86,13 @@ function secondaryLines(report: StatusReport): string[] {
 }
 
 /** What the peer has, and what only this process has. */
-function peerLine(peer: PeerReport, paint: Paint): string {
+function peerLine(peer: PeerReport, state: StatusReport['state'], paint: Paint): string {
   const { up, reason, regionId, hold, heldRecords, heldBytes, exposedRecords, mayHoldMore } = peer;
   const parts = up
     ? [`region ${shortened(regionId)} (${hold ?? 'memory'})`, `holds ${heldRecords} records, ${formatBytes(heldBytes)}`]
     : [`not used: ${reason ?? 'it is not there'}`];
   parts.push(exposedRecords === 0 ? 'exposed 0' : paint(31, `exposed ${exposedRecords} records until journaled`));
-  if (!up && mayHoldMore !== null) parts.push(`a restart waits for region ${shortened(mayHoldMore)}`);
+  if (!up && mayHoldMore !== null && state !== 'waiting-for-peer') parts.push(`a restart waits for region ${shortened(mayHoldMore)}`);
   return row('peer', parts.join('    '));
 }
 

@@ -112,6 +112,8 @@ test('a peer that is gone: what is exposed, why, and that a restart waits', () =
     lines[5],
     '  peer      not used: the peer is gone    exposed 12 records until journaled    a restart waits for region 3f2a90c1',
   );
+  const waiting = renderStatus({ ...SECONDARY, state: 'waiting-for-peer', peer: PEER_DOWN }, false);
+  assert.match(waiting, /exposed 0\n/, 'it waits now: another line says so');
   const unmarked = renderStatus({ ...SECONDARY, peer: { ...PEER_DOWN, mayHoldMore: null } }, false);
   assert.match(unmarked, /not used: the peer is gone {4}exposed 0\n/);
   assert.match(renderStatus({ ...SECONDARY, peer: { ...PEER_DOWN, exposedRecords: 12 } }, true), /\[31mexposed 12 records until journaled/);
