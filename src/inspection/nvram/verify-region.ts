@@ -12,6 +12,7 @@ export async function verifyRegion({ disk, path }: { readonly disk: Disk; readon
   const { findings, clean } = report;
   const { contents } = report.picture;
   const records = contents === null ? 0 : contents.head.ordinal - contents.tail.ordinal;
-  const read = `${path} read, ${records} records in ${contents?.segments ?? 0} messages, ${formatBytes(contents?.heldBytes ?? 0)}`;
+  const messages = contents?.segments ?? 0;
+  const read = `${path} read, ${records} records in ${messages} ${messages === 1 ? 'message' : 'messages'}, ${formatBytes(contents?.heldBytes ?? 0)}`;
   return { findings, clean, text: verifyText({ findings, slots: [], notes: [], read }), json: regionJson(report) };
 }

@@ -181,7 +181,7 @@ test('verify: clean, damaged and torn; beside a running peer what cannot be read
     const [finding] = damaged.findings;
     assert.equal([finding?.path, finding?.verdict, finding?.offset, finding?.matters], [copy, 'unreadable', secondMessage + 96, true]);
     assert.match(finding?.expected ?? '', /payload-checksum/);
-    assert.match(damaged.text.join('\n'), /2 records in 1 messages/);
+    assert.match(damaged.text.join('\n'), /2 records in 1 message,/);
     region.close();
   });
 });
