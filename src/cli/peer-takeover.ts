@@ -1,4 +1,6 @@
 /** A running peer takes its secondary's place: asked over its control socket, in its own process. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LIMITS } from '../model/limits.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { Log } from '../status/log.ts';
 import { previewTakeover } from '../takeover/preview-takeover.ts';
@@ -8,6 +10,9 @@ import { takeoverPaths } from '../takeover/taken-over-options.ts';
 import type { PeerConfig } from './config/host-config.ts';
 import { takenOverHost, takeoverOptions, type TakeoverAsked } from './host-options.ts';
 import type { WhileStopped } from './start-service.ts';
+
+const SILENT_MS = 4 * LIMITS.keepAliveMs;
+const LOOK_MS = 50;
 
 export interface PeerTakeover {
   readonly config: PeerConfig;
@@ -26,8 +31,15 @@ export async function takeOverFrom(peer: Peer, { config, log, asked, whileStoppe
   const host = takenOverHost(config, log);
   takeoverPaths(host);
   if (asked.dryRun) return previewRunning(peer, { config, log, asked });
-  if (peer.isConnected) throw secondaryConnected();
+  if (!(await isSilent(peer))) throw secondaryConnected();
   return whileStopped('taking the place of the secondary: the log says how far it is', () => takeOver(takeoverOptions(config, log, asked)));
+}
+
+/** A secondary that has just lost its power still seems to be connected: it is waited for until it would have said something. */
+async function isSilent(peer: Peer): Promise<boolean> {
+  const deadline = performance.now() + SILENT_MS;
+  while (peer.isConnected && performance.now() < deadline) await sleep(LOOK_MS);
+  return !peer.isConnected;
 }
 
 function previewRunning({ state, region }: Peer, { config, log, asked }: Omit<PeerTakeover, 'whileStopped'>): Promise<TakeoverReport> {

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { alignedStart } from '../disk/alignment.ts';
 import type { Disk } from '../disk/disk.ts';
 import { hostEpochIn, EpochReader, settleHostEpoch } from '../../journals/watermark-epoch.ts';
+import { renewFiles } from '../../journals/renew-files.ts';
 import { judgeWatermark } from '../../journals/watermark.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RegionOptions } from '../peer/nvram/contract.ts';
@@ -27,7 +28,11 @@ import { takenOverAlready, takeoverJournals, takeoverRole, takeoverUnbound } fro
 export const TAKEOVER_STEPS = [
   { step: 1, name: 'fence', does: 'shut the former host out of the shared storage, by the command or by a person' },
   { step: 2, name: 'record', does: 'make the role, the condition taking-over and the next host epoch durable in this host' },
-  { step: 3, name: 'raise', does: 'raise the host epoch on the shared storage, and wait until a former host that still runs has noticed' },
+  {
+    step: 3,
+    name: 'raise',
+    does: 'raise the host epoch on the shared storage, wait until a former host that still runs has noticed, give the journals new files',
+  },
   { step: 4, name: 'add', does: 'recover from the journals, and add the records of the region to them' },
   { step: 5, name: 'finish', does: 'make the condition active durable: the journals have everything' },
 ] as const;
@@ -155,10 +160,12 @@ export function lookAtStorage(disk: Disk, paths: TakeoverPaths, state: HostState
   return { hostEpoch };
 }
 
-/** Step 3. */
-async function raise({ disk, settle }: TakeoverOptions, paths: TakeoverPaths, { hostEpoch }: HostState): Promise<void> {
+/** Step 3: then nothing that a former host may still have under way reaches the files that are opened from here on. */
+async function raise({ disk, settle, log }: TakeoverOptions, paths: TakeoverPaths, { hostEpoch, geometry }: HostState): Promise<void> {
   const { directory } = paths.journals;
   await settleHostEpoch({ disk, directory, alignedStart, hostEpoch, settle: settle ?? (() => sleep(LIMITS.epochSettleMs)) });
+  if (await renewFiles({ disk, directory, slots: geometry?.slots ?? 0, alignedStart })) return;
+  log('warn', `${directory} has no room for new files: this host goes on with those that the former host may still have open`);
 }
 
 /** Steps 4 and 5: the secondary makes the condition active as soon as its journals have what the region holds. */

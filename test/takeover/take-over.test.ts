@@ -83,7 +83,7 @@ test('a crash at any moment loses nothing that the region holds', async () => {
       () => (done = true),
       () => {},
     );
-    for (let turns = 0; turns < seed - 100; turns += 1) await turn();
+    for (let turns = 0; turns < (seed - 100) * 3; turns += 1) await turn();
     if (!done) during += 1;
     scene.crash(seed % 2 === 0 ? 'page cache' : 'what is durable');
     if (scene.state.condition !== 'active' || scene.state.role === 'peer') await scene.takeOver();
