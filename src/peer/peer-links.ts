@@ -97,6 +97,11 @@ export class PeerLinks {
     return [...this.#met.values()].flatMap(({ link, ready }) => (ready === null || link.closing ? [] : [link]));
   }
 
+  /** A secondary was heard on one of them, not long ago. */
+  get isLive(): boolean {
+    return this.readyLinks.some(isLive);
+  }
+
   #opened(link: Link): void {
     const facts = this.#options.facts();
     this.#met.set(link.id, { link, base: facts.head, ready: null, fetch: null });
@@ -165,10 +170,7 @@ export class PeerLinks {
   }
 
   #hasLiveOther({ session }: PeeredFacts): boolean {
-    const nowMs = performance.now();
-    return [...this.#met.values()].some(
-      ({ link, ready }) => ready !== null && ready.facts.session !== session && !link.closing && nowMs - link.lastReceivedAtMs < LIVE_MS,
-    );
+    return [...this.#met.values()].some(({ link, ready }) => ready !== null && ready.facts.session !== session && isLive(link));
   }
 
   /** Links of another session of the secondary are dead, and those of an earlier meeting may not bring records of another stream. */
@@ -239,4 +241,8 @@ export class PeerLinks {
   #tellAll(): void {
     for (const { ready, link } of this.#met.values()) if (ready !== null && !link.closing) this.holder.tell(ready.held);
   }
+}
+
+function isLive({ closing, lastReceivedAtMs }: Link): boolean {
+  return !closing && performance.now() - lastReceivedAtMs < LIVE_MS;
 }

@@ -66,6 +66,8 @@ function stateOf(peer: Peer): { status: HostStatus; reason: string | null } {
   const { phase, links } = peer;
   if (phase !== 'holding') return { status: phase, reason: peer.reason };
   if (peer.isConnected) return { status: 'replicating', reason: null };
+  if ((links?.readyLinks.length ?? 0) > 0)
+    return { status: 'disconnected', reason: 'the secondary says nothing any more, on a link that is still open' };
   const errors = links?.dialer.paths.map((path) => path.lastError).filter((error) => error !== null) ?? [];
   const reason = links?.lastRefusal ?? errors[0] ?? 'no link to the secondary is up yet';
   return { status: links?.hasMet === true ? 'disconnected' : 'connecting', reason };

@@ -11,12 +11,14 @@ import type { Connect } from '../link/link-dialer.ts';
 import { EXIT, FarshoreError, RefusedError } from '../model/errors.ts';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import type { HostEnd } from '../model/host-end.ts';
+import { LIMITS } from '../model/limits.ts';
 import type { PeeredFacts, PeerFacts } from '../model/peer.ts';
 import type { StatusReport } from '../model/status.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { readHostState, writeHostState, type HostState } from '../state/host-state.ts';
 import { newSessionId } from '../state/identity.ts';
 import { lockStateFolder, type StateFolder } from '../state/state-folder.ts';
+import { releaseFormerStream } from './former-stream.ts';
 import { logLinkEvent, type PeerLinkEvent, type PeerLog } from './link-log.ts';
 import type { NvramRegion, RegionOptions } from './nvram/contract.ts';
 import { openPeerRegion, type RegionStore } from './open-peer-region.ts';
@@ -50,7 +52,7 @@ export class Peer {
   links: PeerLinks | null = null;
   readonly ended: Promise<HostEnd>;
   #end: (end: HostEnd) => void = () => {};
-  #isStopped = false;
+  #stopping: Promise<void> | null = null;
   readonly #folder: StateFolder;
   readonly #waiters = new Set<() => void>();
 
@@ -82,9 +84,9 @@ export class Peer {
     return this.#folder.controlSocket;
   }
 
-  /** A secondary has agreed on a live link: then it is not gone, and nobody may take its place. */
+  /** A secondary has agreed on a live link: then it is not gone, and nobody may take its place. One that is stopped, or lost its power, says nothing more. */
   get isConnected(): boolean {
-    return (this.links?.readyLinks.length ?? 0) > 0;
+    return this.links?.isLive ?? false;
   }
 
   status(): StatusReport {
@@ -131,16 +133,20 @@ export class Peer {
 
   /** Stop: nothing is given up, the region keeps what it holds. */
   stop(): Promise<void> {
-    if (this.#isStopped) return Promise.resolve();
-    this.#isStopped = true;
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     this.links?.stop(CLOSE_CODE.shutdown, 'the peer stops');
     try {
+      // A region that is closed while it is flushed keeps its lock, and whoever comes next would not get it.
+      await this.links?.holder.settled(LIMITS.cleanStopMs);
       this.region?.close();
     } finally {
       if (this.phase !== 'failed') this.phase = 'stopped';
       this.#folder.release();
     }
-    return Promise.resolve();
   }
 
   async #start(): Promise<void> {
@@ -160,6 +166,8 @@ export class Peer {
       writeState: (change) => this.#writeState(change),
       log: options.log,
     });
+    const former = releaseFormerStream(this.region, this.state);
+    if (former > 0) options.log('info', `${this.region.path}: ${former} records of a former stream were given up before, and are again`);
     this.#logFound(this.region);
     this.links = new PeerLinks({
       addresses: options.connect,
@@ -183,8 +191,8 @@ export class Peer {
 
   /** Keep what a takeover needs, durably and before this host is told a single record. */
   #record(secondary: PeeredFacts): void {
-    const { groupId, generations, stream, lastPrimarySession, hostEpoch, volumes, geometry } = secondary;
-    const change = { groupId, generations, stream, lastPrimarySession, hostEpoch, volumes, geometry };
+    const { groupId, generations, stream, hostEpoch, volumes, geometry } = secondary;
+    const change = { groupId, generations, stream, hostEpoch, volumes, geometry };
     const { state, region } = this;
     const isKnown = Object.entries(change).every(([name, value]) => isDeepStrictEqual(state[name as keyof HostState], value));
     if (!isKnown) this.#writeState(change);

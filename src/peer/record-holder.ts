@@ -51,6 +51,7 @@ export class RecordHolder {
   #mayMakeRoom = false;
   #isScheduled = false;
   #isFlushing = false;
+  #whenFlushed: (() => void) | null = null;
   #isStopped = false;
 
   constructor(options: { readonly region: NvramRegion; readonly onFailed: (error: Error) => void }) {
@@ -123,6 +124,22 @@ export class RecordHolder {
     this.#links.clear();
   }
 
+  /** Resolve when no flush is under way any more, or when that takes too long. */
+  settled(limitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#whenFlushed = null;
+        resolve();
+      };
+      const timer = setTimeout(finish, limitMs);
+      // The region may flush for itself, beside what was asked of it here.
+      const flush = (): void => this.#region.whenHeld(finish);
+      if (this.#isFlushing) this.#whenFlushed = flush;
+      else flush();
+    });
+  }
+
   /** Send `held`, whether anything is new or not. */
   tell(held: HeldLink): void {
     held.toldThrough = this.#throughOf(held);
@@ -162,6 +179,7 @@ export class RecordHolder {
     const { freeBytes } = this.#region;
     this.#region.whenHeld((error) => {
       this.#isFlushing = false;
+      this.#whenFlushed?.();
       if (this.#isStopped) return;
       if (error !== null) {
         this.#fail(error);

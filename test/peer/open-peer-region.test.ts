@@ -63,6 +63,18 @@ test('records flow through a small region many times its size', () =>
     assert.ok(usedBytes > 5 * (peer.region?.sizeBytes ?? 0));
   }));
 
+test('a peer that is stopped in mid-stream lets go of its region, so that whoever comes next can open it', () =>
+  withFiles(async ({ secondary, start }) => {
+    for (let round = 0; round < 10; round += 1) {
+      const peer = await start();
+      const link = await secondary.meet(round);
+      const head = newestHeld(link)?.through ?? 0;
+      for (let sequence = 0; sequence < 20; sequence += 1) link.send(recordsMessage(head + sequence));
+      await until('some are stored', () => (peer.region?.head ?? 0) > head);
+      await peer.stop();
+    }
+  }, 'durable'));
+
 test('a damaged region is set aside, and an empty one begins', () =>
   withFiles(async ({ secondary, start, options }) => {
     const first = await start();

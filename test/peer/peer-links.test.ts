@@ -121,6 +121,19 @@ test('another session of the secondary waits while the first one lives, and is m
     assert.ok(log.some((line) => line.includes('another session of a secondary')));
   }));
 
+test('a secondary that says nothing any more is not there: another session of it is met, and its link is closed', () =>
+  withPeer(async ({ secondary, start }) => {
+    const peer = await start({ connect: [secondary.url, secondary.url] });
+    const silent = await secondary.meet(0);
+    assert.ok(peer.isConnected);
+    await until('silence', () => !peer.isConnected, 5 * LIMITS.keepAliveMs);
+    assert.equal([peer.status().state, peer.status().mode], ['disconnected', 'none']);
+    assert.match(peer.status().reason ?? '', 'says nothing any more');
+    await secondary.meet(1, peeredAt({ session: '00000000000000d2' }));
+    assert.is((await silent.end())?.code, CLOSE_CODE.otherSession);
+    assert.is(peer.status().state, 'replicating');
+  }));
+
 test('fetch: everything that is held comes back in order, byte for byte, then how many it was', () =>
   withPeer(async (world) => {
     const { secondary, start } = world;

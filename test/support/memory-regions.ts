@@ -33,7 +33,7 @@ export class MemoryRegion implements NvramRegion {
   #segments: HeldSegment[] = [];
   /** Released space of a durable region counts as free after the next flush. */
   #unflushedBytes = 0;
-  #flush: { readonly done: (error: Error | null) => void; readonly head: number } | null = null;
+  #flush: { readonly done: (error: Error | null) => void; readonly head: number; readonly releasedBytes: number } | null = null;
 
   constructor(options: CreateRegionOptions) {
     this.path = options.path;
@@ -67,8 +67,9 @@ export class MemoryRegion implements NvramRegion {
 
   whenHeld(done: (error: Error | null) => void): void {
     if (this.#flush !== null) throw new Error('two flushes at a time');
-    if (this.hold === 'memory') return done(this.failure);
-    this.#flush = { done, head: this.head };
+    const isFlushed = this.flushedHead === this.head && this.#unflushedBytes === 0;
+    if (this.hold === 'memory' || this.failure !== null || isFlushed) return done(this.failure);
+    this.#flush = { done, head: this.head, releasedBytes: this.#unflushedBytes };
     if (!this.isSlow) setImmediate(() => this.endFlush());
   }
 
@@ -78,9 +79,9 @@ export class MemoryRegion implements NvramRegion {
     this.#flush = null;
     this.flushes += 1;
     if (error === null) {
-      this.#unflushedBytes = 0;
+      this.#unflushedBytes -= flush.releasedBytes;
       this.flushedHead = flush.head;
-    }
+    } else this.failure = error;
     flush.done(error);
   }
 
