@@ -172,6 +172,8 @@ export class SimulatedFile implements DiskFile {
   }
 
   #begin(flight: Flight, operation: ChangingOperation): NodeJS.ErrnoException | null {
+    // What code does in the event in which its process ended never happened, also to a file that another host has.
+    if (this.#disk.dead) return null;
     const { change } = flight;
     const grows = change.position + change.lengthBytes > this.sizeBytes();
     // Nothing is under way of an allocation that was there already, nor of what a full disk refuses.

@@ -283,7 +283,7 @@ export class SecondaryHost extends SimulatedHost {
   }
 
   protected refusedToStart(code: string, message: string): void {
-    if (this.isReplaced && code === 'ERR_HOST_SUPERSEDED') return;
+    if (this.isReplaced && (code === 'ERR_HOST_SUPERSEDED' || message.includes('another host took the place of this one'))) return;
     if (this.damage !== null && code.startsWith('ERR_')) {
       this.around.counters.damagesRefused += 1;
       return;

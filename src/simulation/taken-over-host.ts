@@ -1,7 +1,7 @@
 /** A peer that takes the place of its secondary: the production `takeOver`, and then the production `Secondary` with the peer's own state. */
 import { LIMITS } from '../model/limits.ts';
 import type { SecondaryOptions } from '../secondary/secondary-options.ts';
-import { readHostState } from '../state/host-state.ts';
+import { decodeChecked, type HostState, hostStatePath, readHostState } from '../state/host-state.ts';
 import { takeOver, type TakeoverOptions } from '../takeover/take-over.ts';
 import { takenOverOptions } from '../takeover/taken-over-options.ts';
 import type { PeerHost } from './peer-host.ts';
@@ -41,8 +41,7 @@ export class TakenOverHost extends SecondaryHost {
 
   /** Until the takeover is done a start goes on with it, which no other host could. */
   override async judgeFuture(): Promise<void> {
-    const { role, condition } = readHostState(this.disk.after('page cache'), STATE_DIRECTORY);
-    if (role !== 'peer' && condition !== 'taking-over') await super.judgeFuture();
+    if (!this.asksPeer()) await super.judgeFuture();
   }
 
   override get sharesWatermark(): boolean {
@@ -51,7 +50,8 @@ export class TakenOverHost extends SecondaryHost {
 
   /** A restart goes on with the takeover. */
   protected override asksPeer(): boolean {
-    const { role, condition } = readHostState(this.disk.after('what is durable'), STATE_DIRECTORY);
+    const bytes = this.disk.image(hostStatePath(STATE_DIRECTORY), 'durable')?.bytes() ?? new Uint8Array(0);
+    const { role, condition } = decodeChecked(bytes, STATE_DIRECTORY) as HostState;
     return role === 'peer' || condition === 'taking-over';
   }
 
