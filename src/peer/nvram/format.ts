@@ -153,7 +153,8 @@ function begin(block: Uint8Array, magic: string, flags: number): DataView {
 }
 
 export function sealBlock(block: Uint8Array, view: DataView): void {
-  view.setUint32(COMMON_FIELDS.checksum.offset, blockChecksum(block), true);
+  view.setUint32(COMMON_FIELDS.checksum.offset, 0, true);
+  view.setUint32(COMMON_FIELDS.checksum.offset, crc32(block), true);
 }
 
 function setHex(block: Uint8Array, field: Field, hex: string): void {

@@ -112,7 +112,9 @@ export class SegmentReader {
     let count = 0;
     let offset = 0;
     for (; offset < encodedBytes; count += 1) {
-      const verdict = reader.examine(offset, encodedBytes);
+      const decoded = collect === null ? null : reader.readAt(offset, encodedBytes);
+      const verdict = decoded === null ? reader.examine(offset, encodedBytes) : decoded.kind;
+      if (decoded?.kind === 'record') collect?.push(decoded);
       if (verdict === 'bad')
         return { offset, expected: `a record (${reader.fault.reason}: ${reader.fault.expected})`, found: reader.fault.found };
       if (verdict === 'incomplete')
@@ -125,10 +127,6 @@ export class SegmentReader {
         return { offset, expected: 'a record of a command', found: verdict === 'end' ? 'zeroes' : 'a pad' };
       if (count === records) return { offset, expected: `${records} records, as the segment's header says`, found: 'more' };
       view.setUint32(count * CHECKSUM_BYTES, reader.header.headerChecksum, true);
-      if (collect !== null) {
-        const record = reader.readAt(offset, encodedBytes);
-        if (record.kind === 'record') collect.push(record);
-      }
       offset += reader.header.encodedBytes;
     }
     if (count !== records) return { offset: 0, expected: `${records} records, as the segment's header says`, found: `${count}` };
