@@ -48,8 +48,6 @@ export interface PeeredFacts {
   readonly generations: readonly Generation[];
   readonly stream: StreamId;
   readonly session: SessionId;
-  /** Session of the primary from which the secondary last accepted a record. */
-  readonly lastPrimarySession: SessionId | null;
   readonly hostEpoch: number;
   readonly volumes: readonly VolumeEntry[];
   readonly geometry: Geometry;

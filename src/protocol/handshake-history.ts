@@ -55,9 +55,12 @@ export function findAhead(primary: PrimaryFacts, secondary: SecondaryFacts): str
   return null;
 }
 
-/** Find a number of this run of the primary that the secondary received from another run: one of them is a restored copy or a clone. */
+/**
+ * Find a number of this run of the primary that the secondary received from another run: one of them is a restored copy or a clone. A host
+ * that took another one's place does not know which run its records are of: there chains and digests decide alone (docs/decisions/0004).
+ */
 export function findOtherRun(primary: PrimaryFacts, secondary: SecondaryFacts): SequenceNumber | null {
-  if (secondary.lastPrimarySession === primary.session) return null;
+  if (secondary.lastPrimarySession === null || secondary.lastPrimarySession === primary.session) return null;
   const highest = highestNumber(secondary);
   return highest >= primary.sessionFirstSequence ? highest : null;
 }

@@ -53,7 +53,6 @@ const PEERED_FACTS: Shape<PeeredFacts> = object<PeeredFacts>({
   generations: GENERATIONS,
   stream: hex(16),
   session: hex(16),
-  lastPrimarySession: nullable(hex(16)),
   hostEpoch: id,
   volumes: VOLUMES,
   geometry: GEOMETRY,

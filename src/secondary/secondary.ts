@@ -330,7 +330,6 @@ export class Secondary {
     if (this.replica !== null && state.lastPrimarySession === primary.session) return;
     const { groupId, generations, stream } = primary;
     this.writeState({ groupId, generations, stream, lastPrimarySession: primary.session });
-    await this.mirror?.factsChanged();
     if (this.replica !== null || this.ring === null) return;
     this.ring.setIdentity(journalIdentityOf(this.state));
     const machine = new SecondaryMachine({

@@ -139,6 +139,8 @@ function recordTakeover({ disk, stateDirectory }: TakeoverOptions, paths: Takeov
     condition: 'taking-over',
     reason: 'a takeover began after the fence',
     hostEpoch: Math.max(state.hostEpoch, found.hostEpoch) + 1,
+    // Which run of the primary the newest records are of only the former host knew.
+    lastPrimarySession: null,
   };
   writeHostState(disk, stateDirectory, next);
   return next;

@@ -28,18 +28,14 @@ test('what the secondary says is durable before ready, and the region is bound t
     const { secondary, options, start } = world;
     const peer = await start();
     const link = await secondary.meet(0);
-    const { groupId, generations, stream, lastPrimarySession, hostEpoch, volumes, geometry } = readHostState(
-      new NodeDisk(),
-      options.stateDirectory,
-    );
+    const { groupId, generations, stream, hostEpoch, volumes, geometry } = readHostState(new NodeDisk(), options.stateDirectory);
     const facts = peeredAt();
     assert.equal(
-      { groupId, generations, stream, lastPrimarySession, hostEpoch, volumes, geometry },
+      { groupId, generations, stream, hostEpoch, volumes, geometry },
       {
         groupId: facts.groupId,
         generations: facts.generations,
         stream: facts.stream,
-        lastPrimarySession: facts.lastPrimarySession,
         hostEpoch: facts.hostEpoch,
         volumes: facts.volumes,
         geometry: facts.geometry,

@@ -154,6 +154,20 @@ test('the primary was restored from a copy and written to, past the watermark an
   refused(judge(lying, secondaryAt()), 'ERR_HANDSHAKE_CHAIN', 'data set 19', 'x19', 'r19', 'number 199');
 });
 
+test('a host that took over does not know the run of its newest records: what is proven decides', () => {
+  const tookOver = secondaryAt({ lastPrimarySession: null, hostEpoch: 1 });
+  continues(judge(primaryAt({ session: 'p2', sessionFirstSequence: 100 }), tookOver));
+  const restored = primaryAt({
+    session: 'p2',
+    sessionFirstSequence: 100,
+    chains: [...points(0, 9), ...points(10, 29, 'x')],
+    acknowledged: point(9),
+    unacknowledged: Array.from({ length: 20 }, (_, i) => kept(10 + i)),
+    head: { dataSet: 30, sequence: 299, bytes: 1, timeMs: 0 },
+  });
+  refused(judge(restored, tookOver), 'ERR_HANDSHAKE_CHAIN', 'data set 19');
+});
+
 test('a data set that is closed in the copy and open on the primary, or closed at another number', () => {
   const open = primaryAt({
     chains: points(5, 18),

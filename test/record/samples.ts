@@ -248,7 +248,6 @@ export const MESSAGES = {
       generations: [GENERATION, PROMOTION],
       stream: STREAM.stream,
       session: '5555555555555555',
-      lastPrimarySession: SYNC.incarnation,
       hostEpoch: 1,
       volumes: VOLUMES,
       geometry: GEOMETRY,

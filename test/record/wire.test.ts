@@ -120,7 +120,6 @@ const peeredFacts: fc.Arbitrary<PeeredFacts> = plain({
   generations,
   stream: hexDigits(16),
   session: hexDigits(16),
-  lastPrimarySession: fc.option(hexDigits(16)),
   hostEpoch: id,
   volumes,
   geometry,

@@ -90,12 +90,12 @@ test('the mark with the region is durable before the first record is mirrored, a
 });
 
 test('without credit nothing is sent, and the journal acknowledges', async () => {
-  const { made, primary } = await running();
+  const { made, peer, primary } = await running();
   const [set] = made.model.dataSets;
   if (set === undefined) throw new Error('the model has a data set');
   const second = new PeerEnd({ session: '00000000000000ef' });
   second.limitBytes = 0;
-  made.running.mirror?.mirror.factsChanged();
+  peer.socket.end(1006, '');
   await made.meetPeer(second);
   await until('write-back', () => made.running.status().mode === 'write-back');
   made.send(primary, set.records);
@@ -306,20 +306,6 @@ test('promotion of a host whose peer is there needs no force, and waits for the 
   assert.is(report.keptDataSet, '0');
   assert.is(marked(made), null);
   await made.running.stop();
-});
-
-test('another session of the primary: the peer has to record it before its word counts again', async () => {
-  const { made, peer, primary } = await running();
-  primary.end(1006, '');
-  await until('another hello', () => made.primaries.length === 2 && made.primaries[1]?.sent('hello').length === 1);
-  made.primaries[1]?.receive({ kind: 'welcome', facts: { ...made.primaryFacts(), session: '00000000000000cd' } });
-  await until('the peer is asked to meet again', () => peer.socket.closedWith !== null);
-  for (let turns = 0; turns < 20; turns += 1) await turn();
-  assert.equal(made.primaries[1]?.sent('ready'), [], 'no record before the peer knows the session');
-  const again = await made.meetPeer();
-  assert.is(again.socket.sent('peerWelcome')[0]?.facts.lastPrimarySession, '00000000000000cd');
-  await until('ready', () => made.primaries[1]?.sent('ready').length === 1);
-  await end(made);
 });
 
 test.run();

@@ -24,7 +24,6 @@ export function peeredAt(changes: Partial<PeeredFacts> = {}): PeeredFacts {
     generations: firstGenerations('00000000000000bb'),
     stream: '00000000000000aa',
     session: '00000000000000dd',
-    lastPrimarySession: '00000000000000cc',
     hostEpoch: 1,
     volumes: [{ vlun: 0, name: 'a', sizeBytes: 65_536 }],
     geometry: { slots: 8, slotBytes: 1_048_576, capacityBytes: 1_000_000, recordsMax: 1000 },

@@ -122,11 +122,6 @@ export class Mirror implements ReplicaTap {
     this.#isPaused = false;
   }
 
-  /** What this host says of itself has changed: the peer must have it durably before its word counts again. */
-  factsChanged(): void {
-    this.#links.meetAgain(CLOSE_CODE.wait, 'the secondary has met another session of its primary');
-  }
-
   report(exposedRecords: number): PeerReport {
     const isUp = this.#phase === 'mirroring';
     return {
@@ -145,11 +140,6 @@ export class Mirror implements ReplicaTap {
   get #fullReason(): string | null {
     const isFull = this.#queue.waitingBytes > 0 && this.#creditBytes < CREDIT_LOW_BYTES;
     return isFull ? "the peer's region is full: what waits for it is acknowledged when its journal is durable" : null;
-  }
-
-  /** Whether the peer holds what is acknowledged. */
-  get isMirroring(): boolean {
-    return this.#phase === 'mirroring';
   }
 
   /** Where the peer is awaited, with the ports that the kernel gave. */

@@ -97,7 +97,7 @@ export class PeerLinks {
     this.#listener.stop();
   }
 
-  /** What this host says of itself has changed, or the peer is of no use now: it dials and is told anew. */
+  /** The peer is of no use now: it dials again, and says anew what it holds. */
   meetAgain(code: number, reason: string): void {
     const wasActive = this.#active !== null;
     this.#active = null;

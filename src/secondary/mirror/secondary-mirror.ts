@@ -3,7 +3,6 @@
  * may hold more (DESIGN section 8).
  */
 import { EXIT, FarshoreError, messageOf, RefusedError } from '../../model/errors.ts';
-import { LIMITS } from '../../model/limits.ts';
 import { PROTOCOL_VERSION } from '../../model/handshake.ts';
 import { BLOCK_BYTES } from '../../model/ids.ts';
 import type { PeeredFacts } from '../../model/peer.ts';
@@ -56,16 +55,6 @@ export class SecondaryMirror {
     options.log('warn', `${secondary.reason}; ${WITHOUT_PEER_HINT}`);
   }
 
-  /**
-   * This host was bound to another session of its primary. A peer that was there must have recorded it before the first record of that
-   * session, or a takeover would take this session for another run of the primary; one that does not answer in time is not waited for.
-   */
-  async factsChanged(): Promise<void> {
-    const wasMirroring = this.mirror.isMirroring;
-    this.mirror.factsChanged();
-    if (wasMirroring) await this.#secondary.until(() => this.mirror.isMirroring, LIMITS.peerAnswerMs);
-  }
-
   #fetched(records: number, unreadable: string | null): void {
     const { log } = this.#secondary.options;
     const added = this.awaited?.added ?? 0;
@@ -104,7 +93,7 @@ export function heldRecordsOf(secondary: Secondary, source: string): HeldRecords
 }
 
 function peeredFacts({ state, options, session }: Secondary): PeeredFacts | null {
-  const { groupId, stream, generations, lastPrimarySession, hostEpoch, volumes } = state;
+  const { groupId, stream, generations, hostEpoch, volumes } = state;
   if (groupId === null || stream === null) return null;
   return {
     protocolVersion: PROTOCOL_VERSION,
@@ -114,7 +103,6 @@ function peeredFacts({ state, options, session }: Secondary): PeeredFacts | null
     generations,
     stream,
     session,
-    lastPrimarySession,
     hostEpoch,
     volumes,
     geometry: options.journals.geometry,
