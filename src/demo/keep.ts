@@ -6,6 +6,7 @@ import type { Stage } from './demo.ts';
 import { waitForHost } from './hosts.ts';
 import { BIN } from './processes.ts';
 import { readFromFiles } from './read-volumes.ts';
+import type { Scene } from './scene.ts';
 import { counted, plural } from './screen.ts';
 import { writeForAWhile } from './write-phase.ts';
 
@@ -87,9 +88,10 @@ function commandsOf({ scene, hosts }: Stage): Readonly<Record<string, string>> {
     promote: `${farshore} promote -c ${quoted(scene.secondary.config)}`,
     restartPrimary: `${farshore} start -c ${quoted(scene.primary.config)}`,
     watchSecondary: `${farshore} status -c ${quoted(scene.secondary.config)} --watch`,
+    watchPeer: `${farshore} status -c ${quoted(scene.peer.config)} --watch`,
     killSecondary: `kill -9 ${hosts.secondary.pid}`,
     takeover: `${farshore} takeover -c ${quoted(scene.peer.config)}`,
-    stopAll: `kill $(cat ${quoted(pids)}); sleep 3; rm -r ${quoted(scene.folder)} ${quoted(scene.regionPath)}`,
+    stopAll: `kill $(cat ${quoted(pids)}); sleep 3; rm -r ${leftovers(scene).map(quoted).join(' ')}`,
     qemuIo: `qemu-io -f raw -c 'write -P 7 0 1M' -c flush '${first}'`,
     nbdcopy: `nbdcopy '${first}' copy.img`,
     fio: `fio --name=try --ioengine=nbd --uri='${first}' --rw=randwrite --bs=4k --iodepth=32 --norandommap --serialize_overlap=1 --time_based --runtime=10`,
@@ -115,10 +117,15 @@ function explain({ scene, screen, hosts }: Stage, report: KeepReport): void {
   const say = (title: string, ...names: string[]): void => screen.lines(['', title, ...names.map((name) => `  ${commands[name] ?? ''}`)]);
   say('Write to the primary, with any NBD client:', 'qemuIo', 'nbdcopy', 'fio');
   say('Watch the copy follow:', 'watch', 'watchSecondary');
-  say('Lose the secondary, and let the peer take its place:', 'killSecondary', 'takeover');
   say('Lose the primary, and go on with the secondary:', 'killPrimary', 'promote');
   say('Start the old primary again (it refuses):', 'restartPrimary');
+  say('Or lose the secondary, and let the peer take its place while the primary goes on:', 'killSecondary', 'takeover', 'watchPeer');
   say('Stop everything and remove the folder:', 'stopAll');
+}
+
+/** The folder, and a region that is not in it. */
+function leftovers({ folder, regionPath }: Scene): string[] {
+  return regionPath.startsWith(folder) ? [folder] : [folder, regionPath];
 }
 
 /** For a shell, only where it is needed. */
