@@ -67,8 +67,7 @@ export async function judgeFuture(host: SecondaryHost, peer: PeerHost | null = n
     const failed = failure as Error | null;
     if (failed !== null) violated('recovery', `after a power cut now, the recovered host fails: ${failed.message}`);
     const found = replica.watermarkPoint?.dataSet ?? -1;
-    if (found < least)
-      violated('I1 prefix', `after a power cut now, the copy is at data set ${found}; ${least} was acknowledged complete`);
+    if (found < least) violated('I1 prefix', `after a power cut now, the copy is at data set ${found}; ${least} was acknowledged complete`);
     if (found < promises.storage.watermark) violated('I1 prefix', `after a power cut now, the copy goes back to ${found}`);
     if (found >= 0 && history.sets[found]?.chain !== replica.watermarkPoint?.chain)
       violated('I1 prefix', `the recovered copy has a chain that never was`);

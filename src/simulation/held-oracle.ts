@@ -39,7 +39,10 @@ function judgeSafe(host: SecondaryHost, record: HistoryRecord): void {
   if (fault === null) return host.promises.tell(record.sequence);
   const holder = host.around.ledger.holderOf(record.sequence, host.life) ?? violated('I2 ack', fault);
   if (!isMarked(host, holder.region.id))
-    violated('I2 ack', `number ${record.sequence} is acknowledged on the peer's word, and no restart would wait for region ${holder.region.id}`);
+    violated(
+      'I2 ack',
+      `number ${record.sequence} is acknowledged on the peer's word, and no restart would wait for region ${holder.region.id}`,
+    );
   host.promises.tellOnWord(record.sequence);
   host.around.counters.acknowledgedByPeer += 1;
 }
@@ -154,7 +157,11 @@ export function judgeRestored(host: SecondaryHost): void {
  *
  * @param without the peer: what only it has is not there yet, or never will be
  */
-export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>, history: History, without: 'nobody' | 'peer' = 'peer'): void {
+export function judgeRebuilt(
+  host: Pick<SecondaryHost, 'promises' | 'secondary'>,
+  history: History,
+  without: 'nobody' | 'peer' = 'peer',
+): void {
   const replica = host.secondary?.replica ?? null;
   const { promises } = host;
   const isOwed = (sequence: number): boolean =>
@@ -172,8 +179,7 @@ export function judgeRebuilt(host: Pick<SecondaryHost, 'promises' | 'secondary'>
     for (const { sequence } of set.records) {
       const index = sequence - set.firstSequence;
       const has = ((durable[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
-      if (!has && isOwed(sequence))
-        violated('I2 ack', `number ${sequence} of data set ${set.dataSet} was acknowledged and is lost`);
+      if (!has && isOwed(sequence)) violated('I2 ack', `number ${sequence} of data set ${set.dataSet} was acknowledged and is lost`);
     }
   }
 }

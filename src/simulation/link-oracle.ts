@@ -48,7 +48,8 @@ export function judgeArbiter(primary: PrimaryHost, sender: SecondaryHost | null,
   const before = unacknowledged();
   const isReplaced = sender?.isReplaced === true && (primary.primary?.state.hostEpoch ?? 0) > 0;
   handOver();
-  if (isReplaced && unacknowledged() < before) violated('takeover', `the primary counts what ${sender.name} acknowledges, which was replaced`);
+  if (isReplaced && unacknowledged() < before)
+    violated('takeover', `the primary counts what ${sender.name} acknowledges, which was replaced`);
 }
 
 /** A host says that the other one broke the protocol. */

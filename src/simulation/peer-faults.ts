@@ -82,7 +82,9 @@ function clogPeerPath(scope: PeerFaultScope): void {
   const side = random.pick(SIDES);
   counters.partitions += 1;
   network.clog(path, side);
-  after(scope, random.chance(0.4) ? 1_000_000 + random.int(3_000_000) : random.int(200_000), 'path to the peer is clear', () => network.unclog(path, side));
+  after(scope, random.chance(0.4) ? 1_000_000 + random.int(3_000_000) : random.int(200_000), 'path to the peer is clear', () =>
+    network.unclog(path, side),
+  );
 }
 
 function slowJournals(scope: PeerFaultScope): void {

@@ -82,7 +82,8 @@ export class PeerLedger {
   has(sequence: SequenceNumber): boolean {
     for (const { records, ordinals, held, released, lost } of this.regions.values()) {
       const ordinal = ordinals.get(sequence);
-      if (!lost && ordinal !== undefined && ordinal >= released && held.has(ordinal) && records.get(ordinal)?.sequence === sequence) return true;
+      if (!lost && ordinal !== undefined && ordinal >= released && held.has(ordinal) && records.get(ordinal)?.sequence === sequence)
+        return true;
     }
     return false;
   }

@@ -139,7 +139,8 @@ function isIn(region: Buffer, encoded: Uint8Array): boolean {
 /** What a peer says of its region after a restart. @invariant I2 I7 */
 function judgeHello(host: PeerHost, ledger: PeerLedger, facts: PeerFacts): void {
   const state = Buffer.from(host.disk.image(hostStatePath(STATE_DIRECTORY), 'durable')?.bytes() ?? new Uint8Array(0)).toString();
-  if (!state.includes(`"id": "${facts.regionId}"`)) violated('I2 held', `region ${facts.regionId} is not the one of the peer's durable state`);
+  if (!state.includes(`"id": "${facts.regionId}"`))
+    violated('I2 held', `region ${facts.regionId} is not the one of the peer's durable state`);
   for (const region of ledger.regions.values()) {
     if (region.id !== facts.regionId) {
       if (!facts.lostRegions.includes(region.id)) violated('I2 held', `the peer does not say that region ${region.id} is lost`);
@@ -147,7 +148,8 @@ function judgeHello(host: PeerHost, ledger: PeerLedger, facts: PeerFacts): void 
     } else if (!region.lost) {
       for (const [ordinal] of ledger.owed(region))
         if (ordinal >= facts.head) violated('I2 held', `the region ends at ${facts.head}; ${ordinal} was told to be held`);
-      if (facts.tail > region.released) violated('I2 held', `the region begins at ${facts.tail}; released was only what is below ${region.released}`);
+      if (facts.tail > region.released)
+        violated('I2 held', `the region begins at ${facts.tail}; released was only what is below ${region.released}`);
     }
   }
 }
@@ -157,6 +159,9 @@ function judgeFetched(ledger: PeerLedger, { region, fetched }: PeerLink, { unrea
   if (region.lost || fetched === null) return;
   for (const [ordinal, record] of ledger.owed(region)) {
     if (!fetched.has(record.sequence))
-      violated('I2 held', `the peer does not give back number ${record.sequence} of data set ${record.dataSet}, which it holds as ${ordinal}: ${unreadable ?? 'and says that this is all'}`);
+      violated(
+        'I2 held',
+        `the peer does not give back number ${record.sequence} of data set ${record.dataSet}, which it holds as ${ordinal}: ${unreadable ?? 'and says that this is all'}`,
+      );
   }
 }

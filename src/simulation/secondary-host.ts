@@ -127,7 +127,10 @@ export class SecondaryHost extends SimulatedHost {
     prunePromises(this);
     const { onWord, onlyPeer } = this.promises;
     if (onWord.size + onlyPeer.size > 0 && !this.asksPeer())
-      violated('I2 ack', `number ${[...onWord, ...onlyPeer][0]} was acknowledged, only the peer has it, and no restart would wait for that`);
+      violated(
+        'I2 ack',
+        `number ${[...onWord, ...onlyPeer][0]} was acknowledged, only the peer has it, and no restart would wait for that`,
+      );
   }
 
   /** What the disk keeps now it must never lose again. */

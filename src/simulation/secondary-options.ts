@@ -8,7 +8,11 @@ import type { SimulatedDisk } from './disk.ts';
 import { GROUP, STATE_DIRECTORY, VOLUMES } from './setting.ts';
 
 /** The destage in this thread, because the disk exists nowhere else. */
-export function openCarrierOf(disk: SimulatedDisk, buffers: readonly MemoryBuffer[], lease: Pick<WriteLease, 'cell'> | null = null): OpenCarrier {
+export function openCarrierOf(
+  disk: SimulatedDisk,
+  buffers: readonly MemoryBuffer[],
+  lease: Pick<WriteLease, 'cell'> | null = null,
+): OpenCarrier {
   return inlineCarrier(() => openVolumes(disk, VOLUMES, { lock: false }), buffers, mayStoreBy(lease?.cell ?? null));
 }
 

@@ -139,7 +139,10 @@ export class Simulation implements Surroundings {
     const { random } = this.universe;
     const peerRandom = new Random(options.seed ^ PEER_SEED);
     this.setting = chooseSetting(random, choosePeer(peerRandom));
-    this.network = new Network({ world: this.universe.world, random: random.fork(), addresses: this.setting.addresses,
+    this.network = new Network({
+      world: this.universe.world,
+      random: random.fork(),
+      addresses: this.setting.addresses,
       peerAddresses: this.setting.peer?.addresses ?? [],
     });
     this.network.tap = (from, parts) => this.#guard(() => this.#judgeSending(from, parts));

@@ -157,7 +157,8 @@ export class Story {
     }
     if (this.impostor !== null) replaceHost(this, this.impostor);
     const isTold = this.#isWritten && !impostorIsDue(this);
-    if (this.#faultsLeft === 0 && this.#peerFaultsLeft === 0 && !this.writesUnseen && (isTold || this.#ticks > this.#ticksMax)) this.#beCalm();
+    if (this.#faultsLeft === 0 && this.#peerFaultsLeft === 0 && !this.writesUnseen && (isTold || this.#ticks > this.#ticksMax))
+      this.#beCalm();
     else this.#nextFault();
   }
 

@@ -89,7 +89,8 @@ export class TakeoverPlot {
     simulation.secondaries.push(taker);
     this.#story.replaceSecondary(taker);
     const mayLosePower = former.life.dead && peer.setting.hold === 'durable';
-    if (random.chance(0.5)) taker.crashInNextLife(1 + random.int(150), mayLosePower ? random.pick(['page cache', 'what is durable'] as const) : 'page cache');
+    if (random.chance(0.5))
+      taker.crashInNextLife(1 + random.int(150), mayLosePower ? random.pick(['page cache', 'what is durable'] as const) : 'page cache');
     world.schedule(random.int(50_000), 'takeover', () => taker.start(), null);
     // Not within the lease of a process that was stopped: two hosts would write watermarks at once, which only a fence prevents.
     const backUs = LIMITS.epochLeaseMs * 1000 + random.int(6_000_000);

@@ -58,8 +58,8 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'src/record/records-message.ts',
-        find: 'if (header.generation !== expected.generation || header.streamHigh !== streamHigh || header.streamLow !== streamLow) {',
-        replace: 'if (false) {',
+        find: 'if (header.generation !== expected.generation || header.streamHigh !== streamHigh || header.streamLow !== streamLow)',
+        replace: 'if (false)',
       },
     ],
   },

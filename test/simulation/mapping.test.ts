@@ -56,6 +56,28 @@ test('a store is lost, kept or torn by a power cut until it is flushed; a kill k
   assert.equal(flushed, ['11']);
 });
 
+test('store takes any alignment, needs no page in memory, and is a change of the page cache like the others', () => {
+  const { file, mapping } = mapped({ residentChance: 0 });
+  mapping.keepResident();
+  mapping.store(Uint8Array.of(1, 2, 3), 511);
+  const found = new Uint8Array(5);
+  file.readSync(found, 510);
+  assert.equal([...found], [0, 1, 2, 3, 0]);
+  const store = (made: ReturnType<typeof mapped>): void => made.mapping.store(filled(1024, 1), 0);
+  assert.equal(outcomes(store, 'what is durable'), ['00', '01', '10', '11']);
+  assert.equal(outcomes(store, 'page cache'), ['11']);
+});
+
+test('another boot after a power cut, and not after a kill', () => {
+  const { disk } = mapped();
+  const killed = disk.crash('page cache');
+  assert.is(killed.bootId(), disk.bootId());
+  const boots = [disk, killed.crash('what is durable'), killed.crash('what is durable').crash('what is durable')].map((each) =>
+    each.bootId(),
+  );
+  assert.is(new Set(boots).size, 3);
+});
+
 test('stores reach the disk in any order', () => {
   const seen = new Set<string>();
   for (let seed = 1; seed <= 60; seed += 1) {

@@ -205,8 +205,8 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'src/secondary/destager.ts',
-        find: 'else this.#carrier.start({ set, reopen: true });',
-        replace: 'else this.#carrier.start({ set: { ...set, writes: 0 }, reopen: true });',
+        find: 'this.#order({ set, reopen: true });',
+        replace: 'this.#order({ set: { ...set, writes: 0 }, reopen: true });',
       },
     ],
   },
