@@ -76,12 +76,29 @@ test('what is not in memory is neither read nor stored, and parts of pages are n
   });
 });
 
+test('store copies bytes in at any alignment, whether the page was in memory or not; keepResident brings all of them in', async () => {
+  await withMapping(300 * PAGE_BYTES, (file, mapping) => {
+    const bytes = Uint8Array.from({ length: PAGE_BYTES + 77 }, (_, index) => index % 251);
+    mapping.store(bytes, 7 * PAGE_BYTES - 13);
+    mapping.store(new Uint8Array(0), 300 * PAGE_BYTES);
+    const found = new Uint8Array(bytes.length + 2);
+    file.readSync(found, 7 * PAGE_BYTES - 14);
+    assert.is(Buffer.compare(found.subarray(1, -1), bytes), 0);
+    assert.equal([found[0], found.at(-1)], [0, 0]);
+    assert.is(mapping.isResident(0, 300 * PAGE_BYTES), false);
+    mapping.keepResident();
+    assert.is(mapping.isResident(0, 300 * PAGE_BYTES), true);
+    mapping.unmap();
+  });
+});
+
 test('a use outside the file or after unmap is a broken invariant, not a signal', async () => {
   await withMapping(4 * PAGE_BYTES, async (_file, mapping) => {
     const uses = [
       () => mapping.readResident(page(0), 4 * PAGE_BYTES - 1),
       () => mapping.storeResident(page(0), 4 * PAGE_BYTES),
       () => mapping.isResident(-1, 1),
+      () => mapping.store(Uint8Array.of(1), 4 * PAGE_BYTES),
       () => mapping.isResident(Number.NaN, 1),
     ];
     for (const use of uses) assert.is(await codeOf(use), 'ERR_BROKEN_INVARIANT');

@@ -279,4 +279,9 @@ test('a file system is named, also for what does not exist yet', () => {
   assert.is(existsSync('/dev/shm/farshore-none'), false);
 });
 
+test('the boot is the one that the kernel names', () => {
+  assert.match(disk.bootId(), /^[0-9a-f]{32}$/);
+  assert.is(disk.bootId(), new NodeDisk().bootId());
+});
+
 test.run();

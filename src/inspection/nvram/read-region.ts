@@ -14,7 +14,7 @@ import type { RegionEnd } from '../../peer/nvram/contract.ts';
 import type { Anchor, RingPlace } from '../../peer/nvram/format.ts';
 import { RING_OFFSET, SEGMENT_HEADER_BYTES } from '../../peer/nvram/format.ts';
 import { findTail, readBlocks, ringBytesOf, scanSegments, type FoundBlocks } from '../../peer/nvram/region-scan.ts';
-import { SegmentReader } from '../../peer/nvram/segment-reader.ts';
+import { placeAfter, SegmentReader } from '../../peer/nvram/segment-reader.ts';
 import type { DecodedRecord } from '../../record/record.ts';
 import { isLocked } from '../ring/running.ts';
 
@@ -31,6 +31,8 @@ export interface RegionContents {
   /** Encoded bytes that another message could bring, if everything but what is held were free. */
   readonly freeBytes: number;
   readonly end: RegionEnd;
+  /** Behind an unreadable end: whether no crash leaves it so, and how many records behind it are intact. */
+  readonly behind: BehindEnd;
   /** What is held was promised for another boot of the machine only: the peer will take it as lost. */
   readonly isOfOtherBoot: boolean;
 }
@@ -42,6 +44,12 @@ export interface RegionPicture {
   /** Whether a process has it open now; null where the system does not tell. */
   readonly running: boolean | null;
   readonly contents: RegionContents | null;
+}
+
+export interface BehindEnd {
+  /** An intact header stands over records that are not: a process that is killed writes the header last, so that is damage. */
+  readonly isDamage: boolean;
+  readonly intactRecords: number;
 }
 
 /** One held record, with the file's byte at which it begins (it may go round the end of the ring), and its ordinal. */
@@ -111,8 +119,25 @@ async function walk(options: WalkOptions, blocks: FoundBlocks, anchor: Anchor): 
   }
   const { end, place: head } = step.value;
   const freeBytes = Math.max(0, ringBytes - (head.position - tail.position) - 2 * SEGMENT_HEADER_BYTES);
+  const behind = end.verdict === 'clean-end' ? { isDamage: false, intactRecords: 0 } : lookBehind(reader, head, anchor);
   const isOfOtherBoot = anchor.inMemory && anchor.bootId !== options.disk.bootId();
-  return { regionId, groupId, anchor, tail, head, segments, heldBytes, freeBytes, end, isOfOtherBoot };
+  return { regionId, groupId, anchor, tail, head, segments, heldBytes, freeBytes, end, behind, isOfOtherBoot };
+}
+
+/** Follow the headers behind what cannot be read, as far as they are intact: what was stored after it proves that it was whole once. */
+function lookBehind(reader: SegmentReader, place: RingPlace, anchor: Anchor): BehindEnd {
+  const limit = anchor.tail.position + reader.ringBytes;
+  const bad = reader.headerAt(place, { opening: 0, limit });
+  if (bad.kind === 'end') return { isDamage: false, intactRecords: 0 };
+  const { opening } = bad.header;
+  let next = placeAfter(place, bad.header);
+  let intactRecords = 0;
+  for (;;) {
+    const found = reader.segmentAt(next, { opening, limit });
+    if (found.kind === 'end') return { isDamage: anchor.inMemory || intactRecords > 0, intactRecords };
+    intactRecords += found.segment.header.records;
+    next = found.segment.next;
+  }
 }
 
 /** What bears no mark of a region at all is none, rather than a damaged one. */

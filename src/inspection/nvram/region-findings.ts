@@ -108,6 +108,8 @@ function endFindings({ path, running, contents }: RegionPicture): Finding[] {
   if (contents === null || contents.end.verdict === 'clean-end') return [];
   const { offset, expected, found } = contents.end;
   const about = { path, slot: null, offset, expected, found };
+  const { isDamage, intactRecords } = contents.behind;
+  const behind = intactRecords === 0 ? 'Nothing behind it is read' : `${intactRecords} records behind it are whole, and are not read`;
   if (running === true)
     return [
       {
@@ -123,10 +125,13 @@ function endFindings({ path, running, contents }: RegionPicture): Finding[] {
     {
       ...about,
       what: `the records end in bytes that cannot be read, behind ordinal ${contents.head.ordinal - 1}`,
-      verdict: 'unreadable',
+      verdict: isDamage ? 'damaged' : 'unreadable',
       matters: true,
-      meaning:
-        'a message that a crash tore, of which nobody was told that it is held, or damage of records that are held: the file alone cannot tell. Nothing behind it is read',
+      meaning: `${
+        isDamage
+          ? 'no crash leaves it so: records that were held are damaged'
+          : 'a message that a crash tore, of which nobody was told that it is held, or damage of records that are held: the file alone cannot tell'
+      }. ${behind}`,
       advice:
         'as long as the secondary has not been restarted, nothing is lost: its journals get all of it. Otherwise keep a copy of the file before the peer starts',
     },
@@ -174,5 +179,5 @@ function numberFindings({ path }: RegionPicture, held: readonly HeldDataSet[]): 
 export function endVerdict({ running, contents }: RegionPicture): ByteVerdict {
   if (contents === null) return 'damaged';
   if (contents.end.verdict === 'clean-end') return 'clean end';
-  return running === true ? 'in flight' : 'unreadable';
+  return running === true ? 'in flight' : contents.behind.isDamage ? 'damaged' : 'unreadable';
 }

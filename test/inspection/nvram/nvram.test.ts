@@ -179,9 +179,18 @@ test('verify: clean, damaged and torn; beside a running peer what cannot be read
     const damaged = await verifyRegion({ disk, path: copy });
     assert.not.ok(damaged.clean);
     const [finding] = damaged.findings;
-    assert.equal([finding?.path, finding?.verdict, finding?.offset, finding?.matters], [copy, 'unreadable', secondMessage + 96, true]);
+    assert.equal([finding?.path, finding?.verdict, finding?.offset, finding?.matters], [copy, 'damaged', secondMessage + 96, true]);
     assert.match(finding?.expected ?? '', /payload-checksum/);
     assert.match(damaged.text.join('\n'), /2 records in 1 message,/);
+    assert.match(finding?.meaning ?? '', /14 records behind it are whole/);
+    // A header that is half there is what a kill leaves.
+    image.fill(0, secondMessage + 48, secondMessage + 96);
+    writeFileSync(copy, image);
+    const torn = await verifyRegion({ disk, path: copy });
+    assert.equal(
+      torn.findings.map(({ verdict, offset }) => [verdict, offset]),
+      [['unreadable', secondMessage + 8]],
+    );
     region.close();
   });
 });
