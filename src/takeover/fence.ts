@@ -29,7 +29,12 @@ export async function fenceFormerHost({ fence, fenced, log, limitMs = LIMITS.fen
   }
   if (fence === null) throw fenceNeeded();
   log('info', `fence: ${JSON.stringify(fence)}`);
-  await runFence(fence, { log, limitMs });
+  try {
+    await runFence(fence, { log, limitMs });
+  } catch (error) {
+    log('error', messageOf(error), { code: 'ERR_FENCE_FAILED' });
+    throw error;
+  }
   log('info', 'fence: done, exit code 0');
   return 'command';
 }
