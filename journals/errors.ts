@@ -130,6 +130,14 @@ export function hostSuperseded(directory: string, epochs: { own: number; found: 
   );
 }
 
+export function epochUnannounced(path: string, cause: unknown): FarshoreError {
+  return new FarshoreError('ERR_EPOCH_UNANNOUNCED', `the host epoch could not be announced in ${path}: ${messageOf(cause)}`, {
+    cause,
+    hint: 'Check the shared storage: a host that a peer may replace must be able to write there.',
+    details: { path },
+  });
+}
+
 export function epochUnread(path: string, cause: unknown): FarshoreError {
   return new FarshoreError('ERR_EPOCH_UNREAD', `the host epoch in ${path} could not be read from the storage: ${messageOf(cause)}`, {
     cause,

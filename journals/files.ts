@@ -20,6 +20,11 @@ export function watermarkPath(directory: string): string {
   return join(directory, 'watermark');
 }
 
+/** Where a takeover announces its host epoch: a file that no other host ever writes into. */
+export function hostEpochPath(directory: string): string {
+  return join(directory, 'host-epoch');
+}
+
 /** Whether a name in the folder belongs to a ring: a journal, a spare or the watermark. */
 export function isRingFile(name: string): boolean {
   return name === 'watermark' || /^slot-\d{4}\.journal(\.spare)?$/.test(name);

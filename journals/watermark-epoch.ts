@@ -1,12 +1,16 @@
 /**
  * The host epoch on the shared storage (DESIGN section 8): the second line behind the fence. A host that takes the place of another
  * raises it; the other one, if it still runs, reads it past its page cache and writes no more.
+ *
+ * It stands in both blocks of the watermark's file, which the former host may be writing at that very moment: a point that it believes
+ * durable must not be overwritten. So the new epoch is first **announced** in a file of its own, into which the former host never
+ * writes; when that host must have noticed, the watermark stands still, and its blocks are raised.
  */
 import { awaitDone } from '../src/disk/await-done.ts';
 import type { Disk, DiskFile, Done } from '../src/disk/disk.ts';
-import { epochUnread, epochUnsettled, hostSuperseded, watermarkMissing } from './errors.ts';
-import { watermarkPath } from './files.ts';
-import { BLOCK_BYTES, encodeWatermark } from './format.ts';
+import { epochUnannounced, epochUnread, epochUnsettled, hostSuperseded, watermarkMissing } from './errors.ts';
+import { hostEpochPath, watermarkPath } from './files.ts';
+import { BLOCK_BYTES, decodeWatermark, encodeWatermark, UNBOUND_IDENTITY } from './format.ts';
 import type { WatermarkContent } from './format.ts';
 import { allocateAligned } from './memory-buffer.ts';
 import type { AlignedStart } from './memory-buffer.ts';
@@ -21,51 +25,117 @@ export interface EpochFileOptions {
   readonly alignedStart: AlignedStart;
 }
 
-/** Reads both blocks of the watermark's file as they stand on the storage. */
+/** Reads both blocks of the watermark's file, and behind them the announcement, as they stand on the storage. */
 export class EpochReader {
   readonly path: string;
   readonly #file: DiskFile;
+  /** Null in a ring for which nobody has made one yet. */
+  readonly #announcement: DiskFile | null;
   readonly #bytes: Uint8Array;
 
   /** @throws RefusedError ERR_WATERMARK_MISSING; FarshoreError ERR_EPOCH_UNREAD */
   constructor({ disk, directory, alignedStart }: EpochFileOptions) {
     this.path = watermarkPath(directory);
     if (!disk.exists(this.path)) throw watermarkMissing(this.path);
-    this.#bytes = allocateAligned(WATERMARK_FILE_BYTES, alignedStart);
+    this.#bytes = allocateAligned(WATERMARK_FILE_BYTES + BLOCK_BYTES, alignedStart);
+    const announced = hostEpochPath(directory);
     try {
       this.#file = disk.open(this.path, { readOnly: true, uncachedReads: true });
     } catch (error) {
       throw epochUnread(this.path, error);
     }
+    try {
+      this.#announcement = disk.exists(announced) ? disk.open(announced, { readOnly: true, uncachedReads: true }) : null;
+    } catch (error) {
+      this.#file.closeSync();
+      throw epochUnread(announced, error);
+    }
   }
 
-  /** The file's bytes, valid until the next read; one read at a time. */
+  /** The files' bytes, valid until the next read; one read at a time. The watermark's alone where there is no announcement. */
   read(done: (error: Error | null, bytes: Uint8Array) => void): void {
-    this.#file.read(this.#bytes, 0, (error, bytesRead) => {
-      done(error === null ? null : epochUnread(this.path, error), this.#bytes.subarray(0, bytesRead));
+    this.#file.read(this.#bytes.subarray(0, WATERMARK_FILE_BYTES), 0, (error, bytesRead) => {
+      const announcement = this.#announcement;
+      const failed = error === null ? null : epochUnread(this.path, error);
+      if (failed !== null || bytesRead < WATERMARK_FILE_BYTES || announcement === null)
+        return done(failed, this.#bytes.subarray(0, bytesRead));
+      announcement.read(this.#bytes.subarray(WATERMARK_FILE_BYTES), 0, (announcementError, announcedBytes) => {
+        done(
+          announcementError === null ? null : epochUnread(announcement.path, announcementError),
+          this.#bytes.subarray(0, WATERMARK_FILE_BYTES + announcedBytes),
+        );
+      });
     });
   }
 
   close(done: Done): void {
-    this.#file.close(done);
+    const announcement = this.#announcement;
+    this.#file.close((error) => {
+      if (announcement === null) done(error);
+      else announcement.close((announcementError) => done(error ?? announcementError));
+    });
   }
 }
 
-/** The highest host epoch in a block that can be read, and whether both carry it; null: neither can be read. */
+/** The highest host epoch that can be read, and whether both blocks of the watermark carry it; null: the watermark cannot be read. */
 export function hostEpochIn(bytes: Uint8Array): { readonly hostEpoch: number; readonly inBoth: boolean } | null {
   const epochs = decodeBlocks(bytes).flatMap((block) => (block.verdict === 'readable' ? [block.content.hostEpoch] : []));
   if (epochs.length === 0) return null;
-  const hostEpoch = Math.max(...epochs);
+  const hostEpoch = Math.max(...epochs, announcedIn(bytes));
   return { hostEpoch, inBoth: epochs.length === 2 && epochs.every((epoch) => epoch === hostEpoch) };
 }
 
+/** An announcement has the layout of a watermark's block. One that is torn was not announced yet, and never counts as more than it is. */
+function announcedIn(bytes: Uint8Array): number {
+  const block = bytes.subarray(WATERMARK_FILE_BYTES, WATERMARK_FILE_BYTES + BLOCK_BYTES);
+  const announced = block.length === BLOCK_BYTES ? decodeWatermark(block) : null;
+  return announced?.verdict === 'readable' ? announced.content.hostEpoch : 0;
+}
+
 /**
- * Raise the host epoch for good: **write** it into both blocks, **wait** until a host that may be superseded has noticed, **read** both
- * blocks past the page cache; what that host wrote meanwhile is taken along, and both are written once more.
- * @throws RefusedError ERR_EPOCH_UNSETTLED, ERR_HOST_SUPERSEDED; FarshoreError ERR_EPOCH_UNREAD; CorruptionError ERR_WATERMARK_UNREADABLE; the disk's error
+ * Announce a host epoch, durably. A host that a peer may replace announces its own before it begins, so that the file is there, and is
+ * open, long before anybody announces more. Never lowers it.
+ * @throws FarshoreError ERR_EPOCH_UNANNOUNCED
+ */
+export async function announceHostEpoch(options: EpochFileOptions & { readonly hostEpoch: number }): Promise<void> {
+  const path = hostEpochPath(options.directory);
+  try {
+    await announce(path, options);
+  } catch (error) {
+    throw epochUnannounced(path, error);
+  }
+}
+
+async function announce(path: string, options: EpochFileOptions & { readonly hostEpoch: number }): Promise<void> {
+  const { disk, directory, alignedStart, hostEpoch } = options;
+  const isNew = !disk.exists(path);
+  const file = disk.open(path, isNew ? { create: true, durableWrites: true } : { durableWrites: true });
+  const block = allocateAligned(BLOCK_BYTES, alignedStart);
+  try {
+    if (!isNew) {
+      file.readSync(block, 0);
+      const found = decodeWatermark(block);
+      if (found.verdict === 'readable' && found.content.hostEpoch >= hostEpoch) return;
+    }
+    encodeWatermark(block, { ...UNBOUND_IDENTITY, point: null, counter: 0, hostEpoch });
+    await awaitDone((done) => file.write([block], 0, done));
+    if (isNew) disk.syncDirectory(directory);
+  } finally {
+    await awaitDone((done) => file.close(done));
+  }
+}
+
+/**
+ * Raise the host epoch for good: **announce** it, **wait** until a host that may be superseded has noticed, **write** it into both
+ * blocks of the watermark, which stands still by now, **wait** once more and **read** both past the page cache. What a host that did not
+ * notice wrote meanwhile is taken along, and both are written again; one that goes on was not shut out.
+ * @throws RefusedError ERR_EPOCH_UNSETTLED, ERR_HOST_SUPERSEDED; FarshoreError ERR_EPOCH_UNREAD, ERR_EPOCH_UNANNOUNCED; CorruptionError ERR_WATERMARK_UNREADABLE; the disk's error
  */
 export async function settleHostEpoch(options: EpochFileOptions & { hostEpoch: number; settle: () => Promise<void> }): Promise<void> {
   const { disk, directory, alignedStart, hostEpoch } = options;
+  await refuseLower(options);
+  await announceHostEpoch(options);
+  await options.settle();
   const reader = new EpochReader(options);
   const file = disk.open(reader.path, { durableWrites: true });
   const block = allocateAligned(BLOCK_BYTES, alignedStart);
@@ -85,6 +155,18 @@ export async function settleHostEpoch(options: EpochFileOptions & { hostEpoch: n
     }
   } finally {
     await awaitDone((done) => file.close(done));
+    await awaitDone((done) => reader.close(done));
+  }
+}
+
+/** Nothing is announced over a higher host epoch. */
+async function refuseLower(options: EpochFileOptions & { hostEpoch: number }): Promise<void> {
+  const reader = new EpochReader(options);
+  try {
+    const found = hostEpochIn(await readAll(reader));
+    if (found !== null && found.hostEpoch > options.hostEpoch)
+      throw hostSuperseded(options.directory, { own: options.hostEpoch, found: found.hostEpoch });
+  } finally {
     await awaitDone((done) => reader.close(done));
   }
 }

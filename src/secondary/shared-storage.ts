@@ -2,6 +2,9 @@
  * The storage of journals and volumes as a secondary sees it (DESIGN section 8): with a lease, if a peer may take it over; without the
  * locks of a former host, if this host has taken it over.
  */
+import { watermarkPath } from '../../journals/files.ts';
+import { announceHostEpoch } from '../../journals/watermark-epoch.ts';
+import { alignedStart } from '../disk/alignment.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EpochLease } from './epoch-lease.ts';
 import { LeasedDisk } from './leased-disk.ts';
@@ -18,14 +21,17 @@ export class SharedStorage {
     this.lease = lease;
   }
 
-  /** @throws RefusedError ERR_HOST_SUPERSEDED, ERR_WATERMARK_MISSING; FarshoreError ERR_EPOCH_UNREAD */
+  /** @throws RefusedError ERR_HOST_SUPERSEDED, ERR_WATERMARK_MISSING; FarshoreError ERR_EPOCH_UNREAD, ERR_EPOCH_UNANNOUNCED */
   static async open(secondary: Secondary): Promise<SharedStorage> {
     const { options, state } = secondary;
     const { disk, log } = options;
     if ((options.peerListen ?? []).length === 0) return new SharedStorage(disk, null);
+    const { directory } = options.journals;
+    // Without a ring there is nothing to announce anything for; the lease says what is missing.
+    if (disk.exists(watermarkPath(directory))) await announceHostEpoch({ disk, directory, alignedStart, hostEpoch: state.hostEpoch });
     const lease = new EpochLease({
       disk,
-      directory: options.journals.directory,
+      directory,
       hostEpoch: state.hostEpoch,
       ...(options.nowNs === undefined ? {} : { nowNs: options.nowNs }),
       events: {

@@ -10,6 +10,7 @@ import { alignedStart } from '../disk/alignment.ts';
 import type { Disk } from '../disk/disk.ts';
 import { hostEpochIn, EpochReader, settleHostEpoch } from '../../journals/watermark-epoch.ts';
 import { renewFiles } from '../../journals/renew-files.ts';
+import { hostEpochPath } from '../../journals/files.ts';
 import { judgeWatermark } from '../../journals/watermark.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RegionOptions } from '../peer/nvram/contract.ts';
@@ -152,7 +153,8 @@ export function lookAtStorage(disk: Disk, paths: TakeoverPaths, state: HostState
   const { directory } = paths.journals;
   const reader = new EpochReader({ disk, directory, alignedStart });
   reader.close(() => {});
-  const bytes = disk.readFile(reader.path) ?? new Uint8Array(0);
+  const announced = disk.readFile(hostEpochPath(directory)) ?? new Uint8Array(0);
+  const bytes = Buffer.concat([disk.readFile(reader.path) ?? new Uint8Array(0), announced]);
   const { newest } = judgeWatermark(bytes, reader.path);
   const { groupId } = journalIdentityOf(state);
   const hostEpoch = hostEpochIn(bytes)?.hostEpoch ?? 0;

@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert';
 import { BLOCK_BYTES, encodeWatermark } from '../../journals/format.ts';
 import type { WatermarkContent } from '../../journals/format.ts';
 import { decodeBlocks, judgeWatermark, WatermarkFile } from '../../journals/watermark.ts';
-import { EpochReader, hostEpochIn, settleHostEpoch } from '../../journals/watermark-epoch.ts';
+import { hostEpochPath } from '../../journals/files.ts';
+import { announceHostEpoch, EpochReader, hostEpochIn, settleHostEpoch } from '../../journals/watermark-epoch.ts';
 import { TestDisk } from '../support/test-disk.ts';
 import { withFolder } from '../support/scratch.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
@@ -86,11 +87,11 @@ test('raised: both blocks carry it, and the point stays', async () => {
       [1, 5],
     ],
   );
-  assert.is(settled, 1);
+  assert.is(settled, 2, 'after the announcement, and after the raise');
   assert.equal(hostEpochIn(disk.readFile(PATH) ?? new Uint8Array(0)), { hostEpoch: 1, inBoth: true });
   // Again, as a life that follows a crash does: it waits once more, because nobody knows whether the former one did.
   await settleHostEpoch({ disk, directory: DIRECTORY, alignedStart, hostEpoch: 1, settle });
-  assert.is(settled, 2);
+  assert.is(settled, 4);
 });
 
 test('what the former host wrote while it was waited for is taken along, and raised', async () => {
@@ -98,11 +99,12 @@ test('what the former host wrote while it was waited for is taken along, and rai
   let settled = 0;
   const settle = (): Promise<void> => {
     settled += 1;
-    if (settled === 1) write(disk, 0, { counter: 6, epoch: 0, point: 6 });
+    // After the raise: it was not stopped by the announcement, but by what stands in the blocks.
+    if (settled === 2) write(disk, 0, { counter: 6, epoch: 0, point: 6 });
     return Promise.resolve();
   };
   await settleHostEpoch({ disk, directory: DIRECTORY, alignedStart, hostEpoch: 1, settle });
-  assert.is(settled, 2);
+  assert.is(settled, 3);
   assert.equal(
     contents(disk).map(({ hostEpoch, point }) => [hostEpoch, point?.dataSet]),
     [
@@ -110,6 +112,63 @@ test('what the former host wrote while it was waited for is taken along, and rai
       [1, 6],
     ],
   );
+});
+
+test('the former host writes on until it notices: no point that it believes durable is overwritten', async () => {
+  for (let seed = 0; seed < 60; seed += 1) {
+    const disk = await diskWith(fileOf({ counter: 4, epoch: 0 }, { counter: 5, epoch: 0 }), { seed });
+    await announceHostEpoch({ disk, directory: DIRECTORY, alignedStart, hostEpoch: 0 });
+    let counter = 5;
+    let noticed = false;
+    let raised = false;
+    const reader = new EpochReader({ disk, directory: DIRECTORY, alignedStart });
+    // It writes a watermark in every turn, and looks at the epoch now and then, as its lease does.
+    const formerHost = (): void => {
+      if (noticed || raised) return;
+      counter += 1;
+      write(disk, (counter % 2) as 0 | 1, { counter, epoch: 0 });
+      if (counter % 4 === seed % 4)
+        reader.read((error, bytes) => void (noticed = error === null && (hostEpochIn(bytes)?.hostEpoch ?? 0) > 0));
+      setImmediate(formerHost);
+    };
+    formerHost();
+    await settleHostEpoch({
+      disk,
+      directory: DIRECTORY,
+      alignedStart,
+      hostEpoch: 1,
+      settle: () => until(() => noticed, 'that it notices'),
+    });
+    raised = true;
+    assert.equal(
+      contents(disk).map(({ hostEpoch, point }) => [hostEpoch, point?.dataSet]),
+      [
+        [1, counter],
+        [1, counter],
+      ],
+      `seed ${seed}: its last point was ${counter}`,
+    );
+  }
+});
+
+test('an announcement is never lowered, and a torn one does not count', async () => {
+  const disk = await diskWith(fileOf({ counter: 4, epoch: 0 }, { counter: 5, epoch: 0 }));
+  const path = hostEpochPath(DIRECTORY);
+  const read = (): number | undefined =>
+    hostEpochIn(Buffer.concat([disk.readFile(PATH) ?? new Uint8Array(0), disk.readFile(path) ?? new Uint8Array(0)]))?.hostEpoch;
+  await announceHostEpoch({ disk, directory: DIRECTORY, alignedStart, hostEpoch: 3 });
+  await announceHostEpoch({ disk, directory: DIRECTORY, alignedStart, hostEpoch: 2 });
+  assert.is(read(), 3);
+  assert.is(
+    await codeOf(() => settleHostEpoch({ disk, directory: DIRECTORY, alignedStart, hostEpoch: 2, settle: now })),
+    'ERR_HOST_SUPERSEDED',
+  );
+  const file = disk.open(path, { durableWrites: true });
+  file.writeSync(new Uint8Array(BLOCK_BYTES).fill(7), 0);
+  file.closeSync();
+  assert.is(read(), 0);
+  await announceHostEpoch({ disk, directory: DIRECTORY, alignedStart, hostEpoch: 3 });
+  assert.is(read(), 3);
 });
 
 test('a former host that goes on writing was not shut out: refused', async () => {

@@ -8,6 +8,7 @@ import { TAKEOVER_STEPS, type TakeoverOptions } from '../../src/takeover/take-ov
 import { codeOf } from '../support/scratch.ts';
 import { GROUP_ID, JOURNALS_DIRECTORY, sameVolumes, VOLUMES } from '../support/secondary-host.ts';
 import { PEER_DIRECTORY, REGION_PATH, TakeoverScene } from '../support/takeover-scene.ts';
+import { timersOfTheDead } from '../support/timers-of-the-dead.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -30,6 +31,7 @@ test('step by step: fence, state, host epoch, records, active; then the copy has
   assert.equal(seen, [
     [1, 'peer', 'active', [0, 0]],
     [2, 'secondary', 'taking-over', [0, 0]],
+    ['settle', [0, 0]],
     ['settle', [1, 1]],
     [3, 'secondary', 'taking-over', [1, 1]],
     [4, 'secondary', 'active', [1, 1]],
@@ -79,13 +81,15 @@ test('a crash at any moment loses nothing that the region holds', async () => {
   for (let seed = 100; seed < 130; seed += 1) {
     const scene = await TakeoverScene.open(seed);
     let done = false;
+    const dying = timersOfTheDead();
     void scene.takeOver().then(
       () => (done = true),
       () => {},
     );
-    for (let turns = 0; turns < (seed - 100) * 3; turns += 1) await turn();
+    for (let turns = 0; turns < (seed - 100) * 4; turns += 1) await turn();
     if (!done) during += 1;
     scene.crash(seed % 2 === 0 ? 'page cache' : 'what is durable');
+    dying.end();
     if (scene.state.condition !== 'active' || scene.state.role === 'peer') await scene.takeOver();
     assert.equal([scene.state.role, scene.state.condition, scene.state.hostEpoch], ['secondary', 'active', 1]);
     await judge(scene);
