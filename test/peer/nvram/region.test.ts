@@ -113,6 +113,22 @@ test('freeBytes is what can be stored, to the last byte; more is a broken invari
   again.close();
 });
 
+test('records of the largest size go round the end of the smallest region that a config may name', async () => {
+  const made = simulated({ sizeBytes: LIMITS.regionBytesMin, mapped: false });
+  const region = await makeRegion(made);
+  for (let sequence = 0; sequence < 20; sequence += 2) {
+    const encoded = encodeMessage(sequence, 1, LIMITS.recordDataBytesMax);
+    while (encoded.length + LIMITS.regionOverheadBytes > region.freeBytes) region.release(region.tail + 1);
+    region.store(encoded, 1);
+    const { segments } = readAll(region);
+    assert.is(Buffer.compare(segments.at(-1)?.encoded ?? new Uint8Array(0), encoded), 0);
+  }
+  region.close();
+  const again = reopen(made);
+  assert.equal([again.head, again.foundEnd.verdict], [10, 'clean-end']);
+  again.close();
+});
+
 test('the overhead that the limits state covers header and terminator', () => {
   assert.ok(2 * SEGMENT_HEADER_BYTES <= LIMITS.regionOverheadBytes);
 });
