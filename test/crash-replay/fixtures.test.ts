@@ -40,6 +40,8 @@ const REQUIRED = [
   'older-stream-partial',
   'both-watermark-sectors-bad',
   'padded-commits',
+  'nvram-only-record',
+  'nvram-and-journal-differ',
   ...PROMOTION_STEPS.map(({ step }) => `killed-during-promotion-step-${step}`),
 ];
 

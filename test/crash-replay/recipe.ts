@@ -20,7 +20,7 @@ export interface Expectation {
    * Null: recovery never gets to look at the journals.
    */
   readonly above: Readonly<Record<number, string>> | null;
-  /** What becomes of the records in the peer's region, where there is one; `through` as above. */
+  /** What becomes of the records in the peer's region, where there is one; `through` is the least, because how much arrived meanwhile is chance. */
   readonly withRegion?: { readonly refuses: Expectation['refuses']; readonly through: number | null };
   /** Journals that `above` cannot name: by slot. */
   readonly slots?: (scene: Scene) => Readonly<Record<number, string>>;

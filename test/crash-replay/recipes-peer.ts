@@ -20,8 +20,8 @@ export const PEER_RECIPES: readonly Recipe[] = [
     proves: 'what was acknowledged on the word of the peer alone comes back from its region',
     story: ({ at }) => [
       `The secondary was killed before the first commit of data set ${at(1)} was written. Its peer held the records already, and they were acknowledged.`,
-      `The journals have nothing above the watermark, which says ${at(0)}. The peer's region holds the whole data set ${at(1)}.`,
-      `Nothing to do for the journals. A restart that fetches from the peer, or a takeover, adds data set ${at(1)}: it is complete, and is destaged.`,
+      `The journals have nothing above the watermark, which says ${at(0)}. The peer's region holds the whole data set ${at(1)}, and what came behind it.`,
+      `Nothing to do for the journals. A restart that fetches from the peer, or a takeover, adds data set ${at(1)} and what is behind it; what is complete is destaged.`,
       'Nothing. Without the region, or with one that was lost, everything that the primary has forgotten: the handshake tells.',
       'Starts the secondary while the peer runs: it waits for the peer and fetches. Or, if the host is gone for good: `farshore takeover` on the peer.',
     ],

@@ -66,7 +66,7 @@ export interface CrashPoint {
 }
 
 /** Long enough for a transaction to arrive, and for the peer to answer. */
-const HELD_BY_PEER = { stage: 'replicating', destaged: 3, peer: true, delayMs: 60 } as const;
+const HELD_BY_PEER = { stage: 'replicating', destaged: 3, peer: true, delayMs: 100 } as const;
 /** Three data sets destaged; of what a data set brings, nothing but this is waited for. */
 const RUNNING = { stage: 'replicating', destaged: 3 } as const;
 const HELD = { stage: 'replicating', destaged: 2, hold: { afterDestaged: 2 } } as const;

@@ -73,6 +73,7 @@ export function describeDecision(found: FoundDecision | null): string {
     phrase('replay', found, ['replay']),
     phrase('keep', found, ['keep partial', 'keep complete']),
     phrase('discard', found, ['discard']),
+    regionPhrase(found),
   ].filter((text) => text !== null);
   return phrases.length === 0 ? 'nothing to do' : phrases.join(', ');
 }
@@ -80,6 +81,11 @@ export function describeDecision(found: FoundDecision | null): string {
 function reasonOf({ journals, error }: FoundDecision): string {
   const refused = journals.find(({ action }) => action === 'refuse');
   return refused?.label ?? (error?.code ?? '').replace(/^ERR_/, '').toLowerCase().replaceAll('_', ' ');
+}
+
+function regionPhrase({ withRegion }: FoundDecision): string | null {
+  if (withRegion === undefined) return null;
+  return withRegion.error === null ? `add ${withRegion.added} records of the peer` : "refuse the peer's region";
 }
 
 function phrase(verb: string, { journals }: FoundDecision, actions: readonly RecoveryAction[]): string | null {

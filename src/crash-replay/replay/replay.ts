@@ -17,7 +17,7 @@ import { FarshoreError } from '../../model/errors.ts';
 import { readHostState, type HostState } from '../../state/host-state.ts';
 import { decideRecovery } from './decide-recovery.ts';
 import { differencesOf, differ, type Difference, type FoundDecision } from './replay-differences.ts';
-import { readExpected, readManifest, type FixtureExpected, type FixtureManifest } from '../fixture-files.ts';
+import { readExpected, readManifest, type ExpectedAdoption, type FixtureExpected, type FixtureManifest } from '../fixture-files.ts';
 import { sha256OfFile, unpackCrash, type HostFolder } from '../fixture-folder.ts';
 import { predictedOtherwise } from './replay-prediction.ts';
 import { runRecovery, type RecoveryRun } from './run-recovery.ts';
@@ -106,9 +106,17 @@ class Replay {
     this.#add(differencesOf(expected, found));
     this.#add(await predictedOtherwise({ disk: this.#disk, host: this.#options.host, recover: manifest.recover, found }));
     this.#same('the files after the decisions', crash, await this.#hashes());
-    const volumes = this.#hasVolumes ? await this.#recover(crash) : 'not there';
+    const { volumes, adoption } = this.#hasVolumes ? await this.#recover(crash) : { volumes: 'not there' as const, adoption: null };
     const differences = this.#differences;
-    return { fixture: manifest.name, directory, recover: manifest.recover, found, volumes, differences, passed: differences.length === 0 };
+    return {
+      fixture: manifest.name,
+      directory,
+      recover: manifest.recover,
+      found: adoption === null ? found : { ...found, withRegion: adoption },
+      volumes,
+      differences,
+      passed: differences.length === 0,
+    };
   }
 
   async #decide(): Promise<FoundDecision> {
@@ -116,7 +124,7 @@ class Replay {
     return withoutPoint(await decideRecovery({ disk: this.#disk, host, recover: manifest.recover }));
   }
 
-  async #recover(crash: Hashes): Promise<ReplayReport['volumes']> {
+  async #recover(crash: Hashes): Promise<{ volumes: ReplayReport['volumes']; adoption: ExpectedAdoption | null }> {
     const { expected, host, manifest } = this.#options;
     const first = await runRecovery({ disk: this.#disk, host, manifest });
     const after = await this.#hashes();
@@ -130,7 +138,7 @@ class Replay {
     this.#same('the files after the second recovery', after, afterAgain);
     if (first.error === null) await this.#nothingIsLeft();
     const refuses = (expected.withRegion ?? expected).error !== null;
-    return refuses && volumes !== 'wrong' ? 'unchanged' : volumes;
+    return { volumes: refuses && volumes !== 'wrong' ? 'unchanged' : volumes, adoption: adoptionIn(first, expected) };
   }
 
   #compareRun(what: string, { error, through, adopted }: RecoveryRun): void {
@@ -198,6 +206,13 @@ class Replay {
     }
     return hashes;
   }
+}
+
+/** What a recovery did with a region; null: there is none, or it never came so far. */
+function adoptionIn({ error, adopted, through }: RecoveryRun, { withRegion }: FixtureExpected): ExpectedAdoption | null {
+  if (withRegion === undefined || (error === null && adopted === null)) return null;
+  if (error === null && adopted !== null) return { error: null, ...adopted, through };
+  return { error: error as ExpectedAdoption['error'], records: withRegion.records, added: null, through: null };
 }
 
 /** SHA-256 by path below the temporary folder. */
