@@ -47,7 +47,7 @@ export interface Setting {
 }
 
 /** Regions of which the smaller ones are full at times. */
-export const REGION_BYTES_CHOICES = [64 * KiB, 128 * KiB, 512 * KiB] as const;
+export const REGION_BYTES_CHOICES = [32 * KiB, 64 * KiB, 256 * KiB] as const;
 export const HOLDS: readonly RegionHold[] = ['memory', 'durable'];
 
 /** @param peerRandom a source of its own, so that a story without a peer is the same whether others have one or not */

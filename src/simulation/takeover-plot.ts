@@ -37,7 +37,14 @@ export class TakeoverPlot {
     this.#story.addWorkload(primary, random.between(4, 20));
     secondary.disk.slowFile = JOURNALS;
     secondary.disk.slowness = random.between(1, 6);
-    simulation.universe.world.schedule(1_000 + random.int(60_000), 'the secondary is lost', () => this.#strike(), null);
+    const { world } = simulation.universe;
+    const strikeUs = 1_000 + random.int(60_000);
+    world.schedule(strikeUs, 'the secondary is lost', () => this.#strike(), null);
+    // What it said last arrives when the primary knows the other host, which has another way there.
+    const [first, second] = simulation.network.paths.filter(({ toPeer }) => !toPeer);
+    if (first === undefined || second === undefined || random.chance(0.5)) return;
+    world.schedule(strikeUs - random.int(Math.min(strikeUs, 10_000)), 'clogged', () => simulation.network.clog(first, 'client'), null);
+    world.schedule(strikeUs + 3_000_000 + random.int(4_000_000), 'clear', () => simulation.network.unclog(first, 'client'), null);
   }
 
   /** What the end waits for, besides what it waits for without a takeover. */

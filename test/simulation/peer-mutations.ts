@@ -103,7 +103,8 @@ export const PEER_MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/peer/fetch-stream.ts',
         find: "this.#link.send(encodeMessage({ kind: 'records', encoded: next.value.encoded }));",
-        replace: "if (this.#records > next.value.records) this.#link.send(encodeMessage({ kind: 'records', encoded: next.value.encoded }));",
+        replace:
+          "if (this.#records > next.value.records) this.#link.send(encodeMessage({ kind: 'records', encoded: next.value.encoded }));",
       },
     ],
   },
@@ -159,7 +160,7 @@ export const PEER_MUTATIONS: readonly Mutation[] = [
     name: 'a region in memory passes for the same after another boot',
     invariant: 'I2',
     seedsMax: 400,
-    patches: [{ file: 'src/simulation/disk.ts', find: '(this.#content.powerCuts ?? 0).toString(16)', replace: '(0).toString(16)' }],
+    patches: [{ file: 'src/peer/nvram/open-region.ts', find: 'if (inMemory && bootId !== disk.bootId())', replace: 'if (false)' }],
   },
   {
     name: 'the peer uses a new region before its state says that the former one is lost',
