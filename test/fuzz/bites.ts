@@ -177,6 +177,28 @@ export const BUGS: readonly Bug[] = [
     replace: '',
   },
   {
+    name: 'sent is held',
+    target: 'write-back',
+    file: 'src/protocol/mirror-ledger.ts',
+    find: 'this.#unheld.push({',
+    replace:
+      'for (const { dataSet, to } of message.runs) { const set = this.#sets.get(dataSet); if (set !== undefined) set.held = Math.max(set.held, to); } this.#unheld.push({',
+  },
+  {
+    name: 'mirrored without a mark',
+    target: 'write-back',
+    file: 'src/secondary/mirror/mirror.ts',
+    find: '!this.#mark(facts.regionId)',
+    replace: 'false',
+  },
+  {
+    name: 'no wait for the marked peer',
+    target: 'write-back',
+    file: 'src/secondary/secondary.ts',
+    find: 'if (this.state.peerMayHoldMore != null)',
+    replace: 'false',
+  },
+  {
     name: 'the end of a link is not told',
     target: 'link-server',
     file: 'src/link/link-server.ts',

@@ -12,6 +12,7 @@ import { recoveryTarget } from './recovery-target.ts';
 import { secondaryTarget } from './secondary-target.ts';
 import { stateTarget } from './state-target.ts';
 import type { Target } from './target.ts';
+import { writeBackTarget } from './write-back-target.ts';
 
 export const TARGETS: readonly Target[] = [
   recordTarget,
@@ -24,6 +25,7 @@ export const TARGETS: readonly Target[] = [
   secondaryTarget,
   primaryTarget,
   peerTarget,
+  writeBackTarget,
   linkServerTarget,
   nbdTarget,
   configTarget,
