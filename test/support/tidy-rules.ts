@@ -35,9 +35,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   /** It calls Farshore as an operator would, and never reaches into a host. */
   demo: ['model', 'state', 'nbd', 'cli'],
   /** Crash-replay fixtures: made from real processes, replayed by production code. */
-  'crash-replay': [...SERVICES, 'primary', 'secondary', 'peer', 'inspection', 'cli', 'demo'],
+  'crash-replay': [...SERVICES, 'primary', 'secondary', 'peer', 'takeover', 'inspection', 'cli', 'demo'],
   /** Both hosts in one thread, and judges that look into them. */
-  simulation: [...SERVICES, 'primary', 'secondary', 'peer'],
+  simulation: [...SERVICES, 'primary', 'secondary', 'peer', 'takeover'],
   commands: [...SERVICES, 'primary', 'secondary', 'peer', 'takeover', 'inspection', 'cli', 'demo', 'crash-replay', 'simulation'],
 };
 
