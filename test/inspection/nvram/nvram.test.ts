@@ -182,7 +182,7 @@ test('verify: clean, damaged and torn; beside a running peer what cannot be read
     assert.equal([finding?.path, finding?.verdict, finding?.offset, finding?.matters], [copy, 'damaged', secondMessage + 96, true]);
     assert.match(finding?.expected ?? '', /payload-checksum/);
     assert.match(damaged.text.join('\n'), /2 records in 1 message,/);
-    assert.match(finding?.meaning ?? '', /14 records behind it are whole/);
+    assert.match(finding?.meaning ?? '', /\. 14 records behind it are whole/);
     // A header that is half there is what a kill leaves.
     image.fill(0, secondMessage + 48, secondMessage + 96);
     writeFileSync(copy, image);
