@@ -91,8 +91,8 @@ export const BUGS: readonly Bug[] = [
     name: 'the older watermark counts',
     target: 'blocks',
     file: 'journals/watermark.ts',
-    find: 'first.counter > second.counter',
-    replace: 'first.counter < second.counter',
+    find: 'a.counter > b.counter',
+    replace: 'a.counter < b.counter',
   },
   {
     name: 'a flagged journal that is damaged is partial',

@@ -62,7 +62,8 @@ const strays = [
 
 export const blocksTarget: Target = {
   name: 'blocks',
-  property: 'a header, mark or watermark that is read would be written with the same bytes; the newest whole watermark counts',
+  property:
+    'a header, mark or watermark that is read would be written with the same bytes; the newest whole watermark of the highest host epoch counts',
   golden: [
     [fresh],
     [file(watermarks[0] as WatermarkContent, watermarks[1] as WatermarkContent)],
@@ -117,7 +118,13 @@ function judgeWatermarkFile(bytes: Uint8Array): string {
     same(bytes.subarray(at, at + BLOCK_BYTES), (target) => encodeWatermark(target, newest), 'watermark');
     const other = bytes.subarray(BLOCK_BYTES - at, 2 * BLOCK_BYTES - at);
     const older = other.length === BLOCK_BYTES ? decodeWatermark(other) : null;
-    if (older?.verdict === 'readable') must(older.content.counter <= newest.counter, 'the newest note counts');
+    if (older?.verdict === 'readable') {
+      const { counter, hostEpoch } = older.content;
+      must(
+        hostEpoch < newest.hostEpoch || (hostEpoch === newest.hostEpoch && counter <= newest.counter),
+        'the newest note of the highest host epoch counts',
+      );
+    }
     return `newest ${nextBlock === 0 ? 1 : 0}`;
   } catch (error) {
     if (!(error instanceof FarshoreError)) throw error;
