@@ -2,7 +2,7 @@
  * `farshore takeover` as an operator meets it: what it refuses, its fence, a running and a stopped peer, a kill in the middle of it, and
  * the life of the host afterwards, with a new peer. What becomes of acknowledged data under load stands in write-back-takeover.test.ts.
  *
- * @timeLimit 300 s
+ * @timeLimit 600 s
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -135,7 +135,7 @@ test('a stopped peer: --dry-run changes nothing, takeover, then start', async ()
 });
 
 test('kill -9 in the middle of a takeover: the next start finishes it, without another fence', async () => {
-  for (const delayMs of [1200, 2200]) {
+  for (const delayMs of [1200, 2200, 4150]) {
     await withPeeredHosts(SCENE, async (hosts) => {
       const { secondary, peer } = hosts;
       await hosts.start();
