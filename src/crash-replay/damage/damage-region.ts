@@ -36,7 +36,7 @@ export function refillHeldWrite(
   refillWrite(region, record, fill);
   const checksums = Buffer.concat(records.map(({ offset }) => region.slice(offset + CHECKSUM_AT, offset + CHECKSUM_AT + 4)));
   const block = region.subarray(segmentAt, segmentAt + SEGMENT_HEADER_BYTES);
-  putSegmentNumbers(block, viewOf(block), { ...header, digest: crc32(checksums) });
+  putSegmentNumbers(block, viewOf(block), header, { ...header, digest: crc32(checksums) });
   const words = `the ${record.lengthBytes} bytes of data of record ${sequence} became 0x${fill.toString(16)}, with right checksums of record and segment`;
   return { file, words };
 }

@@ -264,16 +264,20 @@ export function beginSegmentHeader(block: Uint8Array, regionId: RegionId): DataV
   return view;
 }
 
+/** What a segment's header says of the records behind it. */
+export type SegmentBody = Pick<SegmentHeader, 'encodedBytes' | 'digest'>;
+export type SegmentNumbers = Omit<SegmentHeader, 'regionId' | keyof SegmentBody>;
+
 /** Fill in what differs from segment to segment, and the checksum. */
-export function putSegmentNumbers(block: Uint8Array, view: DataView, content: Omit<SegmentHeader, 'regionId'>): void {
+export function putSegmentNumbers(block: Uint8Array, view: DataView, content: SegmentNumbers, body: SegmentBody): void {
   writeId(view, SEGMENT_FIELDS.segment.offset, content.segment);
   writeId(view, SEGMENT_FIELDS.position.offset, content.position);
   writeId(view, SEGMENT_FIELDS.firstOrdinal.offset, content.firstOrdinal);
   writeId(view, SEGMENT_FIELDS.tailOrdinal.offset, content.tailOrdinal);
   writeId(view, SEGMENT_FIELDS.opening.offset, content.opening);
-  view.setUint32(SEGMENT_FIELDS.encodedBytes.offset, content.encodedBytes, true);
+  view.setUint32(SEGMENT_FIELDS.encodedBytes.offset, body.encodedBytes, true);
   view.setUint32(SEGMENT_FIELDS.records.offset, content.records, true);
-  view.setUint32(SEGMENT_FIELDS.digest.offset, content.digest, true);
+  view.setUint32(SEGMENT_FIELDS.digest.offset, body.digest, true);
   sealBlock(block, view);
 }
 

@@ -10,7 +10,7 @@ import { RECORD_TYPE } from '../../model/commands.ts';
 import type { RegionId } from '../../model/peer.ts';
 import { readId } from '../../record/fields.ts';
 import { offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES } from '../../record/layout.ts';
-import { beginSegmentHeader, putSegmentNumbers, RING_OFFSET, SEGMENT_HEADER_BYTES, type SegmentHeader } from './format.ts';
+import { beginSegmentHeader, putSegmentNumbers, RING_OFFSET, SEGMENT_HEADER_BYTES, type SegmentNumbers } from './format.ts';
 
 const AT = offsetsOf(RECORD_HEADER);
 const TERMINATOR = new Uint8Array(SEGMENT_HEADER_BYTES);
@@ -27,6 +27,8 @@ export class RingWriter {
   readonly #options: RingWriterOptions;
   readonly #header = new Uint8Array(SEGMENT_HEADER_BYTES);
   readonly #headerView: DataView;
+  /** Filled in again and again. */
+  readonly #body = { encodedBytes: 0, digest: 0 };
   #checksums = new Uint8Array(FIRST_CHECKSUMS * 4);
   #checksumsView = new DataView(this.#checksums.buffer);
 
@@ -36,10 +38,12 @@ export class RingWriter {
   }
 
   /** Put one segment at its position. @throws what the disk says; then any part of it may be there */
-  putSegment(encoded: Uint8Array, numbers: Omit<SegmentHeader, 'regionId' | 'encodedBytes' | 'digest'>): void {
+  putSegment(encoded: Uint8Array, numbers: SegmentNumbers): void {
     const { position, records } = numbers;
-    const content = { ...numbers, encodedBytes: encoded.length, digest: this.#digestOf(encoded, records) };
-    putSegmentNumbers(this.#header, this.#headerView, content);
+    const body = this.#body;
+    body.encodedBytes = encoded.length;
+    body.digest = this.#digestOf(encoded, records);
+    putSegmentNumbers(this.#header, this.#headerView, numbers, body);
     this.put(encoded, position + SEGMENT_HEADER_BYTES);
     this.put(TERMINATOR, position + SEGMENT_HEADER_BYTES + encoded.length);
     this.put(this.#header, position);

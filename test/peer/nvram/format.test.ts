@@ -103,7 +103,7 @@ function anchor(content = ANCHOR): Uint8Array {
 
 function segment(): Uint8Array {
   const block = dirty(SEGMENT_HEADER_BYTES);
-  putSegmentNumbers(block, beginSegmentHeader(block, SEGMENT.regionId), SEGMENT);
+  putSegmentNumbers(block, beginSegmentHeader(block, SEGMENT.regionId), SEGMENT, SEGMENT);
   return block;
 }
 
@@ -132,8 +132,8 @@ test('numbers put into a segment header again leave nothing of the ones before',
   const view = beginSegmentHeader(block, SEGMENT.regionId);
   const max = Number.MAX_SAFE_INTEGER;
   const all = { segment: max, position: max, firstOrdinal: max, tailOrdinal: max, opening: max };
-  putSegmentNumbers(block, view, { ...all, encodedBytes: 0xffff_ffff, records: 0xffff_ffff, digest: 0xffff_ffff });
-  putSegmentNumbers(block, view, SEGMENT);
+  putSegmentNumbers(block, view, { ...all, records: 0xffff_ffff }, { encodedBytes: 0xffff_ffff, digest: 0xffff_ffff });
+  putSegmentNumbers(block, view, SEGMENT, SEGMENT);
   assert.is(Buffer.compare(block, segment()), 0);
 });
 
