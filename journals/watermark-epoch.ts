@@ -8,6 +8,8 @@
  */
 import { awaitDone } from '../src/disk/await-done.ts';
 import type { Disk, DiskFile, Done } from '../src/disk/disk.ts';
+import type { HistoryPoint } from '../src/model/ids.ts';
+import type { JournalIdentity } from './contract.ts';
 import { epochUnannounced, epochUnread, epochUnsettled, hostSuperseded, watermarkMissing } from './errors.ts';
 import { hostEpochPath, watermarkPath } from './files.ts';
 import { BLOCK_BYTES, decodeWatermark, encodeWatermark, UNBOUND_IDENTITY } from './format.ts';
@@ -25,7 +27,11 @@ export interface EpochFileOptions {
   readonly alignedStart: AlignedStart;
 }
 
-/** Reads both blocks of the watermark's file, and behind them the announcement, as they stand on the storage. */
+/** The file `host-epoch`: the announcement of a takeover, which only a taker writes, and the note of a promotion, which only the promoted host writes. */
+const HOST_EPOCH_FILE_BYTES = 2 * BLOCK_BYTES;
+const PROMOTION_OFFSET = BLOCK_BYTES;
+
+/** Reads both blocks of the watermark's file, and behind them those of `host-epoch`, as they stand on the storage. */
 export class EpochReader {
   readonly path: string;
   readonly #file: DiskFile;
@@ -37,7 +43,7 @@ export class EpochReader {
   constructor({ disk, directory, alignedStart }: EpochFileOptions) {
     this.path = watermarkPath(directory);
     if (!disk.exists(this.path)) throw watermarkMissing(this.path);
-    this.#bytes = allocateAligned(WATERMARK_FILE_BYTES + BLOCK_BYTES, alignedStart);
+    this.#bytes = allocateAligned(WATERMARK_FILE_BYTES + HOST_EPOCH_FILE_BYTES, alignedStart);
     const announced = hostEpochPath(directory);
     try {
       this.#file = disk.open(this.path, { readOnly: true, uncachedReads: true });
@@ -118,11 +124,76 @@ async function announce(path: string, options: EpochFileOptions & { readonly hos
       if (found.verdict === 'readable' && found.content.hostEpoch >= hostEpoch) return;
     }
     encodeWatermark(block, { ...UNBOUND_IDENTITY, point: null, counter: 0, hostEpoch });
+    // No promotion yet: later writes go into a file that is whole, and that nobody has to look up anew.
+    if (isNew) await awaitDone((done) => file.write([allocateAligned(BLOCK_BYTES, alignedStart)], PROMOTION_OFFSET, done));
     await awaitDone((done) => file.write([block], 0, done));
     if (isNew) disk.syncDirectory(directory);
   } finally {
     await awaitDone((done) => file.close(done));
   }
+}
+
+/** A generation that began on this storage: whoever was promoted here writes into the volumes as their primary. */
+export interface PromotionNote {
+  readonly identity: JournalIdentity;
+  /** Where the generation goes on; null: nothing was ever complete. */
+  readonly point: HistoryPoint | null;
+}
+
+/** The promotion that is noted on the storage; null: none. */
+export function promotionIn(bytes: Uint8Array): PromotionNote | null {
+  const begin = WATERMARK_FILE_BYTES + PROMOTION_OFFSET;
+  const block = bytes.subarray(begin, begin + BLOCK_BYTES);
+  const noted = block.length === BLOCK_BYTES ? decodeWatermark(block) : null;
+  if (noted?.verdict !== 'readable') return null;
+  const { groupId, generation, stream, point } = noted.content;
+  return { identity: { groupId, generation, stream }, point };
+}
+
+/**
+ * Note a promotion on the storage, durably, and only then look whether another host has raised its epoch there: of a promotion and a
+ * takeover at the same time at least one sees the other. A promotion that comes too late takes its note back.
+ * @throws RefusedError ERR_HOST_SUPERSEDED; FarshoreError ERR_EPOCH_UNANNOUNCED, ERR_EPOCH_UNREAD
+ */
+export async function notePromotion(
+  options: EpochFileOptions & { readonly hostEpoch: number; readonly note: PromotionNote },
+): Promise<void> {
+  const { directory, hostEpoch, note, alignedStart } = options;
+  await announceHostEpoch(options);
+  const block = allocateAligned(BLOCK_BYTES, alignedStart);
+  encodeWatermark(block, { ...note.identity, point: note.point, counter: 0, hostEpoch });
+  await writePromotion(options, block);
+  const reader = new EpochReader(options);
+  try {
+    const found = hostEpochIn(await readAll(reader));
+    if (found === null || found.hostEpoch <= hostEpoch) return;
+    await writePromotion(options, block.fill(0));
+    throw hostSuperseded(directory, { own: hostEpoch, found: found.hostEpoch });
+  } finally {
+    await awaitDone((done) => reader.close(done));
+  }
+}
+
+async function writePromotion({ disk, directory }: EpochFileOptions, block: Uint8Array): Promise<void> {
+  const path = hostEpochPath(directory);
+  try {
+    const file = disk.open(path, { durableWrites: true });
+    try {
+      await awaitDone((done) => file.write([block], PROMOTION_OFFSET, done));
+    } finally {
+      await awaitDone((done) => file.close(done));
+    }
+  } catch (error) {
+    throw epochUnannounced(path, error);
+  }
+}
+
+export interface SettleOptions extends EpochFileOptions {
+  readonly hostEpoch: number;
+  /** Wait until a host that may be superseded has noticed. */
+  readonly settle: () => Promise<void>;
+  /** Looks at what the storage says after the wait, before anything of the former host's is overwritten; throws what stands in the way. */
+  readonly judge?: (bytes: Uint8Array) => void;
 }
 
 /**
@@ -131,7 +202,7 @@ async function announce(path: string, options: EpochFileOptions & { readonly hos
  * notice wrote meanwhile is taken along, and both are written again; one that goes on was not shut out.
  * @throws RefusedError ERR_EPOCH_UNSETTLED, ERR_HOST_SUPERSEDED; FarshoreError ERR_EPOCH_UNREAD, ERR_EPOCH_UNANNOUNCED; CorruptionError ERR_WATERMARK_UNREADABLE; the disk's error
  */
-export async function settleHostEpoch(options: EpochFileOptions & { hostEpoch: number; settle: () => Promise<void> }): Promise<void> {
+export async function settleHostEpoch(options: SettleOptions): Promise<void> {
   const { disk, directory, alignedStart, hostEpoch } = options;
   await refuseLower(options);
   await announceHostEpoch(options);
@@ -144,6 +215,7 @@ export async function settleHostEpoch(options: EpochFileOptions & { hostEpoch: n
       const bytes = await readAll(reader);
       const found = hostEpochIn(bytes);
       if (found !== null && found.hostEpoch > hostEpoch) throw hostSuperseded(directory, { own: hostEpoch, found: found.hostEpoch });
+      options.judge?.(bytes);
       // A raise that another life of this host made may not have waited yet.
       if (tries > 0 && found?.hostEpoch === hostEpoch && found.inBoth) return;
       if (tries === TRIES) throw epochUnsettled(reader.path, hostEpoch);

@@ -320,6 +320,8 @@ export class Primary {
   #superseded(message: Extract<WireMessage, { kind: 'superseded' }>): 'recorded' | 'not recorded' | 'not newer' {
     const relation = compareGenerations(this.state.generations, message.generations);
     if (message.groupId !== this.state.groupId || relation !== 'prefix') return 'not newer';
+    // A host whose place another one took has nothing to say any more, whatever it was told to become.
+    if (message.hostEpoch < this.state.hostEpoch) return 'not newer';
     const newest = message.generations.at(-1);
     const text = `generation ${newest?.number ?? '?'} was promoted at ${new Date(message.promotedAtMs).toISOString()}`;
     let outcome: 'recorded' | 'not recorded' = 'recorded';

@@ -97,7 +97,7 @@ export const HANDSHAKE_SHAPES: { readonly [Kind in HandshakeMessage['kind']]: Sh
     label: text(LIMITS.labelBytesMax),
     sentence: text(LIMITS.sentenceBytesMax),
   }),
-  superseded: object<Body<SupersededMessage>>({ groupId: hex(32), generations: GENERATIONS, promotedAtMs: timeMs }),
+  superseded: object<Body<SupersededMessage>>({ groupId: hex(32), generations: GENERATIONS, hostEpoch: id, promotedAtMs: timeMs }),
   supersededAcknowledged: object<Body<SupersededAcknowledgedMessage>>({ groupId: hex(32) }),
   ...PEER_SHAPES,
 };

@@ -94,6 +94,8 @@ export interface SupersededMessage {
   readonly kind: 'superseded';
   readonly groupId: GroupId;
   readonly generations: readonly Generation[];
+  /** Of the promoted host: one that another host has replaced is not obeyed. */
+  readonly hostEpoch: number;
   /** Milliseconds since 1970, by the promoted host's clock. */
   readonly promotedAtMs: number;
 }

@@ -41,7 +41,7 @@ import { LastHeadFile } from './last-head.ts';
 import { journalIdentityOf, recover } from './recover.ts';
 import { resumeInterruptedPromotion } from './promotion.ts';
 import { Replica } from './replica.ts';
-import { locksAfterFence, SharedStorage } from './shared-storage.ts';
+import { formerLocksOf, SharedStorage, type FormerLocks } from './shared-storage.ts';
 import type { SecondaryOptions } from './secondary-options.ts';
 import { SecondaryLinks, type SecondaryLinkEvent } from './secondary-links.ts';
 import { secondaryStatus } from './secondary-status.ts';
@@ -161,7 +161,8 @@ export class Secondary {
   /** Steps 5 and 6 of a promotion end here too: serve the volumes over NBD, and tell the old primary (I8). */
   async serve(): Promise<void> {
     const { options } = this;
-    // Before anything that may fail: the old primary has to know whether this host serves already or not.
+    await SharedStorage.notePromotion(this);
+    // Before anything else that may fail: the old primary has to know whether this host serves already or not.
     this.#superseder = new Superseder({ addresses: options.connect, connect: options.connectSocket, state: this.state, log: options.log });
     this.#superseder.start();
     const application = new Application(this.volumes, `farshore group ${options.group}, promoted`);
@@ -241,13 +242,15 @@ export class Secondary {
         hint: 'use the config that belongs to this state folder',
       });
     checkTakeoverFinished(this);
-    this.volumes = openVolumes(options.disk, options.volumes, { afterFence: locksAfterFence(this) });
+    const formerLocks = formerLocksOf(this);
+    this.volumes = openVolumes(options.disk, options.volumes, { afterFence: formerLocks });
     if (state.condition === 'promoted') {
       if (options.dial) await this.serve();
       return;
     }
     if (options.dial && (options.peerListen ?? []).length > 0 && state.condition !== 'promoting') this.mirror = new SecondaryMirror(this);
-    await this.#recover(state.condition === 'promoting' ? 'promote' : 'start');
+    await this.#recover(state.condition === 'promoting' ? 'promote' : 'start', formerLocks);
+    if (formerLocks?.count === 0) this.writeState({ hasLocks: true });
     if (state.condition === 'promoting') return resumeInterruptedPromotion(this);
     if (options.adopt !== undefined) await adoptRegion(this, options.adopt);
     checkPeerNeeded(this);
@@ -257,7 +260,7 @@ export class Secondary {
     else this.#dial();
   }
 
-  async #recover(mode: 'start' | 'promote'): Promise<void> {
+  async #recover(mode: 'start' | 'promote', afterFence: FormerLocks): Promise<void> {
     const { options, state } = this;
     this.#lastHead = new LastHeadFile(options.disk, options.stateDirectory);
     this.heads.known = this.#lastHead.read();
@@ -265,7 +268,7 @@ export class Secondary {
     this.storage = await SharedStorage.open(this);
     const recovered = await recover({
       disk: this.storage.disk,
-      afterFence: locksAfterFence(this),
+      afterFence,
       directory,
       geometry,
       state,

@@ -3,7 +3,7 @@
  * locks of a former host, if this host has taken it over.
  */
 import { watermarkPath } from '../../journals/files.ts';
-import { announceHostEpoch } from '../../journals/watermark-epoch.ts';
+import { announceHostEpoch, notePromotion } from '../../journals/watermark-epoch.ts';
 import { alignedStart } from '../disk/alignment.ts';
 import type { Disk } from '../disk/disk.ts';
 import { EpochLease } from './epoch-lease.ts';
@@ -53,20 +53,41 @@ export class SharedStorage {
     return new SharedStorage(disk, lease);
   }
 
+  /**
+   * Note on the storage that this host was promoted, before it serves: a peer that would take it over must find it there. A host whose
+   * storage was taken over meanwhile does not serve. Without journals nobody can take anything over.
+   * @throws RefusedError ERR_HOST_SUPERSEDED; FarshoreError ERR_EPOCH_UNANNOUNCED, ERR_EPOCH_UNREAD
+   */
+  static async notePromotion({ options, state }: Pick<Secondary, 'options' | 'state'>): Promise<void> {
+    const { disk, journals } = options;
+    const { directory } = journals;
+    const generation = state.generations.at(-1)?.number ?? 0;
+    if (!disk.exists(watermarkPath(directory)) || state.groupId === null || state.stream === null) return;
+    const note = { identity: { groupId: state.groupId, generation, stream: state.stream }, point: state.divergedFrom };
+    await notePromotion({ disk, directory, alignedStart, hostEpoch: state.hostEpoch, note });
+  }
+
   /** Write nothing more. */
   end(): void {
     this.lease?.end();
   }
 }
 
-/** Whether the locks of a former host are waited for. */
-export function locksAfterFence({ options }: Pick<Secondary, 'options'>): { bypassed(path: string): void } | undefined {
-  if (options.afterFence !== true) return undefined;
-  return {
-    bypassed: (path) =>
+/** What becomes of locks that a former host may still have; undefined: they count. */
+export type FormerLocks = { bypassed(path: string): void; count: number } | undefined;
+
+/** Locks of the host that was fenced prove nothing, and may stay for as long as the storage takes to notice; once they were got they count. */
+export function formerLocksOf({ options, state }: Pick<Secondary, 'options' | 'state'>): FormerLocks {
+  if (options.afterFence !== true || state.hasLocks === true) return undefined;
+  const locks = {
+    count: 0,
+    bypassed(path: string): void {
+      locks.count += 1;
       options.log(
         'warn',
         `${path} is still locked by another process; this host took the place of one that was fenced, and goes on without the lock`,
-      ),
+      );
+    },
   };
+  return locks;
 }

@@ -17,7 +17,7 @@ export interface SupersederOptions {
 
 /** The message itself, made from the promoted host's state. */
 export function supersededMessage(state: HostState, promotedAtMs: number): Extract<WireMessage, { kind: 'superseded' }> {
-  return { kind: 'superseded', groupId: state.groupId ?? '', generations: state.generations, promotedAtMs };
+  return { kind: 'superseded', groupId: state.groupId ?? '', generations: state.generations, hostEpoch: state.hostEpoch, promotedAtMs };
 }
 
 export class Superseder {

@@ -39,6 +39,8 @@ export interface HostState {
   readonly peerMayHoldMore?: RegionId | null;
   /** Peer, and a secondary that was one: its region, and those before it whose content is gone, oldest first. */
   readonly region?: { readonly id: RegionId; readonly lost: readonly RegionId[] };
+  /** After a takeover: this host has got the locks of its storage once, so that from now on one that is taken is another process. */
+  readonly hasLocks?: boolean;
   /** Peer: geometry of its secondary's journals, for a takeover; absent until they met. */
   readonly geometry?: Geometry;
 }

@@ -1,5 +1,5 @@
 /** What a takeover would do, said without changing anything: for `--dry-run`, also beside a running peer. */
-import { messageOf } from '../model/errors.ts';
+import { messageOf, RefusedError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { HeldSegment, NvramRegion } from '../peer/nvram/contract.ts';
@@ -43,6 +43,7 @@ export async function previewTakeover(options: TakeoverPreviewOptions): Promise<
         : `the journals are complete through data set ${found.completeDataSet}`,
     );
   } catch (error) {
+    if (error instanceof RefusedError && error.code === 'ERR_TAKEOVER_PROMOTED') throw error;
     lines.push(`what the journals lack cannot be said now: ${messageOf(error)}`);
   }
   lines.push(`the host epoch on the shared storage would be ${hostEpoch}`);

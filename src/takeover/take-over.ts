@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alignedStart } from '../disk/alignment.ts';
 import type { Disk } from '../disk/disk.ts';
-import { hostEpochIn, EpochReader, settleHostEpoch } from '../../journals/watermark-epoch.ts';
+import { hostEpochIn, EpochReader, promotionIn, settleHostEpoch } from '../../journals/watermark-epoch.ts';
 import { renewFiles } from '../../journals/renew-files.ts';
 import { hostEpochPath } from '../../journals/files.ts';
 import { judgeWatermark } from '../../journals/watermark.ts';
@@ -24,7 +24,7 @@ import { volumeMissing } from '../volume/errors.ts';
 import { fenceFormerHost } from './fence.ts';
 import { openHeldRegion, type HeldRegion } from './held-region.ts';
 import { takenOverOptions, takeoverPaths, type TakenOverHost, type TakeoverPaths } from './taken-over-options.ts';
-import { takenOverAlready, takeoverJournals, takeoverRole, takeoverUnbound } from './takeover-errors.ts';
+import { takenOverAlready, takeoverJournals, takeoverPromoted, takeoverRole, takeoverUnbound } from './takeover-errors.ts';
 
 export const TAKEOVER_STEPS = [
   { step: 1, name: 'fence', does: 'shut the former host out of the shared storage, by the command or by a person' },
@@ -157,6 +157,7 @@ export function lookAtStorage(disk: Disk, paths: TakeoverPaths, state: HostState
   const bytes = Buffer.concat([disk.readFile(reader.path) ?? new Uint8Array(0), announced]);
   const { newest } = judgeWatermark(bytes, reader.path);
   const { groupId } = journalIdentityOf(state);
+  judgePromotion(bytes, state);
   const hostEpoch = hostEpochIn(bytes)?.hostEpoch ?? 0;
   if (newest.point !== null && newest.groupId !== groupId)
     throw takeoverJournals(directory, `they are of group ${newest.groupId}, the secondary was of group ${groupId}`);
@@ -164,10 +165,25 @@ export function lookAtStorage(disk: Disk, paths: TakeoverPaths, state: HostState
   return { hostEpoch };
 }
 
+/** A promoted host writes into the volumes as their primary: what the region holds is of a history that is over. @throws RefusedError ERR_TAKEOVER_PROMOTED */
+function judgePromotion(bytes: Uint8Array, { generations }: HostState): void {
+  const promotion = promotionIn(bytes);
+  if (promotion !== null && promotion.identity.generation > (generations.at(-1)?.number ?? 0))
+    throw takeoverPromoted(promotion.identity.generation, promotion.point?.dataSet ?? null);
+}
+
 /** Step 3: then nothing that a former host may still have under way reaches the files that are opened from here on. */
-async function raise({ disk, settle, log }: TakeoverOptions, paths: TakeoverPaths, { hostEpoch, geometry }: HostState): Promise<void> {
+async function raise({ disk, settle, log }: TakeoverOptions, paths: TakeoverPaths, state: HostState): Promise<void> {
   const { directory } = paths.journals;
-  await settleHostEpoch({ disk, directory, alignedStart, hostEpoch, settle: settle ?? (() => sleep(LIMITS.epochSettleMs)) });
+  const { hostEpoch, geometry } = state;
+  await settleHostEpoch({
+    disk,
+    directory,
+    alignedStart,
+    hostEpoch,
+    settle: settle ?? (() => sleep(LIMITS.epochSettleMs)),
+    judge: (bytes) => judgePromotion(bytes, state),
+  });
   if (await renewFiles({ disk, directory, slots: geometry?.slots ?? 0, alignedStart })) return;
   log('warn', `${directory} has no room for new files: this host goes on with those that the former host may still have open`);
 }

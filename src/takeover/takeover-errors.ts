@@ -26,6 +26,14 @@ export function takenOverAlready(state: HostState): RefusedError {
   });
 }
 
+export function takeoverPromoted(generation: number, afterDataSet: number | null): RefusedError {
+  return new RefusedError(
+    'ERR_TAKEOVER_PROMOTED',
+    `the secondary was promoted: generation ${generation} began on the shared storage after ${afterDataSet === null ? 'no data set' : `data set ${afterDataSet}`}, and its volumes have been written to since. What this region holds is of a history that is over`,
+    { hint: 'serve the volumes with the promoted host: its state folder belongs to them; a takeover would mix two histories' },
+  );
+}
+
 export function takeoverRole(state: HostState): RefusedError {
   return new RefusedError('ERR_ROLE', `the state is that of a ${state.role} (${state.condition}); takeover is given to a peer`);
 }

@@ -175,7 +175,7 @@ test('messages that say nothing, too much, or come in the wrong phase', async ()
     }
     await violates(
       'a promotion that was none',
-      (link) => link.send({ kind: 'superseded', groupId: 'ab'.repeat(16), generations: [], promotedAtMs: 1 }),
+      (link) => link.send({ kind: 'superseded', groupId: 'ab'.repeat(16), generations: [], hostEpoch: 0, promotedAtMs: 1 }),
       CLOSE_CODE.refused,
     );
     assert.is((await primary.status()).state, 'replicating');

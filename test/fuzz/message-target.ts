@@ -71,7 +71,7 @@ const generated: fc.Arbitrary<WireMessage> = fc.oneof(
   })),
   fc
     .tuple(anyHex(32), anyId)
-    .map(([groupId, promotedAtMs]): WireMessage => ({ kind: 'superseded', groupId, generations: [], promotedAtMs })),
+    .map(([groupId, promotedAtMs]): WireMessage => ({ kind: 'superseded', groupId, generations: [], hostEpoch: 0, promotedAtMs })),
   fc.array(anyRecord(STREAM), { maxLength: 5 }).map((records): WireMessage => ({ kind: 'records', encoded: Buffer.concat(records) })),
 );
 

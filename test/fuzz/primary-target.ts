@@ -94,6 +94,7 @@ const promotedOf = (promotedAtMs: number): WireMessage => ({
     kept: null,
     seen: { dataSet: 5, sequence: 50 },
   }),
+  hostEpoch: 0,
   promotedAtMs,
 });
 

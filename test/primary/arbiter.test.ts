@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { SecondaryFacts } from '../../src/model/handshake.ts';
+import { appendGeneration } from '../../src/protocol/generations.ts';
 import { digestHeld } from '../../src/protocol/held-digest.ts';
 import { hashChain } from '../../src/record/hash-chain.ts';
 import { CLOSE_CODE } from '../../src/record/close-codes.ts';
@@ -113,6 +114,28 @@ test('a superseded host that is stopped never answers the close frame: its link 
   await new Promise((resolve) => setTimeout(resolve, 200));
   assert.is(host.primary.links?.openLinks.length, 0);
   assert.is(host.agreed(boundFacts(host, 1)).closedWith, null);
+});
+
+test('a promoted host whose place another one took does not supersede the primary; the one that took it may', async () => {
+  const host = await open();
+  host.agreed(boundFacts(host, 2));
+  const { groupId, generations } = host.primary.state;
+  const next = appendGeneration(generations, { id: '00000000000000ee', kept: null, seen: { dataSet: 5, sequence: 50 } });
+  const message = (hostEpoch: number) => ({
+    kind: 'superseded' as const,
+    groupId: groupId ?? '',
+    generations: next,
+    hostEpoch,
+    promotedAtMs: 0,
+  });
+  const former = host.link();
+  former.receive(message(1));
+  assert.equal([former.sent('supersededAcknowledged').length, former.closedWith?.code], [0, CLOSE_CODE.refused]);
+  assert.equal([host.primary.phase, host.stored.condition], ['serving', 'active']);
+  const current = host.link();
+  current.receive(message(2));
+  assert.is(current.sent('supersededAcknowledged').length, 1);
+  assert.is(host.stored.condition, 'superseded');
 });
 
 test.run();

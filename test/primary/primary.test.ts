@@ -51,7 +51,7 @@ function supersede(host: PrimaryHost): NotedSocket {
   const { groupId, generations } = host.primary.state;
   const next = appendGeneration(generations, { id: '00000000000000ee', kept: null, seen: { dataSet: 5, sequence: 50 } });
   const socket = host.link();
-  socket.receive({ kind: 'superseded', groupId: groupId ?? '', generations: next, promotedAtMs: 0 });
+  socket.receive({ kind: 'superseded', groupId: groupId ?? '', generations: next, hostEpoch: 0, promotedAtMs: 0 });
   return socket;
 }
 

@@ -195,6 +195,7 @@ export const MESSAGES = {
     kind: 'superseded',
     groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb',
     generations: [GENERATION, PROMOTION],
+    hostEpoch: 1,
     promotedAtMs: 1_700_000_000_123,
   },
   'superseded-acknowledged': { kind: 'supersededAcknowledged', groupId: 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb' },

@@ -159,7 +159,7 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
   plain({ kind: fc.constant('records' as const), encoded: fc.uint8Array({ maxLength: 100 }) }),
   plain({ kind: fc.constant('hello' as const), linkKey, facts: secondaryFacts }),
   plain({ kind: fc.constant('welcome' as const), facts: primaryFacts }),
-  plain({ kind: fc.constant('superseded' as const), groupId: hexDigits(32), generations, promotedAtMs: timeMs }),
+  plain({ kind: fc.constant('superseded' as const), groupId: hexDigits(32), generations, hostEpoch: id, promotedAtMs: timeMs }),
   plain({ kind: fc.constant('refuse' as const), outcome: fc.constantFrom('refuse', 'wait'), label: words, sentence: words }),
 );
 

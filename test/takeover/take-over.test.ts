@@ -8,6 +8,8 @@ import { TAKEOVER_STEPS, type TakeoverOptions } from '../../src/takeover/take-ov
 import { codeOf } from '../support/scratch.ts';
 import { GROUP_ID, JOURNALS_DIRECTORY, sameVolumes, VOLUMES } from '../support/secondary-host.ts';
 import { PEER_DIRECTORY, REGION_PATH, TakeoverScene } from '../support/takeover-scene.ts';
+import { notePromotion } from '../../journals/watermark-epoch.ts';
+import { alignedStart } from '../../src/disk/alignment.ts';
 import { timersOfTheDead } from '../support/timers-of-the-dead.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -106,6 +108,54 @@ test('the next host epoch is above the one of the storage and the one that the p
   // The same storage, taken over by a peer that has never heard of it.
   again.state = { ...again.state, role: 'peer', hostEpoch: 0 };
   assert.is((await again.takeOver()).hostEpoch, 2);
+});
+
+/** Whoever was promoted on the storage, as its start notes it. */
+function notePromotionOn(scene: TakeoverScene, generation: number, hostEpoch = 0): Promise<void> {
+  const note = { identity: { groupId: GROUP_ID, generation, stream: '00000000000000f0' }, point: null };
+  return notePromotion({ disk: scene.disk, directory: JOURNALS_DIRECTORY, alignedStart, hostEpoch, note });
+}
+
+test('the secondary was promoted: its volumes are the primary of another history, and nobody takes them over', async () => {
+  const scene = await TakeoverScene.open(4);
+  await notePromotionOn(scene, 2);
+  const before = [scene.state, scene.epochs];
+  assert.is(await codeOf(() => scene.takeOver()), 'ERR_TAKEOVER_PROMOTED');
+  assert.equal([scene.state, scene.epochs], before);
+  const { disk, state } = scene;
+  const { takeover } = scene.options();
+  const preview = { disk, takeover, state, region: null, segments: () => [], warning: null, fenced: true };
+  assert.is(await codeOf(() => previewTakeover(preview)), 'ERR_TAKEOVER_PROMOTED');
+});
+
+test('a promotion and a takeover at the same time: at least one of them sees the other', async () => {
+  // The note comes while the taker waits: it finds it before it writes into the watermark.
+  const late = await TakeoverScene.open(5);
+  let noted: string | undefined;
+  const settle = async (): Promise<void> => {
+    noted ??= await codeOf(() => notePromotionOn(late, 2));
+  };
+  assert.is(await codeOf(() => late.takeOver({ settle })), 'none');
+  assert.is(noted, 'ERR_HOST_SUPERSEDED', 'the announcement stood there before the note');
+  const early = await TakeoverScene.open(6);
+  await notePromotionOn(early, 1);
+  assert.is(await codeOf(() => early.takeOver()), 'none', 'a note of the generation that the peer knows is no promotion since');
+  const after = await codeOf(() => notePromotionOn(early, 2));
+  assert.is(after, 'ERR_HOST_SUPERSEDED');
+});
+
+test('locks of the former host are passed by until this host has got them itself', async () => {
+  const scene = await TakeoverScene.open(7);
+  const lock = scene.disk.lock(VOLUMES[0]?.path ?? '');
+  await scene.takeOver();
+  assert.is(scene.state.hasLocks, undefined);
+  assert.match(scene.log.join('\n'), /still locked by another process/);
+  lock?.release();
+  await (await scene.startTakenOver()).stop();
+  assert.is(scene.state.hasLocks, true);
+  const other = scene.disk.lock(VOLUMES[0]?.path ?? '');
+  assert.is(await codeOf(() => scene.startTakenOver()), 'ERR_VOLUME_LOCKED');
+  other?.release();
 });
 
 test('refused before anything is changed: not a peer, unbound, taken over, other volumes, no paths, no fence', async () => {
