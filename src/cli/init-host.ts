@@ -46,6 +46,6 @@ function previewVolumes(volumes: readonly VolumeConfig[], disk: Disk): string[] 
 
 /** A region is made anew, or not at all: what a file of its name holds may be all that is left of acknowledged records. */
 function previewRegion({ path, sizeBytes, hold }: PeerConfig['nvram'], disk: Disk): string[] {
-  if (disk.exists(path)) return [`nvram: ${path} exists; refused, or all of it overwritten by --zero-existing`];
+  if (disk.exists(path)) return [`nvram: ${path} exists; refused, or set aside and made anew by --zero-existing`];
   return [`nvram: makes ${path}, ${formatBytes(sizeBytes)}, hold ${hold}`];
 }
