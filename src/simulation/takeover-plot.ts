@@ -1,15 +1,14 @@
 /**
- * The secondary is gone, or seems to be, and its peer takes its place (DESIGN section 8): it lost its power, was killed, or was stopped
- * and goes on one day. The former host may come back at any moment: it must find out.
+ * The secondary is gone, or seems to be, and its peer takes its place (DESIGN section 8): it lost its power, was killed, was stopped and
+ * goes on one day, or somebody said that it was shut out and it was not. The former host may come back at any moment: it must find out.
  */
-import { LIMITS } from '../model/limits.ts';
 import type { PeerHost } from './peer-host.ts';
 import type { Random } from './random.ts';
 import type { SecondaryHost } from './secondary-host.ts';
 import type { Story } from './story.ts';
 import { TakenOverHost } from './taken-over-host.ts';
 
-const FATES = ['power cut', 'power cut', 'killed', 'stopped', 'stopped'] as const;
+const FATES = ['power cut', 'power cut', 'killed', 'stopped', 'stopped', 'not fenced'] as const;
 const JOURNALS = /\.journal$/;
 
 export class TakeoverPlot {
@@ -99,8 +98,7 @@ export class TakeoverPlot {
     if (random.chance(0.5))
       taker.crashInNextLife(1 + random.int(150), mayLosePower ? random.pick(['page cache', 'what is durable'] as const) : 'page cache');
     world.schedule(random.int(50_000), 'takeover', () => taker.start(), null);
-    // Not within the lease of a process that was stopped: two hosts would write watermarks at once, which only a fence prevents.
-    const backUs = LIMITS.epochLeaseMs * 1000 + random.int(6_000_000);
+    const backUs = random.int(7_000_000);
     if (random.chance(0.6)) world.schedule(backUs, 'the former host comes back', () => this.#comeBack(taker, former), null);
     else world.schedule(8_000_000, 'the former host goes on', () => former.resume(), null);
   }
