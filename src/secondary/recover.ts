@@ -180,8 +180,9 @@ async function makeDurable(ring: JournalRing, plan: RecoveryPlan, { disk, direct
 /** Refuse a watermark of another host or time than the state. @throws RefusedError ERR_WATERMARK_FOREIGN, ERR_HOST_SUPERSEDED */
 export function checkWatermark(directory: string, watermark: StoredWatermark | null, state: HostState): void {
   const expected = journalIdentityOf(state);
-  if (watermark === null || isUnbound(watermark)) return;
+  if (watermark === null) return;
   if (watermark.hostEpoch > state.hostEpoch) throw hostSuperseded(directory, { own: state.hostEpoch, found: watermark.hostEpoch });
+  if (isUnbound(watermark)) return;
   if (watermark.groupId === expected.groupId && watermark.generation === expected.generation && watermark.stream === expected.stream)
     return;
   throw new RefusedError(

@@ -56,11 +56,8 @@ export type SecondaryLinkEvent =
   | { readonly kind: 'lost'; readonly address: string; readonly code: number; readonly reason: string }
   | { readonly kind: 'dialFailed'; readonly address: string; readonly message: string };
 
-/**
- * Refusals that end when the primary changes its state, and one that a host in write-back mode may meet through no fault of its own:
- * both hosts lost their power. The copy stays as it is, tells so, and waits to be promoted.
- */
-const PASSING_REFUSALS: ReadonlySet<string> = new Set(['primary failed', 'primary standalone', 'acknowledged numbers missing']);
+/** Refusals that end when the primary changes its state; the copy stays and waits to be promoted. */
+const PASSING_REFUSALS: ReadonlySet<string> = new Set(['primary failed', 'primary standalone']);
 
 export class SecondaryLinks implements ReplicaOutlet {
   primarySession: SessionId | null = null;

@@ -4,8 +4,9 @@ import { idText, type HostStatus, type StatusReport } from '../model/status.ts';
 import type { SecondaryLinks } from './secondary-links.ts';
 import type { Secondary } from './secondary.ts';
 
+export const ACKNOWLEDGED_MISSING = 'acknowledged numbers missing';
 /** Rows of the handshake's table after which only a resync brings the copy level again. */
-const RESYNC_REFUSALS: ReadonlySet<string> = new Set(['primary standalone', 'acknowledged numbers missing']);
+const RESYNC_REFUSALS: ReadonlySet<string> = new Set(['primary standalone', ACKNOWLEDGED_MISSING]);
 
 /** Build the report from what the running secondary knows; cheap enough to be asked every second. */
 export function secondaryStatus(secondary: Secondary): StatusReport {

@@ -44,7 +44,7 @@ import { Replica } from './replica.ts';
 import { formerLocksOf, SharedStorage, type FormerLocks } from './shared-storage.ts';
 import type { SecondaryOptions } from './secondary-options.ts';
 import { SecondaryLinks, type SecondaryLinkEvent } from './secondary-links.ts';
-import { secondaryStatus } from './secondary-status.ts';
+import { ACKNOWLEDGED_MISSING, secondaryStatus } from './secondary-status.ts';
 import { Superseder } from './superseder.ts';
 import { Waiters } from '../runtime/waiters.ts';
 
@@ -355,7 +355,9 @@ export class Secondary {
 
   #linkEvent(event: SecondaryLinkEvent): void {
     logLinkEvent(this.options.log, event);
-    if (event.kind === 'refused' && event.final && this.phase === 'replicating')
+    if (event.kind !== 'refused' || !event.final || this.phase !== 'replicating') return;
+    // Both hosts of a pair may have lost their power: this one stays, says that a resync is needed, and can be promoted.
+    if (this.mirror === null || event.label !== ACKNOWLEDGED_MISSING)
       this.#end({ exitCode: EXIT.refused, code: event.code, message: `${event.address}: ${event.sentence}` });
   }
 
