@@ -109,10 +109,10 @@ export class WatermarkFile {
     this.#bytesRead = this.#file.readSync(this.#bytes, 0);
   }
 
-  /** Newest whole note; null as long as none was written. @throws ERR_WATERMARK_UNREADABLE, ERR_WATERMARK_VERSION */
+  /** Newest whole note, also one of a host epoch alone; null as long as none was written. @throws ERR_WATERMARK_UNREADABLE, ERR_WATERMARK_VERSION */
   read(): StoredWatermark | null {
     const { counter: _counter, ...stored } = this.#judge().newest;
-    return stored.groupId === UNBOUND_IDENTITY.groupId ? null : stored;
+    return stored.groupId === UNBOUND_IDENTITY.groupId && stored.hostEpoch === 0 ? null : stored;
   }
 
   /** Make durable what `read` told. */
