@@ -9,6 +9,7 @@ const ROWS: readonly (readonly [string, readonly (keyof Counters)[]])[] = [
   ['recovery', ['recoveries', 'promotions', 'promotionCrashes', 'restored']],
   ['links', ['linkLosses', 'partitions', 'duplicates', 'corrupted', 'resends', 'rejects']],
   ['handshakes', ['handshakesAgreed', 'handshakesRefused', 'handshakesWaiting']],
+  ['peer', ['mirrored', 'acknowledgedByPeer', 'fetches', 'peerCrashes', 'regionsLost', 'doubleLosses', 'takeovers']],
   ['disks', ['diskFailures', 'slowDisks', 'mended', 'failedHosts', 'clockJumps']],
   ['judged', ['statesJudged', 'acknowledged', 'steps']],
 ];

@@ -1,6 +1,8 @@
 /**
- * The simulator itself: some hundred seeds over the production code of both hosts without a broken promise (I1-I11), the same run
+ * The simulator itself: some hundred seeds over the production code of all hosts without a broken promise (I1-I11), the same run
  * from the same seed, and a story of every kind. A long run is `farshore simulate --seeds 1..1000000`.
+ *
+ * @timeLimit 120 s
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -18,11 +20,12 @@ test(`${SEEDS} seeds break no promise, and meet every kind of fault`, async () =
   const unmet = Object.entries(counters).filter(([, count]) => count === 0);
   assert.equal(unmet, [], 'nothing that is counted stays at zero');
   assert.ok(counters.statesJudged > 10 * SEEDS, `${counters.statesJudged} states were judged`);
+  for (const plot of ['replicate', 'fail over', 'takeover']) assert.ok((stories[`${plot} with a peer`] ?? 0) > 0, plot);
   assert.ok(Object.keys(stories).length > 6, `stories: ${Object.keys(stories).join(', ')}`);
 });
 
 test('a seed gives the same run, event by event', async () => {
-  for (const seed of [1, 7, 45]) {
+  for (const seed of [1, 7, 45, 11]) {
     const first = await traceSeed(seed);
     const second = await traceSeed(seed);
     assert.ok(first.lines.length > 100, `${first.lines.length} lines`);
