@@ -1,6 +1,7 @@
 /** The region of a peer that takes its secondary's place: what it holds, or why what it held may be gone. */
 import { RefusedError } from '../model/errors.ts';
-import type { HeldSegment, NvramRegion, RegionOptions } from '../peer/nvram/contract.ts';
+import { releaseFormerStream } from '../peer/former-stream.ts';
+import type { HeldSegment, NvramRegion, RegionEnd, RegionOptions } from '../peer/nvram/contract.ts';
 import type { RegionStore } from '../peer/open-peer-region.ts';
 import { regionFiles } from '../peer/region-files.ts';
 import type { HostState } from '../state/host-state.ts';
@@ -20,7 +21,7 @@ export interface HeldRegion {
   readonly region: NvramRegion | null;
   /** What may be missing, as one sentence; null: nothing is known to be. */
   readonly warning: string | null;
-  segments(): Iterable<HeldSegment>;
+  segments(): Generator<HeldSegment, RegionEnd>;
   close(): void;
 }
 
@@ -48,6 +49,8 @@ export async function openHeldRegion({ region: options, regions = regionFiles, s
     region.close();
     throw regionGone(path, unused);
   }
+  // A kill may undo a release: what is of a stream that is over was given up before this host took up the present one.
+  releaseFormerStream(region, state);
   const warning = unused === null ? unreadableEnd(region) : `${path} ${unused}`;
   return { path, region, warning, segments: () => region.segments(), close: () => region.close() };
 }
@@ -68,7 +71,12 @@ function unreadableEnd({ foundEnd, path }: NvramRegion): string | null {
 
 function withoutRegion(path: string, why: string, force: boolean): HeldRegion {
   if (!force) throw regionGone(path, why);
-  return { path, region: null, warning: `${path} ${why}: taken over without it (--force)`, segments: () => [], close: () => {} };
+  return { path, region: null, warning: `${path} ${why}: taken over without it (--force)`, segments: nothing, close: () => {} };
+}
+
+// oxlint-disable-next-line require-yield -- there is nothing to hand out
+function* nothing(): Generator<HeldSegment, RegionEnd> {
+  return { verdict: 'clean-end', offset: 0 };
 }
 
 function foreign(path: string, state: HostState, region: NvramRegion): RefusedError {

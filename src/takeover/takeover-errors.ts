@@ -42,7 +42,7 @@ export function secondaryConnected(): RefusedError {
   return new RefusedError(
     'ERR_SECONDARY_CONNECTED',
     'the secondary is connected to this peer: it is not gone, and two hosts must never write one copy',
-    { hint: 'stop the secondary first (farshore stop), or wait until its links have ended' },
+    { hint: 'stop the secondary first; one that hangs is not taken for connected when it has been silent for some seconds' },
   );
 }
 

@@ -144,6 +144,22 @@ test('a promotion and a takeover at the same time: at least one of them sees the
   assert.is(after, 'ERR_HOST_SUPERSEDED');
 });
 
+test('a region of which less can be read than it held when it was opened ends the takeover, and it can be run again', async () => {
+  const scene = await TakeoverScene.open(8);
+  const [first] = scene.held;
+  scene.region = {
+    segments: function* () {
+      yield { firstOrdinal: 5, records: 1, encoded: first?.bytes ?? new Uint8Array(0) };
+      return { verdict: 'unreadable' as const, offset: 4711, expected: 'segment 2', found: 'zeroes' };
+    },
+  };
+  assert.is(await codeOf(() => scene.takeOver()), 'ERR_NVRAM_DAMAGED');
+  assert.is(scene.state.condition, 'taking-over');
+  scene.region = {};
+  await scene.takeOver({ fenced: false });
+  await judge(scene);
+});
+
 test('locks of the former host are passed by until this host has got them itself', async () => {
   const scene = await TakeoverScene.open(7);
   const lock = scene.disk.lock(VOLUMES[0]?.path ?? '');

@@ -6,11 +6,16 @@ import { encodeMessage } from '../../record/wire.ts';
 import type { Secondary } from '../secondary.ts';
 import { heldRecordsOf, WITHOUT_PEER_HINT } from './secondary-mirror.ts';
 
+/** How the reading of a region ended. */
+export type RegionReading =
+  | { readonly verdict: 'clean-end' }
+  | { readonly verdict: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string };
+
 /** A region that this host held as a peer, and whose secondary it now becomes. */
 export interface AdoptedRegion {
   readonly source: string;
-  /** Encoded records, a few hundred KiB at a time, oldest first. */
-  segments(): Iterable<{ readonly encoded: Uint8Array }>;
+  /** Encoded records, a few hundred KiB at a time, oldest first; at last whether all that is held could be read. */
+  segments(): Iterator<{ readonly encoded: Uint8Array }, RegionReading>;
   /** Called when everything is journaled. */
   adopted(report: { readonly records: number; readonly added: number }): void;
 }
@@ -34,15 +39,26 @@ export async function adoptRegion(secondary: Secondary, region: AdoptedRegion): 
         },
       );
   };
-  for (const { encoded } of region.segments()) {
-    const fault = held.take(encodeMessage({ kind: 'records', encoded }));
-    if (fault !== null) throw new CorruptionError('ERR_NVRAM_DAMAGED', `${region.source}: ${fault}`, { details: { found: fault } });
+  const segments = region.segments();
+  let next = segments.next();
+  for (; next.done !== true; next = segments.next()) {
+    const fault = held.take(encodeMessage({ kind: 'records', encoded: next.value.encoded }));
+    if (fault !== null) throw regionDamaged(region.source, fault);
     await journaled(PENDING_BYTES_MAX);
   }
+  // What it held when it was opened and cannot be read any more was acknowledged, perhaps.
+  if (next.value.verdict === 'unreadable')
+    throw regionDamaged(region.source, `byte ${next.value.offset}: expected ${next.value.expected}, found ${next.value.found}`);
   await journaled(0);
   // From here on the journals alone have everything: a start needs the region no more.
   if (secondary.state.condition === 'taking-over') secondary.writeState({ condition: 'active' });
   region.adopted({ records: held.records, added: held.added });
+}
+
+function regionDamaged(source: string, what: string): CorruptionError {
+  return new CorruptionError('ERR_NVRAM_DAMAGED', `${source}: ${what}`, {
+    hint: 'look at it with "farshore nvram verify"; what was read of it so far is in the journals, and the takeover can be run again',
+  });
 }
 
 /** A takeover that a crash interrupted is finished by whoever has the region. @throws RefusedError ERR_TAKEOVER_UNFINISHED */
