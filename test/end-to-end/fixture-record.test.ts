@@ -82,6 +82,25 @@ test('two crash points: the recording names what is left, and recovery leads whe
   });
 });
 
+test('a crash in write-back: three hosts run, and the region of the peer adds what no journal has', async () => {
+  await withFolder(async (folder) => {
+    const out = join(folder, 'out');
+    const report = record(folder, ['--crash-point', 'nvram-only', '--seed', '4', '--out', out]);
+    assert.is(report.recover, 'start');
+    assert.is(report.through, report.watermarkBefore, 'the journals alone add nothing');
+    const { records, added, through, error } = report.withRegion ?? { records: 0, added: 0, through: null, error: null };
+    assert.is(error, null);
+    assert.ok((added ?? 0) > 3 && (added ?? 0) <= records, `${added} of ${records} records`);
+    assert.ok((through ?? -1) > (report.watermarkBefore ?? -1), `through data set ${through}`);
+    assert.ok(existsSync(join(out, 'crash/nvram.gz')));
+    assert.match(readFileSync(join(out, 'crash/host-state.json'), 'utf8'), /"peerMayHoldMore": "[0-9a-f]{32}"/);
+    const replayed = await replayFixture(out);
+    assert.equal(replayed.differences, []);
+    assert.is(replayed.found?.withRegion?.added, added);
+    assert.equal(leftovers(folder), [], 'a recording leaves files behind');
+  });
+});
+
 test('a stopped host is packed as a report; without data its decisions are the same', async () => {
   await withFolder(async (folder) => {
     const fixture = join(folder, 'fixture');

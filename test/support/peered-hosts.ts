@@ -9,7 +9,7 @@ import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { StatusReport } from '../../src/model/status.ts';
-import { Host, sleep, type ConfigFile, type RunOptions } from './host-process.ts';
+import { Host, type ConfigFile, type RunOptions } from './host-process.ts';
 import { freePort, Hosts, withScene, type HostsOptions } from './hosts.ts';
 
 export interface PeeredHostsOptions extends HostsOptions {
@@ -17,9 +17,6 @@ export interface PeeredHostsOptions extends HostsOptions {
   readonly regionMiB?: number;
   readonly mode?: 'write-back' | 'write-through';
 }
-
-/** Longer than a silent link lives. */
-const CONNECTED_MS = 15_000;
 
 export interface TakeoverJson {
   readonly hostEpoch: number;
@@ -62,15 +59,7 @@ export class PeeredHosts extends Hosts {
 
   /** The peer takes the place of a secondary that is gone, or fenced; it runs afterwards, as a secondary. */
   async takeOver(args: readonly string[] = ['--fenced']): Promise<TakeoverJson> {
-    const deadline = performance.now() + CONNECTED_MS;
-    let result = await this.peer.command(['takeover', ...args, '--json'], { timeoutMs: 60_000 });
-    // A host that is stopped keeps its links until it has been silent for long enough.
-    while (result.exitCode === 5 && result.stdout.includes('ERR_SECONDARY_CONNECTED') && performance.now() < deadline) {
-      await sleep(500);
-      result = await this.peer.command(['takeover', ...args, '--json'], { timeoutMs: 60_000 });
-    }
-    if (result.exitCode !== 0) throw new Error(`takeover: exit code ${result.exitCode}\n${result.stdout}${result.stderr}`);
-    const report = JSON.parse(result.stdout) as TakeoverJson;
+    const report = await this.peer.commandJson<TakeoverJson>(['takeover', ...args], { timeoutMs: 60_000 });
     if (!this.peer.isRunning) await this.peer.start();
     await this.peer.untilStatus('is the secondary', ({ role }) => role === 'secondary');
     return report;
