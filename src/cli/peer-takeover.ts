@@ -5,6 +5,7 @@ import type { Peer } from '../peer/peer.ts';
 import type { Log } from '../status/log.ts';
 import { previewTakeover } from '../takeover/preview-takeover.ts';
 import { takeOver, type TakeoverReport } from '../takeover/take-over.ts';
+import { judgeOpenRegion } from '../takeover/held-region.ts';
 import { secondaryConnected } from '../takeover/takeover-errors.ts';
 import { takeoverPaths } from '../takeover/taken-over-options.ts';
 import type { PeerConfig } from './config/host-config.ts';
@@ -42,7 +43,20 @@ async function isSilent(peer: Peer): Promise<boolean> {
   return !peer.isConnected;
 }
 
-function previewRunning({ state, region }: Peer, { config, log, asked }: Omit<PeerTakeover, 'whileStopped'>): Promise<TakeoverReport> {
+async function previewRunning(peer: Peer, { config, log, asked }: Omit<PeerTakeover, 'whileStopped'>): Promise<TakeoverReport> {
   const { disk, takeover } = takenOverHost(config, log);
-  return previewTakeover({ disk, takeover, state, region, segments: () => region?.segments() ?? [], warning: null, fenced: asked.fenced });
+  const { state, region } = peer;
+  const judged = region === null ? null : judgeOpenRegion(region, state.region?.lost.length ?? 0, asked.force);
+  if (judged?.refusal != null) throw judged.refusal;
+  const report = await previewTakeover({
+    disk,
+    takeover,
+    state,
+    region,
+    segments: () => region?.segments() ?? [],
+    warning: judged?.warning ?? null,
+    fenced: asked.fenced,
+  });
+  if (!peer.isConnected) return report;
+  return { ...report, lines: ['would refuse as long as the secondary is connected to this peer, which it is', ...report.lines] };
 }

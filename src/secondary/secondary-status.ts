@@ -102,9 +102,10 @@ function consistentAt(secondary: Secondary, destaged: number | null): StatusRepo
 
 function stateOf(secondary: Secondary, linked: boolean, behindSeconds: number): { state: HostStatus; reason: string | null } {
   const { phase, links, options } = secondary;
-  if (phase !== 'replicating') return { state: phase, reason: secondary.reason };
-  if (secondary.storage?.lease?.mayWrite() === false)
-    return { state: 'degraded', reason: 'nothing is written to the shared storage until the host epoch there can be read again' };
+  const isHeldBack = secondary.storage?.lease?.mayWrite() === false;
+  const heldBack = 'nothing is written to the shared storage until the host epoch there can be read again';
+  if (phase !== 'replicating') return { state: phase, reason: secondary.reason ?? (phase === 'promoting' && isHeldBack ? heldBack : null) };
+  if (isHeldBack) return { state: 'degraded', reason: heldBack };
   if (!linked) {
     const errors = links?.dialer.paths.map((path) => path.lastError).filter((error) => error !== null) ?? [];
     const reason = links?.lastRefusal ?? errors[0] ?? 'no link to the primary is up yet';

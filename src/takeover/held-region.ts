@@ -44,15 +44,26 @@ export async function openHeldRegion({ region: options, regions = regionFiles, s
     if (known.lost.includes(region.regionId)) return withoutRegion(path, `holds region ${region.regionId}, which was lost before`, force);
     throw foreign(path, state, region);
   }
-  const unused = unusedSince(region, known.lost.length);
-  if (unused !== null && !force) {
+  const { warning, refusal } = judgeOpenRegion(region, known.lost.length, force);
+  if (refusal !== null) {
     region.close();
-    throw regionGone(path, unused);
+    throw refusal;
   }
   // A kill may undo a release: what is of a stream that is over was given up before this host took up the present one.
   releaseFormerStream(region, state);
-  const warning = unused === null ? unreadableEnd(region) : `${path} ${unused}`;
   return { path, region, warning, segments: () => region.segments(), close: () => region.close() };
+}
+
+/** What may be missing in a region that is open, and whether a takeover goes on with it. */
+export function judgeOpenRegion(
+  region: NvramRegion,
+  lostRegions: number,
+  force: boolean,
+): { readonly warning: string | null; readonly refusal: RefusedError | null } {
+  const { path } = region;
+  const unused = unusedSince(region, lostRegions);
+  if (unused === null) return { warning: unreadableEnd(region), refusal: null };
+  return { warning: `${path} ${unused}`, refusal: force ? null : regionGone(path, unused) };
 }
 
 /** A region that no secondary has met since it was made empty: what the one before it held was needed until it would have. */

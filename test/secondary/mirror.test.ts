@@ -190,6 +190,45 @@ test('of two links one is active; when it is lost the other is closed, and the p
   await end(made);
 });
 
+test('a peer that claims a higher host epoch is refused; only the storage or the primary says that this host was replaced', async () => {
+  const { made } = await running();
+  const claims = new PeerEnd({ session: '00000000000000ef', groupId: made.running.state.groupId, hostEpoch: 7 });
+  made.dialAsPeer(claims);
+  await until('an answer', () => claims.socket.sent('refuse').length === 1);
+  assert.is(claims.socket.sent('refuse')[0]?.label, 'superseded host');
+  assert.is(made.running.phase, 'replicating');
+  assert.is(made.running.status().mode, 'write-back');
+  await end(made);
+});
+
+test('of two peers that dial at once the second waits, although the first has not answered yet', async () => {
+  const made = await bench();
+  await made.start();
+  const first = new PeerEnd();
+  made.dialAsPeer(first);
+  await until('a welcome', () => first.socket.sent('peerWelcome').length === 1);
+  const second = new PeerEnd({ session: '00000000000000ef', regionId: OTHER_REGION });
+  made.dialAsPeer(second);
+  await until('an answer', () => second.socket.sent('refuse').length === 1);
+  assert.is(second.socket.sent('refuse')[0]?.outcome, 'wait');
+  await end(made);
+});
+
+test('while a promotion is under way no peer is met, and it is told why', async () => {
+  const { made, peer } = await running();
+  made.running.mirror?.mirror.pause();
+  await until('closed', () => peer.socket.closedWith !== null);
+  assert.is(made.running.status().peer?.reason, 'a promotion is under way');
+  const again = new PeerEnd();
+  made.dialAsPeer(again);
+  await until('an answer', () => again.socket.sent('refuse').length === 1);
+  assert.match(again.socket.sent('refuse')[0]?.sentence ?? '', 'being promoted');
+  made.running.mirror?.mirror.resume();
+  await made.meetPeer();
+  await until('write-back', () => made.running.status().mode === 'write-back');
+  await end(made);
+});
+
 /** A host that was killed while its first data set was held by the peer and in no journal. */
 async function killed(): Promise<{ made: MirrorBench; held: Buffer; records: number }> {
   const { made, peer, primary } = await running();

@@ -74,9 +74,11 @@ export class Mirror implements ReplicaTap {
   #keptAliveAtMs = 0;
   #fetched: { readonly records: number; readonly unreadable: string | null } | null = null;
   #reason = 'no peer has dialled yet';
+  /** Why this host gives the active link up itself. */
+  #lossReason: string | null = null;
   #markFailure: string | null = null;
   #isFlushing = false;
-  #isPaused = false;
+  #paused: string | null = null;
   #stopped = false;
 
   constructor(options: MirrorOptions) {
@@ -84,7 +86,8 @@ export class Mirror implements ReplicaTap {
     this.#links = new PeerLinks({
       listen: options.listen,
       openLinks: options.openLinks,
-      facts: () => (this.#isPaused ? null : options.facts()),
+      facts: options.facts,
+      paused: () => this.#paused,
       needed: () => (options.awaited() === null ? null : options.marked()),
       onEvent: (event) => this.#linkEvent(event),
       handlers: {
@@ -114,12 +117,13 @@ export class Mirror implements ReplicaTap {
 
   /** Let no peer add anything: a promotion has begun, and counts what there is. */
   pause(): void {
-    this.#isPaused = true;
+    this.#paused = 'this secondary is being promoted, and counts what there is';
+    this.#lossReason = 'a promotion is under way';
     this.#links.meetAgain(CLOSE_CODE.wait, 'a promotion has begun');
   }
 
   resume(): void {
-    this.#isPaused = false;
+    this.#paused = null;
   }
 
   report(exposedRecords: number): PeerReport {
@@ -308,7 +312,8 @@ export class Mirror implements ReplicaTap {
   }
 
   #lost(): void {
-    this.#leave('the link to the peer was lost');
+    this.#leave(this.#lossReason ?? 'the link to the peer was lost');
+    this.#lossReason = null;
     this.endTurn();
     this.#options.moved();
   }
@@ -336,8 +341,8 @@ export class Mirror implements ReplicaTap {
   #ticked(): void {
     const nowMs = performance.now();
     if (this.#ledger.awaitsPeer && nowMs - this.#awaitedSinceMs > LIMITS.peerAnswerMs) {
+      this.#lossReason = `the peer did not answer for ${LIMITS.peerAnswerMs} ms`;
       this.#links.giveUp(CLOSE_CODE.silent, 'slow');
-      this.#reason = `the peer did not answer for ${LIMITS.peerAnswerMs} ms`;
     }
     if (nowMs - this.#keptAliveAtMs >= LIMITS.keepAliveMs) {
       this.#keptAliveAtMs = nowMs;

@@ -19,6 +19,8 @@ export interface PeerLinksOptions {
   readonly facts: () => PeeredFacts | null;
   /** The region without which this host does not go on after a restart; null: none. */
   readonly needed: () => RegionId | null;
+  /** Why no peer is met now, as one sentence; null: it is. */
+  readonly paused: () => string | null;
   readonly onEvent: (event: PeerLinkEvent) => void;
   readonly handlers: {
     /** This link is the active one from now on. */
@@ -143,13 +145,21 @@ export class PeerLinks {
 
   #hello(link: Link, facts: PeerFacts): void {
     if (this.#met.has(link.id)) return this.violation(link, 'a second peerHello');
+    const { paused } = this.#options;
+    const why = paused();
+    if (why !== null) {
+      link.send(encodeMessage({ kind: 'refuse', outcome: 'wait', label: 'not now', sentence: why }));
+      link.close(CLOSE_CODE.wait, 'not now');
+      return;
+    }
     const secondary = this.#options.facts();
     const decision = decidePeering({
       secondary,
       peer: facts,
       judge: 'secondary',
       marked: this.#options.needed(),
-      liveOtherPeer: [...this.#met.values()].some((met) => met.isReady && met.facts.session !== facts.session),
+      // Also one that is still to answer: two of them would take turns in what is released.
+      liveOtherPeer: [...this.#met.values()].some((met) => met.facts.session !== facts.session),
     });
     const { outcome, label, sentence } = decision;
     if (outcome === 'continue' && secondary !== null) {

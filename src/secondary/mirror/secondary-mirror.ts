@@ -2,7 +2,7 @@
  * Write-back on one secondary: its mirror, and the peer that it waits for after a restart while its durable state says that the peer
  * may hold more (DESIGN section 8).
  */
-import { EXIT, FarshoreError, messageOf, RefusedError } from '../../model/errors.ts';
+import { FarshoreError, messageOf, RefusedError } from '../../model/errors.ts';
 import { PROTOCOL_VERSION } from '../../model/handshake.ts';
 import { BLOCK_BYTES } from '../../model/ids.ts';
 import type { PeeredFacts } from '../../model/peer.ts';
@@ -72,8 +72,6 @@ export class SecondaryMirror {
   #event(event: PeerLinkEvent | MirrorEvent): void {
     const secondary = this.#secondary;
     logPeerEvent(secondary.options.log, event);
-    if (event.kind === 'refused' && event.code === 'ERR_HOST_SUPERSEDED')
-      secondary.end({ exitCode: EXIT.refused, code: event.code, message: event.sentence });
     secondary.moved();
   }
 }
