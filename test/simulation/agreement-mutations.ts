@@ -29,7 +29,7 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a promotion keeps a partial data set',
     invariant: 'I1',
-    seedsMax: 84,
+    seedsMax: 72,
     patches: [
       {
         file: 'src/protocol/promotion-plan.ts',
@@ -54,7 +54,7 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   {
     name: 'records of another generation or stream are accepted',
     invariant: 'I8',
-    seedsMax: 116,
+    seedsMax: 68,
     patches: [
       {
         file: 'src/record/records-message.ts',
@@ -66,13 +66,13 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   {
     name: 'records of another generation are accepted when the stream is the same',
     invariant: 'I8',
-    seedsMax: 128,
+    seedsMax: 144,
     patches: [{ file: 'src/record/records-message.ts', find: 'header.generation !== expected.generation || ', replace: '' }],
   },
   {
     name: 'a record beyond its volume is taken',
     invariant: 'I7',
-    seedsMax: 40,
+    seedsMax: 68,
     patches: [
       { file: 'src/secondary/secondary-links.ts', find: 'const outside = records.findIndex(', replace: 'const outside = [].findIndex(' },
     ],
@@ -97,7 +97,7 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   {
     name: 'checksums of headers are not checked',
     invariant: 'I9',
-    seedsMax: 396,
+    seedsMax: 84,
     patches: [{ file: 'src/record/record-reader.ts', find: 'if (stated !== computed)', replace: 'if (false)' }],
   },
   {
@@ -109,7 +109,7 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   {
     name: 'the chains are not compared in the handshake',
     invariant: 'I8',
-    seedsMax: 204,
+    seedsMax: 1172,
     patches: [
       {
         file: 'src/protocol/handshake-facts.ts',
@@ -133,7 +133,7 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a silent link is never closed',
     invariant: 'I11',
-    seedsMax: 792,
+    seedsMax: 1060,
     patches: [{ file: 'src/link/link.ts', find: "this.close(CLOSE_CODE.silent, 'silent');", replace: 'return;' }],
   },
   {

@@ -122,7 +122,7 @@ export const JOURNAL_MUTATIONS: readonly Mutation[] = [
   {
     name: 'recovery counts what is valid behind what it cannot read',
     invariant: 'I2',
-    seedsMax: 3472,
+    seedsMax: 44,
     patches: [
       {
         file: 'journals/scan.ts',
@@ -140,7 +140,7 @@ export const JOURNAL_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a number above the watermark is acknowledged under a data set below it',
     invariant: 'I6',
-    seedsMax: 1632,
+    seedsMax: 40,
     patches: [
       {
         file: 'src/protocol/data-set-ring.ts',
@@ -176,7 +176,7 @@ export const JOURNAL_MUTATIONS: readonly Mutation[] = [
   {
     name: 'recovery does not make the names of journals durable',
     invariant: 'I10',
-    seedsMax: 1296,
+    seedsMax: 4732,
     patches: [{ file: 'src/secondary/recover.ts', find: 'disk.syncDirectory(directory);', replace: '' }],
   },
 ];

@@ -77,7 +77,7 @@ export const PRIMARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'what was on a lost link is never sent again',
     invariant: 'I7',
-    seedsMax: 88,
+    seedsMax: 228,
     patches: [{ file: 'src/primary/primary-links.ts', find: "order.step({ event: 'linkClosed', link: link.id });", replace: '' }],
   },
   {
@@ -143,7 +143,7 @@ export const PRIMARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a lost link is never asked about',
     invariant: 'I7',
-    seedsMax: 396,
+    seedsMax: 228,
     patches: [
       {
         file: 'src/protocol/link-schedule.ts',
@@ -192,7 +192,7 @@ export const PRIMARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a primary whose flush failed goes on',
     invariant: 'I10',
-    seedsMax: 2144,
+    seedsMax: 2004,
     patches: [
       {
         file: 'src/application/application.ts',
@@ -204,7 +204,7 @@ export const PRIMARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a primary whose store failed goes on',
     invariant: 'I10',
-    seedsMax: 752,
+    seedsMax: 840,
     patches: [
       {
         file: 'src/application/application.ts',

@@ -17,13 +17,13 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a duplicate is acknowledged although only received (a single bitmap)',
     invariant: 'I2',
-    seedsMax: 136,
+    seedsMax: 92,
     patches: [{ file: 'src/protocol/secondary-machine.ts', find: 'if (set.isSafe(index))', replace: 'if (set.received.has(index))' }],
   },
   {
     name: 'destage before the complete flag is durable',
     invariant: 'I3',
-    seedsMax: 80,
+    seedsMax: 40,
     patches: [
       {
         file: 'src/protocol/secondary-machine.ts',
@@ -35,7 +35,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'reject below the watermark',
     invariant: 'I6',
-    seedsMax: 52,
+    seedsMax: 40,
     patches: [
       { file: 'src/protocol/secondary-machine.ts', find: "if (place === 'above') {", replace: "if (place !== 'inside') {" },
       { file: 'src/protocol/secondary-machine.ts', find: "if (place === 'below') return this.#drop(link, record);", replace: '' },
@@ -127,7 +127,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a sync with a different final number is accepted',
     invariant: 'I7',
-    seedsMax: 96,
+    seedsMax: 40,
     patches: [
       { file: 'src/protocol/data-set.ts', find: 'return sequence === this.#finalSequence ? null :', replace: 'return true ? null :' },
     ],
@@ -135,7 +135,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'another command under a known number passes for a duplicate',
     invariant: 'I7',
-    seedsMax: 40,
+    seedsMax: 116,
     patches: [{ file: 'src/protocol/data-set.ts', find: 'if (known === record.headerChecksum)', replace: 'if (true)' }],
   },
   {
@@ -147,7 +147,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'ranges of an acknowledgement are merged over a gap',
     invariant: 'I2',
-    seedsMax: 44,
+    seedsMax: 68,
     patches: [
       {
         file: 'src/protocol/ranges.ts',
@@ -159,7 +159,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'what was received is told as durable in the handshake',
     invariant: 'I2',
-    seedsMax: 52,
+    seedsMax: 44,
     patches: [
       {
         file: 'src/protocol/secondary-report.ts',
@@ -171,7 +171,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'the chain of a whole data set is not compared',
     invariant: 'I8',
-    seedsMax: 456,
+    seedsMax: 916,
     patches: [{ file: 'src/protocol/secondary-machine.ts', find: 'if (chain === set.sync.chain) return true;', replace: 'return true;' }],
   },
   {
@@ -201,7 +201,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'after a failed flush the data set is not stored again',
     invariant: 'I10',
-    seedsMax: 1060,
+    seedsMax: 356,
     patches: [
       {
         file: 'src/secondary/destager.ts',
