@@ -15,7 +15,13 @@ export function judgeArrival(
   const replica = host?.secondary?.replica ?? null;
   // The records before the stray one are taken within the same step, so the place of their data set is the one of now.
   const mustBeRefused =
-    stray !== null && host !== null && replica !== null && host.phase === 'up' && host.promotion === 'none' && !replica.failed && isWrong(host, stray);
+    stray !== null &&
+    host !== null &&
+    replica !== null &&
+    host.phase === 'up' &&
+    host.promotion === 'none' &&
+    !replica.failed &&
+    isWrong(host, stray);
   handOver();
   if (mustBeRefused && !replica.failed && !to.life.dead && to.state === 'open')
     violated(

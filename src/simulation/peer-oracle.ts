@@ -145,7 +145,8 @@ function judgeHello(host: PeerHost, ledger: PeerLedger, facts: PeerFacts): void 
     if (region.id !== facts.regionId) {
       if (!facts.lostRegions.includes(region.id)) violated('I2 held', `the peer does not say that region ${region.id} is lost`);
       if (!region.lost) violated('I2 held', `the peer gives up region ${region.id}, which was not lost`);
-    } else if (region.lost) violated('I2 held', `region ${region.id} was in memory, the power was cut, and the peer says that it is still there`);
+    } else if (region.lost)
+      violated('I2 held', `region ${region.id} was in memory, the power was cut, and the peer says that it is still there`);
     else {
       for (const [ordinal] of ledger.owed(region))
         if (ordinal >= facts.head) violated('I2 held', `the region ends at ${facts.head}; ${ordinal} was told to be held`);
