@@ -86,7 +86,8 @@ export class Secondary {
       return secondary;
     } catch (error) {
       if (secondary === null) folder.release();
-      else await secondary.stop();
+      // Why it did not start counts, not what went wrong while it ended.
+      else await secondary.stop().catch((ending: unknown) => options.log('warn', `not stopped cleanly: ${messageOf(ending)}`));
       throw error;
     }
   }

@@ -89,6 +89,19 @@ test('the mark with the region is durable before the first record is mirrored, a
   assert.is(marked(made), null);
 });
 
+test('a clean stop whose state folder is full ends all the same, and the mark stays', async () => {
+  const { made } = await running();
+  made.disk.failNext('replaceFile', 'ENOSPC', `${STATE_DIRECTORY}/host-state.json`);
+  await made.running.stop();
+  assert.is(marked(made), REGION);
+  assert.ok(made.log.some((line) => line.includes('the next start waits for it')));
+  made.disk.lock(`${STATE_DIRECTORY}/lock`)?.release();
+  const again = new MirrorBench(made.disk, made.model);
+  await again.start();
+  assert.is(again.running.status().state, 'waiting-for-peer');
+  await again.running.stop();
+});
+
 test('without credit nothing is sent, and the journal acknowledges', async () => {
   const { made, peer, primary } = await running();
   const [set] = made.model.dataSets;
@@ -192,7 +205,13 @@ test('of two links one is active; when it is lost the other is closed, and the p
 
 test('a peer that claims a higher host epoch is refused; only the storage or the primary says that this host was replaced', async () => {
   const { made } = await running();
-  const claims = new PeerEnd({ session: '00000000000000ef', groupId: made.running.state.groupId, hostEpoch: 7 });
+  const claims = new PeerEnd({
+    session: '00000000000000ef',
+    groupId: made.running.state.groupId,
+    stream: made.running.state.stream,
+    generation: 1,
+    hostEpoch: 7,
+  });
   made.dialAsPeer(claims);
   await until('an answer', () => claims.socket.sent('refuse').length === 1);
   assert.is(claims.socket.sent('refuse')[0]?.label, 'superseded host');

@@ -72,7 +72,7 @@ export const PEER_MUTATIONS: readonly Mutation[] = [
       },
       {
         file: 'src/secondary/mirror/adopt-region.ts',
-        find: 'replica.machine.exposed === 0 && state.peerMayHoldMore',
+        find: 'replica.machine.exposed > 0 || state.peerMayHoldMore',
         replace: 'state.peerMayHoldMore',
       },
     ],

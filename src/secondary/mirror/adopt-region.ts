@@ -1,5 +1,5 @@
 /** What a secondary owes to a region of NVRAM when it starts and when it stops (DESIGN section 8). */
-import { CorruptionError, RefusedError } from '../../model/errors.ts';
+import { CorruptionError, messageOf, RefusedError } from '../../model/errors.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { CLOSE_CODE } from '../../record/close-codes.ts';
 import { encodeMessage } from '../../record/wire.ts';
@@ -103,5 +103,13 @@ export async function leavePeer(secondary: Secondary): Promise<void> {
   links?.freeze();
   const isLevel = mayUnmark && (await secondary.until(() => ring.pendingBytes === 0, LIMITS.cleanStopMs));
   mirror.mirror.stop(CLOSE_CODE.shutdown, 'the secondary stops');
-  if (isLevel && replica.machine.exposed === 0 && state.peerMayHoldMore != null) secondary.writeState({ peerMayHoldMore: null });
+  if (!isLevel || replica.machine.exposed > 0 || state.peerMayHoldMore == null) return;
+  try {
+    secondary.writeState({ peerMayHoldMore: null });
+  } catch (error) {
+    secondary.options.log(
+      'warn',
+      `the state folder does not take that the peer is not needed: ${messageOf(error)}; the next start waits for it`,
+    );
+  }
 }
