@@ -3,6 +3,7 @@ import type { FaultScope } from './faults.ts';
 import { SIDES, type Path } from './network.ts';
 import type { PeerHost } from './peer-host.ts';
 import type { SimulatedHost } from './host.ts';
+import { NVRAM_PATH } from './setting.ts';
 
 export interface PeerFaultScope extends FaultScope {
   readonly peer: PeerHost;
@@ -21,6 +22,7 @@ const PEER_FAULTS: readonly { readonly weight: number; readonly happen: (scope: 
   { weight: 5, happen: clogPeerPath },
   { weight: 10, happen: slowJournals },
   { weight: 3, happen: slowRegion },
+  { weight: 2, happen: failRegion },
   { weight: 4, happen: ({ peer, ...scope }) => stopProcess(scope, peer) },
   { weight: 2, happen: (scope) => stopProcess(scope, scope.secondary) },
   { weight: 2, happen: ({ secondary }) => secondary.stop() },
@@ -107,6 +109,14 @@ function slowRegion(scope: PeerFaultScope): void {
   after(scope, random.int(2_000_000), 'the region is fast', () => {
     disk.slowness = 1;
   });
+}
+
+/** A store or a flush of the region, or what the peer notes of its secondary. */
+function failRegion({ peer, random, counters, mayFailDisk }: PeerFaultScope): void {
+  if (!mayFailDisk) return;
+  counters.diskFailures += 1;
+  if (random.chance(0.2)) return peer.disk.failNext('replaceFile', random.pick(['EIO', 'ENOSPC'] as const));
+  peer.disk.failNext(random.pick(['flush', 'flush', 'write'] as const), 'EIO', (path) => path === NVRAM_PATH);
 }
 
 /** SIGSTOP, and later SIGCONT. */

@@ -26,6 +26,11 @@ export class PeerHost extends SimulatedHost {
     return { path: NVRAM_PATH, sizeBytes: this.setting.regionBytes, hold: this.setting.hold };
   }
 
+  /** Its region failed: somebody starts it again. */
+  get hasFailed(): boolean {
+    return this.peer?.phase === 'failed';
+  }
+
   /** Its region is there, and it knows whose records it holds. */
   get mayTakeOver(): boolean {
     const state = Buffer.from(this.disk.image(hostStatePath(STATE_DIRECTORY), 'durable')?.bytes() ?? new Uint8Array(0));

@@ -113,6 +113,12 @@ export class SecondaryHost extends SimulatedHost {
     this.#noteLosses();
   }
 
+  /** Something that it acknowledged only its memory has: with the peer's region it would be lost by both. */
+  #isExposed(): boolean {
+    const { onWord, onlyPeer } = this.promises;
+    return [...onWord, ...onlyPeer].some((sequence) => !this.around.ledger.has(sequence));
+  }
+
   #noteLosses(): void {
     const { promises, around, history } = this;
     const before = promises.excused;
@@ -258,7 +264,8 @@ export class SecondaryHost extends SimulatedHost {
     this.phase = 'up';
     this.around.counters.recoveries += 1;
     const { secondary } = this;
-    if (secondary === null) return;
+    // One that was stopped in the middle of its start read what the other host has changed since.
+    if (secondary === null || this.isReplaced) return;
     if (secondary.phase === 'promoted') {
       if (!this.mayBePromoting) violated('I8 generation', 'a host that nobody promoted serves as promoted');
       this.judgePromoted();
@@ -317,9 +324,14 @@ export class SecondaryHost extends SimulatedHost {
     return this.isReplaced;
   }
 
+  /** Something failed: somebody starts it again. */
+  get hasFailed(): boolean {
+    return this.secondary?.phase === 'failed';
+  }
+
   /** Whether it knows, or found out, that another host has taken its place. */
   get hasNoticed(): boolean {
-    return this.phase === 'refused' || this.secondary?.phase === 'failed';
+    return this.phase === 'refused' || this.hasFailed;
   }
 
   /** Ask what would be found if the power were cut now. */
@@ -331,7 +343,7 @@ export class SecondaryHost extends SimulatedHost {
     try {
       await judgeFuture(this);
       this.around.counters.statesJudged += 1;
-      if (peer?.mayTakeOver !== true || this.mayBePromoting || !this.knowsGroup) return;
+      if (peer?.mayTakeOver !== true || this.mayBePromoting || !this.knowsGroup || this.#isExposed()) return;
       await judgeFuture(this, peer);
       this.around.counters.statesJudged += 1;
     } finally {

@@ -182,7 +182,7 @@ export class Story {
     const { random, simulation } = this;
     for (const host of [...simulation.secondaries, ...simulation.primaries, ...simulation.peers]) {
       if (this.phase === 'calm' && !(host instanceof SecondaryHost && host.isReplaced)) host.resume();
-      const failed = host instanceof SecondaryHost && host.phase === 'up' && host.secondary?.phase === 'failed';
+      const failed = host.phase === 'up' && !(host instanceof PrimaryHost) && host.hasFailed;
       if (failed && (this.phase === 'calm' || random.chance(0.5))) host.crash('page cache');
       if (host.phase !== 'down' || (host instanceof PrimaryHost && host.groupFailed)) continue;
       // Whoever was replaced comes back when the plot says so.
@@ -199,6 +199,7 @@ export class Story {
     world.note('calm');
     simulation.network.heal();
     this.#damage();
+    for (const host of simulation.peers) host.disk.heal();
     if (!this.#promotionDue) for (const host of [...simulation.primaries, ...simulation.secondaries]) host.disk.heal();
     if (this.#promotionDue) this.#loseThePrimary();
     if (this.plot === 'takeover') this.#takeover = new TakeoverPlot(this, this.#peerRandom);

@@ -59,8 +59,10 @@ export class TakeoverPlot {
   /** Go on where it is time. */
   look(): void {
     const { taker, former } = this;
-    if (taker === null || former === null || !taker.hasTakenOver || taker.phase !== 'up') return;
-    if (this.#returnDue && former.phase === 'down') this.#comeBack(taker, former);
+    if (taker === null || former === null || !taker.hasTakenOver) return;
+    const isThere = taker.phase === 'up' || taker.phase === 'refused';
+    if (isThere && this.#returnDue && former.phase === 'down') this.#comeBack(taker, former);
+    if (taker.phase !== 'up') return;
     if (!this.#failOverDue || this.#story.secondary.secondary?.phase !== 'replicating') return;
     this.#failOverDue = false;
     this.#story.failOver();
