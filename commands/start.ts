@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
 import { configFlag, logLevelFlag } from '../src/cli/flags.ts';
+import { UsageError } from '../src/model/errors.ts';
 import type { Disk } from '../src/disk/disk.ts';
 import type { Log } from '../src/status/log.ts';
 
@@ -42,6 +43,8 @@ export default class Start extends BaseCommand {
     const { runHost } = await import('../src/cli/run-host.ts');
     const config = await loadConfig(flags.config, { standalone: flags.standalone, logLevel: flags['log-level'] });
     const log = await openLog({ ...config.log, fields: { role: config.role, group: config.group } });
+    if (flags.trace !== undefined && config.role === 'primary')
+      throw new UsageError('ERR_USAGE', '--trace tells of journals, and a primary has none: give it to its secondary');
     const how = { log, standalone: flags.standalone, withoutPeer: flags['without-peer'] };
     await runHost(config, flags.trace === undefined ? how : { ...how, disk: await tracedDisk(flags.trace, log) });
     await log.end();

@@ -64,13 +64,14 @@ async function startPrimary(config: PrimaryConfig, { log, standalone }: ServiceO
 
 /** A peer, or the secondary that it has become; a takeover that a crash interrupted is finished first. */
 async function startPeer(config: PeerConfig, options: ServiceOptions, whileStopped: WhileStopped): Promise<Service> {
-  const { log, standalone } = options;
+  const { log, standalone, disk: watched } = options;
   const disk = new NodeDisk();
   // Its fence is done: what is left needs nobody's word any more.
   if (isTakeoverUnfinished(disk, config.stateDirectory)) await takeOver(takeoverOptions(config, log, { fenced: false, force: false }));
   const state = readHostState(disk, config.stateDirectory);
   if (state.role !== 'peer') {
-    const { host, commands } = await startSecondary(secondaryOfPeer(config, asSecondary(log), { dial: true, standalone }));
+    const secondary = secondaryOfPeer(config, asSecondary(log), { dial: true, standalone });
+    const { host, commands } = await startSecondary(watched === undefined ? secondary : { ...secondary, disk: watched });
     return { host, commands: { ...commands, takeover: () => Promise.reject(takenOverAlready(state)) } };
   }
   const peer = await Peer.start(peerOptions(config, log));
