@@ -43,6 +43,13 @@ export async function openPeerRegion(options: OpenPeerRegionOptions): Promise<Nv
     // One that was given up as lost and is back all the same: its secondary has been told so, and has gone on without it.
     if (!known.lost.includes(foundId)) throw foreign(path, `region ${known.id}`, `region ${foundId}`);
   }
+  // A mistake in the config must not cost whoever owns that file its data.
+  if (opened.kind === 'unreadable' && !opened.isRegion)
+    throw foreign(
+      path,
+      `region ${known.id}`,
+      `a file that is no region (at byte ${opened.offset} expected ${opened.expected}, found ${opened.found})`,
+    );
   const id = newRegionId();
   options.writeState({ region: { id, lost: [...known.lost, known.id].slice(-LIMITS.lostRegionsMax) } });
   options.log('warn', `${path} ${whyLost(opened)}: region ${known.id} is lost with all that it held, an empty one begins as ${id}`, {

@@ -169,6 +169,9 @@ export class Peer {
     const former = releaseFormerStream(this.region, this.state);
     if (former > 0) options.log('info', `${this.region.path}: ${former} records of a former stream were given up before, and are again`);
     this.#logFound(this.region);
+    const { path, hold } = options.nvram;
+    if (hold === 'durable' && options.disk.fileSystemOf(path) === 'tmpfs')
+      options.log('warn', `${path} lies in memory (tmpfs): "hold: durable" promises there no more than "hold: memory"`);
     this.links = new PeerLinks({
       addresses: options.connect,
       connect: options.connectSocket,

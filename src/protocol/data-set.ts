@@ -42,6 +42,8 @@ export class DataSet {
   #heldRecords = 0;
   /** The first so many records were acknowledged, on the journal's word or on a session's. */
   #acknowledgedRecords = 0;
+  /** Of these, the first so many need not be acknowledged again. */
+  #toldRecords = 0;
 
   constructor(options: { readonly slot: number; readonly geometry: Geometry }) {
     this.slot = options.slot;
@@ -189,15 +191,20 @@ export class DataSet {
     this.#acknowledge(records, gathered);
   }
 
-  /** The peer's session is gone, and what it said with it. @invariant I2 */
+  /**
+   * The peer's session is gone, and what it said with it. What only its word had acknowledged is acknowledged once more when the journal
+   * has it: the first time may have gone the way of the session, and meanwhile nobody is told that it is safe. @invariant I2, I7
+   */
   forgetHeld(): void {
     this.held.reset();
     this.#heldRecords = 0;
+    this.#toldRecords = Math.min(this.#toldRecords, this.#durableRecords);
   }
 
   #acknowledge(records: number, gathered: RangeCollector): void {
-    for (let position = this.#acknowledgedRecords; position < records; position += 1)
+    for (let position = this.#toldRecords; position < records; position += 1)
       gathered.add(this.#firstSequence + (this.#appended[position] ?? 0));
+    this.#toldRecords = Math.max(this.#toldRecords, records);
     this.#acknowledgedRecords = Math.max(this.#acknowledgedRecords, records);
   }
 
@@ -247,5 +254,6 @@ export class DataSet {
     this.#writeBytes = 0;
     this.#durableRecords = 0;
     this.#acknowledgedRecords = 0;
+    this.#toldRecords = 0;
   }
 }

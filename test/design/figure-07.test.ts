@@ -88,7 +88,7 @@ test('I2: a lost session counts no more: a duplicate that only it held is not ac
   bench.step({ event: 'peerLost' });
   assert.is(bench.machine.exposed, 1, 'one was acknowledged, and only this process has it');
   assert.equal(acknowledged(bench.receive(134)), []);
-  assert.equal(acknowledged(bench.durable(0, 1)), [], 'told before');
+  assert.equal(acknowledged(bench.durable(0, 1)), [134], 'once more: the first time may have gone with its link');
   assert.is(bench.machine.exposed, 0);
   assert.equal(acknowledged(bench.receive(134)), [134]);
   assert.equal(acknowledged(bench.durable(0, 2)), [135]);
@@ -99,6 +99,16 @@ test('I2: a duplicate that the current session holds is acknowledged again', () 
   bench.receive(134);
   bench.held(0, 1);
   assert.equal(acknowledged(bench.receive(134)), [134]);
+});
+
+test('an acknowledgement that was lost while its record was exposed is given again with the journal', () => {
+  const bench = joined();
+  bench.receive(134, 135, 136);
+  bench.held(0, 2);
+  bench.step({ event: 'peerLost' });
+  assert.equal(bench.machine.held()[0]?.durable, Uint8Array.of(0), 'what is reported while they are exposed does not name them');
+  assert.equal(acknowledged(bench.durable(0, 3)), [134, 135, 136]);
+  assert.equal(acknowledged(bench.durable(0, 3)), []);
 });
 
 test('what may be acknowledged is told in a handshake; what a former session held is not', () => {

@@ -40,6 +40,30 @@ for (const hold of ['memory', 'durable'] as const) {
     }, hold));
 }
 
+test('a file that is no region is never replaced, whatever the config says: nothing is given up as lost', () =>
+  withFiles(async ({ options, start }) => {
+    const { path } = options.nvram;
+    const state = readHostState(disk, options.stateDirectory);
+    renameSync(path, `${path}.true`);
+    writeFileSync(path, Buffer.alloc(options.nvram.sizeBytes, 0x42));
+    assert.is(await codeOf(start), 'ERR_NVRAM_FOREIGN');
+    assert.ok(readFileSync(path).every((byte) => byte === 0x42));
+    assert.equal(readHostState(disk, options.stateDirectory), state);
+    rmSync(path);
+    renameSync(`${path}.true`, path);
+    assert.is((await start()).region?.regionId, state.region?.id);
+  }));
+
+test('a region whose making was cut off is made again: there is nothing in it but zeroes', () =>
+  withFiles(async ({ options, start }) => {
+    const { path } = options.nvram;
+    const before = readHostState(disk, options.stateDirectory).region?.id;
+    writeFileSync(path, Buffer.alloc(8192));
+    const peer = await start();
+    assert.is.not(peer.region?.regionId, before);
+    assert.equal(readHostState(disk, options.stateDirectory).region?.lost, [before]);
+  }));
+
 test('records flow through a small region many times its size', () =>
   withFiles(async ({ secondary, start }) => {
     const peer = await start();

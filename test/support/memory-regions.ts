@@ -120,7 +120,8 @@ export class MemoryRegions implements RegionStore {
   }
 
   open({ path }: RegionOptions): OpenedRegion {
-    if (this.unreadable.has(path)) return { kind: 'unreadable', offset: 8, expected: 'the checksum 00000001', found: '00000002' };
+    if (this.unreadable.has(path))
+      return { kind: 'unreadable', isRegion: true, offset: 8, expected: 'the checksum 00000001', found: '00000002' };
     const region = this.byPath.get(path);
     if (region === undefined) return { kind: 'missing' };
     if (region.isOpen) throw new Error(`${path} is open already`);

@@ -211,7 +211,7 @@ function withPaths(scene: TakeoverScene, changes: Partial<NonNullable<TakeoverOp
 test('a region that is gone is refused, and with --force given up; a foreign one is never used', async () => {
   const gone: readonly ((scene: TakeoverScene) => void)[] = [
     (scene) => void (scene.opened = { kind: 'missing' }),
-    (scene) => void (scene.opened = { kind: 'unreadable', offset: 64, expected: 'checksum 1', found: '2' }),
+    (scene) => void (scene.opened = { kind: 'unreadable', isRegion: true, offset: 64, expected: 'checksum 1', found: '2' }),
     // Made empty at a start after it was lost, and no secondary has met it since.
     (scene) => {
       change(scene, { region: { id: scene.state.region?.id ?? '', lost: ['cd'.repeat(16)] } });

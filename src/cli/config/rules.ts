@@ -26,6 +26,7 @@ export function brokenRules(context: RuleContext): Mistake[] {
     ...volumeRules(context, context.role === 'peer' ? ['takeover', 'volumes'] : ['volumes']),
     ...(context.role === 'primary' ? primaryRules(context) : []),
     ...(context.role === 'secondary' ? secondaryRules(context) : []),
+    ...(context.role === 'peer' ? peerRules(context) : []),
   ];
 }
 
@@ -132,6 +133,21 @@ function secondaryRules({ document, values }: RuleContext): Mistake[] {
   if (at(values, ['mode']) !== 'write-back' || at(values, ['peer']) !== undefined) return [];
   const message = 'missing key "peer.listen": the peer dials the secondary there, and write-back needs it';
   return [document.mistakeAt(['mode'], message)];
+}
+
+/** The region is a file of its own: nothing else that the config names may become one. */
+function peerRules({ document, values, folder }: RuleContext): Mistake[] {
+  const path = at(values, ['nvram', 'path']);
+  if (typeof path !== 'string') return [];
+  const region = resolve(folder, path);
+  const volumes: unknown = at(values, ['takeover', 'volumes']);
+  const others = (Array.isArray(volumes) ? [...volumes.keys()] : []).map((index): Path => ['takeover', 'volumes', index, 'path']);
+  const owner = others.find((other) => resolve(folder, String(at(values, other))) === region);
+  const journals = at(values, ['takeover', 'journals', 'path']);
+  const isInJournals = typeof journals === 'string' && `${region}/`.startsWith(`${resolve(folder, journals)}/`);
+  if (owner === undefined && !isInJournals) return [];
+  const whose = owner === undefined ? 'the folder of the journals' : 'a volume';
+  return [document.mistakeAt(['nvram', 'path'], `${path} is ${whose} of "takeover": the region needs a file of its own`)];
 }
 
 function at(values: unknown, path: Path): unknown {

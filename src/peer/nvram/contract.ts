@@ -22,7 +22,8 @@ export interface RegionOptions {
  */
 export type OpenedRegion =
   | { readonly kind: 'missing' }
-  | { readonly kind: 'unreadable'; readonly offset: number; readonly expected: string; readonly found: string }
+  /** `isRegion`: it was one, or was to become one: a superblock or an anchor can be read, or nothing but zeroes stands in their places. */
+  | { readonly kind: 'unreadable'; readonly isRegion: boolean; readonly offset: number; readonly expected: string; readonly found: string }
   | { readonly kind: 'open'; readonly region: NvramRegion };
 
 export interface CreateRegionOptions extends RegionOptions {

@@ -69,7 +69,10 @@ function judge({ disk, path, sizeBytes }: RegionOptions, file: DiskFile): Judged
   const { superblock, anchors, newest } = readBlocks(file);
   for (const block of [superblock, ...anchors])
     if (block.verdict === 'later-version') throw regionVersion(path, block.offset, block.version);
-  if (superblock.verdict !== 'readable') return unreadable(superblock as Unreadable);
+  if (superblock.verdict !== 'readable') {
+    const isRegion = anchors.some(({ verdict }) => verdict === 'readable') || isUnwritten(file);
+    return { ...unreadable(superblock as Unreadable), isRegion };
+  }
   const stated = superblock.content.sizeBytes;
   if (stated !== sizeBytes) throw regionSize(path, sizeBytes, stated);
   const fileBytes = file.sizeBytes();
@@ -87,10 +90,16 @@ function judge({ disk, path, sizeBytes }: RegionOptions, file: DiskFile): Judged
   return { kind: 'readable', anchor: anchor.content, anchorIndex: newest };
 }
 
+/** A region whose making was cut off: its blocks are written last. */
+function isUnwritten(file: DiskFile): boolean {
+  const blocks = new Uint8Array(RING_OFFSET);
+  return blocks.subarray(0, file.readSync(blocks, 0)).every((byte) => byte === 0);
+}
+
 type Unreadable = { readonly offset: number; readonly expected: string; readonly found: string };
 
 function unreadable({ offset, expected, found }: Unreadable): Extract<OpenedRegion, { kind: 'unreadable' }> {
-  return { kind: 'unreadable', offset, expected, found };
+  return { kind: 'unreadable', isRegion: true, offset, expected, found };
 }
 
 /** A durable region is flushed after each store: through the descriptor, which does not fault each page in anew. */

@@ -323,12 +323,13 @@ test('missing, foreign, cut short, locked, of another size, of a later version',
     truncateSync(made.path, tiny - 4096);
     assert.equal(openRegion(made), {
       kind: 'unreadable',
+      isRegion: true,
       offset: tiny - 4096,
       expected: `a file of ${tiny} bytes`,
       found: `${tiny - 4096} bytes`,
     });
     writeFileSync(made.path, Buffer.alloc(tiny, 'notes '));
-    assert.equal(openRegion(made), { kind: 'unreadable', offset: 0, expected: 'magic "FSN1"', found: '0x6e6f7465' });
+    assert.equal(openRegion(made), { kind: 'unreadable', isRegion: false, offset: 0, expected: 'magic "FSN1"', found: '0x6e6f7465' });
     writeFileSync(made.path, '');
     assert.is(openRegion(made).kind, 'unreadable');
     const noAnchor = Buffer.from(good);
