@@ -50,7 +50,7 @@ async function replayFixture(directory: string): Promise<string | null> {
     assert.is(expected.outcome, 'recover', `${manifest.name} is replayed by hand, and recovery refuses`);
     // What only the region of the peer has is not in the journals: then a replay of them ends earlier than the recovery with it.
     if (expected.withRegion !== undefined) {
-      assert.ok((expected.through ?? -1) <= (expected.withRegion.through ?? -1), manifest.name);
+      if (expected.withRegion.error === null) assert.ok((expected.through ?? -1) <= (expected.withRegion.through ?? -1), manifest.name);
       return null;
     }
     const wanted = copies.map(({ name }) => expected.volumes[name]?.sha256 ?? null);
