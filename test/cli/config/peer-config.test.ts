@@ -135,6 +135,12 @@ const MISTAKES: readonly (readonly [string, string, string | RegExp])[] = [
   ['fence: [', 'nbd: { listen: 127.0.0.1:10822 }\n  fence: [', '10:18: 127.0.0.1:10822 is used twice: "status.listen" listens there too'],
   ['127.0.0.1:10822', '192.168.0.1:80', /^11:19: 192\.168\.0\.1:80 can be reached from other machines/],
   ['} ]', '}, { name: db1, vlun: 1, size: 1MiB, path: /x } ]', '7:81: name "db1" is used twice: volume 1 of the list has it too'],
+  [
+    '/dev/shm/farshore-demo.nvram',
+    '/shared/db1.img',
+    '4:16: /shared/db1.img is a volume of "takeover": the region needs a file of its own',
+  ],
+  ['/dev/shm/farshore-demo.nvram', '/shared/journals/region', /the folder of the journals of "takeover"/],
   ['state:', 'mode: write-back\nstate:', '3:1: unknown key "mode": it belongs to a secondary, and this is a peer'],
 ];
 
