@@ -122,7 +122,7 @@ export const JOURNAL_MUTATIONS: readonly Mutation[] = [
   {
     name: 'recovery counts what is valid behind what it cannot read',
     invariant: 'I2',
-    seedsMax: 44,
+    seedsMax: 1956,
     patches: [
       {
         file: 'journals/scan.ts',
@@ -140,7 +140,7 @@ export const JOURNAL_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a number above the watermark is acknowledged under a data set below it',
     invariant: 'I6',
-    seedsMax: 40,
+    seedsMax: 1148,
     patches: [
       {
         file: 'src/protocol/data-set-ring.ts',

@@ -17,7 +17,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a duplicate is acknowledged although only received (a single bitmap)',
     invariant: 'I2',
-    seedsMax: 92,
+    seedsMax: 136,
     patches: [{ file: 'src/protocol/secondary-machine.ts', find: 'if (set.isSafe(index))', replace: 'if (set.received.has(index))' }],
   },
   {
@@ -127,7 +127,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a sync with a different final number is accepted',
     invariant: 'I7',
-    seedsMax: 40,
+    seedsMax: 176,
     patches: [
       { file: 'src/protocol/data-set.ts', find: 'return sequence === this.#finalSequence ? null :', replace: 'return true ? null :' },
     ],
@@ -159,7 +159,7 @@ export const SECONDARY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'what was received is told as durable in the handshake',
     invariant: 'I2',
-    seedsMax: 44,
+    seedsMax: 40,
     patches: [
       {
         file: 'src/protocol/secondary-report.ts',
