@@ -5,7 +5,7 @@
  *
  * The peer's own paths to the shared storage are the secondary's very files: what a cluster has on a SAN, one machine has on its disk.
  */
-import { copyFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { StatusReport } from '../../src/model/status.ts';
@@ -69,13 +69,6 @@ export class PeeredHosts extends Hosts {
   loseRegion(): void {
     assert.not(this.peer.isRunning, 'a region is lost with its host');
     rmSync(this.regionPath, { force: true });
-  }
-
-  /** Keep a copy of the region as it is now, and put it in place again. */
-  copyRegion(): { readonly restore: () => void } {
-    const copy = join(this.folder, 'region-copy');
-    copyFileSync(this.regionPath, copy);
-    return { restore: () => copyFileSync(copy, this.regionPath) };
   }
 
   override logTails(): string {
