@@ -28,6 +28,10 @@ export default class Start extends BaseCommand {
       description:
         'For a peer that is gone for good. What only it held is given up: the copy may then lack data sets that were acknowledged, and the log says so.',
     }),
+    'empty-region': Flags.boolean({
+      summary: 'Begin an empty region in place of a durable one that is not there.',
+      description: 'For a peer whose region is gone for good. What it held is given up; its secondary is told so.',
+    }),
     trace: Flags.string({
       summary: 'Append one line of JSON to this file for each thing that became durable in the journals of a secondary.',
       description: 'Written before anything relies on it, for tests of what a power cut may take; docs/durable-trace.md.',
@@ -45,7 +49,7 @@ export default class Start extends BaseCommand {
     const log = await openLog({ ...config.log, fields: { role: config.role, group: config.group } });
     if (flags.trace !== undefined && config.role === 'primary')
       throw new UsageError('ERR_USAGE', '--trace tells of journals, and a primary has none: give it to its secondary');
-    const how = { log, standalone: flags.standalone, withoutPeer: flags['without-peer'] };
+    const how = { log, standalone: flags.standalone, withoutPeer: flags['without-peer'], emptyRegion: flags['empty-region'] };
     await runHost(config, flags.trace === undefined ? how : { ...how, disk: await tracedDisk(flags.trace, log) });
     await log.end();
   }

@@ -39,6 +39,7 @@ export interface ServiceOptions {
   readonly log: Log;
   readonly standalone: boolean;
   readonly withoutPeer: boolean;
+  readonly emptyRegion: boolean;
   /** Disk of a secondary, where somebody watches it; the machine's own by default. */
   readonly disk?: Disk;
 }
@@ -64,7 +65,7 @@ async function startPrimary(config: PrimaryConfig, { log, standalone }: ServiceO
 
 /** A peer, or the secondary that it has become; a takeover that a crash interrupted is finished first. */
 async function startPeer(config: PeerConfig, options: ServiceOptions, whileStopped: WhileStopped): Promise<Service> {
-  const { log, standalone, disk: watched } = options;
+  const { log, standalone, emptyRegion, disk: watched } = options;
   const disk = new NodeDisk();
   // Its fence is done: what is left needs nobody's word any more.
   if (isTakeoverUnfinished(disk, config.stateDirectory)) await takeOver(takeoverOptions(config, log, { fenced: false, force: false }));
@@ -74,7 +75,7 @@ async function startPeer(config: PeerConfig, options: ServiceOptions, whileStopp
     const { host, commands } = await startSecondary(watched === undefined ? secondary : { ...secondary, disk: watched });
     return { host, commands: { ...commands, takeover: () => Promise.reject(takenOverAlready(state)) } };
   }
-  const peer = await Peer.start(peerOptions(config, log));
+  const peer = await Peer.start({ ...peerOptions(config, log), emptyRegion });
   return { host: peer, commands: { takeover: (body) => takeOverFrom(peer, { config, log, asked: askedOf(body), whileStopped }) } };
 }
 

@@ -7,6 +7,7 @@
  */
 import { RefusedError } from '../model/errors.ts';
 import { LIMITS } from '../model/limits.ts';
+import type { RegionId } from '../model/peer.ts';
 import type { HostState } from '../state/host-state.ts';
 import { newRegionId } from '../state/identity.ts';
 import type { PeerLog } from './link-log.ts';
@@ -23,6 +24,8 @@ export interface OpenPeerRegionOptions {
   readonly store: RegionStore;
   readonly state: HostState;
   readonly writeState: (change: Pick<HostState, 'region'>) => void;
+  /** Begin anew in place of a durable region that is not there; one in memory always does. */
+  readonly emptyRegion?: boolean;
   readonly log: PeerLog;
 }
 
@@ -50,6 +53,8 @@ export async function openPeerRegion(options: OpenPeerRegionOptions): Promise<Nv
       `region ${known.id}`,
       `a file that is no region (at byte ${opened.offset} expected ${opened.expected}, found ${opened.found})`,
     );
+  // A disk that is not mounted yet must not cost what it holds; a region in memory cannot be expected to be there.
+  if (opened.kind === 'missing' && regionOptions.hold === 'durable' && options.emptyRegion !== true) throw missing(path, known.id);
   const id = newRegionId();
   options.writeState({ region: { id, lost: [...known.lost, known.id].slice(-LIMITS.lostRegionsMax) } });
   options.log('warn', `${path} ${whyLost(opened)}: region ${known.id} is lost with all that it held, an empty one begins as ${id}`, {
@@ -64,6 +69,17 @@ export async function openPeerRegion(options: OpenPeerRegionOptions): Promise<Nv
       hint: 'check the file system of the region',
     });
   return created.region;
+}
+
+function missing(path: string, id: RegionId): RefusedError {
+  return new RefusedError(
+    'ERR_NVRAM_MISSING',
+    `${path} does not exist: region ${id} is durable, and may hold acknowledged records that no journal has`,
+    {
+      hint: 'bring the file back (is its disk mounted?), or give up what it held and begin an empty region: farshore start -c FILE --empty-region',
+      details: { path, region: id },
+    },
+  );
 }
 
 function whyLost(opened: OpenedRegion): string {

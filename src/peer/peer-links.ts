@@ -57,6 +57,7 @@ export class PeerLinks {
   /** A secondary was met in this run. */
   hasMet = false;
   lastRefusal: string | null = null;
+  readonly #unreachable = new Map<string, string>();
   readonly #options: PeerLinksOptions;
   readonly #met = new Map<number, Met>();
   readonly #openedHead: Ordinal;
@@ -76,10 +77,17 @@ export class PeerLinks {
         drained: (link) => this.#met.get(link.id)?.fetch?.pump(),
         closed: (link, code, reason) => this.#closed(link, code, reason),
       },
-      onDialFailed: (address, message) => options.onEvent({ kind: 'dialFailed', address, message }),
+      onDialFailed: (address, message) => this.#dialFailed(address, message),
     });
     this.#keepAlive = setInterval(() => this.#tellAll(), LIMITS.keepAliveMs);
     this.#keepAlive.unref();
+  }
+
+  /** Dialled again and again; said once. */
+  #dialFailed(address: string, message: string): void {
+    if (this.#unreachable.get(address) === message) return;
+    this.#unreachable.set(address, message);
+    this.#options.onEvent({ kind: 'dialFailed', address, message });
   }
 
   start(): void {
@@ -164,6 +172,7 @@ export class PeerLinks {
     const held = this.holder.begin(link, recordStream, met.base);
     met.ready = { facts: secondary, held };
     this.hasMet = true;
+    this.#unreachable.clear();
     this.lastRefusal = null;
     this.dialer.confirm(link);
     this.#options.onEvent({ kind: 'agreed', address: link.address, label });

@@ -34,6 +34,8 @@ export interface PeerOptions {
   /** Addresses of the secondary; several are several ways to it. */
   readonly connect: readonly string[];
   readonly objectiveMs: number;
+  /** Give up a durable region that is not there, and begin an empty one. */
+  readonly emptyRegion?: boolean;
   /** Sockets of its own, for a simulation. */
   readonly connectSocket?: Connect;
   /** Regions of its own, for a test; files unless it is told. */
@@ -164,6 +166,7 @@ export class Peer {
       store: options.regions ?? regionFiles,
       state,
       writeState: (change) => this.#writeState(change),
+      emptyRegion: options.emptyRegion ?? false,
       log: options.log,
     });
     const former = releaseFormerStream(this.region, this.state);

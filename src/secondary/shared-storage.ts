@@ -2,6 +2,7 @@
  * The storage of journals and volumes as a secondary sees it (DESIGN section 8): with a lease, if a peer may take it over; without the
  * locks of a former host, if this host has taken it over.
  */
+import { watermarkMissing } from '../../journals/errors.ts';
 import { watermarkPath } from '../../journals/files.ts';
 import { announceHostEpoch, notePromotion } from '../../journals/watermark-epoch.ts';
 import { alignedStart } from '../disk/alignment.ts';
@@ -55,14 +56,20 @@ export class SharedStorage {
 
   /**
    * Note on the storage that this host was promoted, before it serves: a peer that would take it over must find it there. A host whose
-   * storage was taken over meanwhile does not serve. Without journals nobody can take anything over.
-   * @throws RefusedError ERR_HOST_SUPERSEDED; FarshoreError ERR_EPOCH_UNANNOUNCED, ERR_EPOCH_UNREAD
+   * storage was taken over meanwhile does not serve.
+   * @throws RefusedError ERR_HOST_SUPERSEDED, ERR_WATERMARK_MISSING; FarshoreError ERR_EPOCH_UNANNOUNCED, ERR_EPOCH_UNREAD
    */
   static async notePromotion({ options, state }: Pick<Secondary, 'options' | 'state'>): Promise<void> {
     const { disk, journals } = options;
     const { directory } = journals;
     const generation = state.generations.at(-1)?.number ?? 0;
-    if (!disk.exists(watermarkPath(directory)) || state.groupId === null || state.stream === null) return;
+    if (state.groupId === null || state.stream === null) return;
+    // Without the journals' folder nobody can say whether another host took this one's place.
+    if (!disk.exists(watermarkPath(directory))) {
+      if (options.standalone !== true) throw watermarkMissing(watermarkPath(directory));
+      options.log('warn', `${directory} is not there: whether a peer took this host's place cannot be said (--standalone)`);
+      return;
+    }
     const note = { identity: { groupId: state.groupId, generation, stream: state.stream }, point: state.divergedFrom };
     await notePromotion({ disk, directory, alignedStart, hostEpoch: state.hostEpoch, note });
   }

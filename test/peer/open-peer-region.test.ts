@@ -54,6 +54,23 @@ test('a file that is no region is never replaced, whatever the config says: noth
     assert.is((await start()).region?.regionId, state.region?.id);
   }));
 
+test('a durable region that is not there is not given up: perhaps its disk is not mounted; in memory nobody expects it', () =>
+  withFiles(async ({ options, start }) => {
+    const { path } = options.nvram;
+    const state = readHostState(disk, options.stateDirectory);
+    renameSync(path, `${path}.away`);
+    assert.is(await codeOf(start), 'ERR_NVRAM_MISSING');
+    assert.not(existsSync(path));
+    assert.equal(readHostState(disk, options.stateDirectory), state);
+    renameSync(`${path}.away`, path);
+    const back = await start();
+    assert.is(back.region?.regionId, state.region?.id);
+    await back.stop();
+    rmSync(path);
+    const anew = await start({ emptyRegion: true });
+    assert.equal(anew.facts().lostRegions, [state.region?.id]);
+  }, 'durable'));
+
 test('a region whose making was cut off is made again: there is nothing in it but zeroes', () =>
   withFiles(async ({ options, start }) => {
     const { path } = options.nvram;

@@ -17,7 +17,11 @@ import { promote } from '../../src/secondary/promotion.ts';
 import { Secondary, type SecondaryOptions } from '../../src/secondary/secondary.ts';
 import { hostStatePath, readHostState, type HostState } from '../../src/state/host-state.ts';
 import { openVolumes } from '../../src/volume/open-volumes.ts';
-import { journalPath } from '../../journals/files.ts';
+import { journalPath, watermarkPath } from '../../journals/files.ts';
+import { announceHostEpoch } from '../../journals/watermark-epoch.ts';
+import { alignedStart } from '../../src/disk/alignment.ts';
+import type { NbdService } from '../../src/nbd/server.ts';
+import { codeOf } from '../support/scratch.ts';
 import { RECORDS_OFFSET } from '../../journals/format.ts';
 import { TestDisk } from '../support/test-disk.ts';
 import { NotedSocket } from '../support/noted-socket.ts';
@@ -225,6 +229,26 @@ test('promotion while the NBD address is taken: it says so, the old primary is t
     other.close();
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test('a promoted host looks at the storage before it serves: another took its place, or nobody can say so', async () => {
+  const openNbd = (): NbdService => ({ start: async () => {}, stop: async () => {}, addresses: () => [] });
+  const bench = await Bench.prepare();
+  await bench.start({ openNbd });
+  await promote(bench.secondary, NOW);
+  assert.is(bench.secondary.phase, 'promoted');
+  await bench.secondary.stop();
+  const epoch = journalPath(JOURNALS_DIRECTORY, 0).replace('slot-0000.journal', 'host-epoch');
+  const noted = bench.disk.readFile(epoch);
+  assert.is.not(noted, null, 'it is noted where a peer looks');
+  await announceHostEpoch({ disk: bench.disk, directory: JOURNALS_DIRECTORY, alignedStart, hostEpoch: 1 });
+  assert.is(await codeOf(() => bench.start({ openNbd })), 'ERR_HOST_SUPERSEDED');
+  bench.disk.unlink(epoch);
+  bench.disk.unlink(watermarkPath(JOURNALS_DIRECTORY));
+  assert.is(await codeOf(() => bench.start({ openNbd })), 'ERR_WATERMARK_MISSING');
+  await bench.start({ openNbd, standalone: true });
+  assert.is(bench.secondary.phase, 'promoted');
+  await bench.secondary.stop();
 });
 
 test('a promotion that is given up makes the links anew, so that what was not taken meanwhile is sent again', async () => {

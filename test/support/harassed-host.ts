@@ -21,7 +21,7 @@ async function run([options = '{}', config = '', flag, trace = '']: readonly str
   const power = powerDisk(new NodeDisk(), JSON.parse(options) as PowerOptions);
   const ended = (error: unknown): void => log.write('error', `the trace ended: ${String(error)}`);
   const disk = flag === '--trace' ? traceDurable(power, { path: trace, ended }).disk : power;
-  await runHost(loaded, { log, standalone: false, withoutPeer: false, disk });
+  await runHost(loaded, { log, standalone: false, withoutPeer: false, emptyRegion: false, disk });
   await log.end();
 }
 
