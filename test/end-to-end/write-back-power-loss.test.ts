@@ -57,9 +57,10 @@ async function loseBoth(hosts: PeeredHosts): Promise<Loss> {
   return { workload, region: before.peer?.regionId ?? null };
 }
 
-/** The copy is the history at its watermark's data set. */
-function assertAtWatermark(hosts: PeeredHosts, workload: OrderedWorkload): void {
+/** The copy is the history at its watermark's data set, once what is complete is destaged. */
+async function assertAtWatermark(hosts: PeeredHosts, workload: OrderedWorkload): Promise<void> {
   const { secondary } = hosts;
+  await secondary.untilStatus('has destaged', ({ state, dataSets }) => state === 'promoted' || dataSets.destaged === dataSets.complete);
   const { point } = judgeWatermark(readFileSync(join(secondary.stateDirectory, 'journals/watermark')), '').newest;
   assert.ok(point !== null, 'something was destaged');
   const [image] = workload.imagesAfter(point.finalSequence + 1 - (point.dataSet + 1));
@@ -79,12 +80,12 @@ test('power loss of both, region in memory: the copy stays at its last complete 
     await sleep(500);
     assert.is((await secondary.status()).state, 'resync-needed', 'and it stays so');
     assert.is.not((await secondary.status()).peer?.mayHoldMore, region, 'nobody waits for a region that is gone');
-    assertAtWatermark(hosts, workload);
+    await assertAtWatermark(hosts, workload);
     assert.ok((await primary.status()).state !== 'replicating', 'a gap is never skipped');
     // The copy can still be used, at that data set.
     await primary.kill();
     await secondary.commandJson(['promote', '--force']);
-    assertAtWatermark(hosts, workload);
+    await assertAtWatermark(hosts, workload);
   });
 });
 
@@ -126,7 +127,7 @@ test('start --without-peer gives up waiting, says what may be lost, and the hand
     await hosts.secondary.start(['--without-peer']);
     await hosts.secondary.untilStatus('needs a resync', ({ state }) => state === 'resync-needed');
     assert.match(hosts.secondary.log, /started without the peer: .* are given up/);
-    assertAtWatermark(hosts, workload);
+    await assertAtWatermark(hosts, workload);
   });
 });
 
