@@ -17,6 +17,7 @@ import type { StatusReport } from '../model/status.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import { readHostState, writeHostState, type HostState } from '../state/host-state.ts';
 import { newSessionId } from '../state/identity.ts';
+import { Waiters } from '../runtime/waiters.ts';
 import { lockStateFolder, type StateFolder } from '../state/state-folder.ts';
 import { releaseFormerStream } from './former-stream.ts';
 import { logLinkEvent, type PeerLinkEvent, type PeerLog } from './link-log.ts';
@@ -56,7 +57,7 @@ export class Peer {
   #end: (end: HostEnd) => void = () => {};
   #stopping: Promise<void> | null = null;
   readonly #folder: StateFolder;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
 
   /** Start a peer. @throws RefusedError ERR_NOT_INITIALISED, ERR_STATE_LOCKED, ERR_ROLE, ERR_NVRAM_FOREIGN; what opening the region throws */
   static async start(options: PeerOptions): Promise<Peer> {
@@ -118,19 +119,7 @@ export class Peer {
 
   /** Resolve when the condition holds; looked at whenever something moved. */
   until(condition: () => boolean, limitMs: number): Promise<boolean> {
-    if (condition()) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const finish = (held: boolean): void => {
-        clearTimeout(timer);
-        this.#waiters.delete(look);
-        resolve(held);
-      };
-      const look = (): void => {
-        if (condition()) finish(true);
-      };
-      const timer = setTimeout(() => finish(condition()), limitMs);
-      this.#waiters.add(look);
-    });
+    return this.#waiters.until(condition, limitMs);
   }
 
   /** Stop: nothing is given up, the region keeps what it holds. */
@@ -215,7 +204,7 @@ export class Peer {
     logLinkEvent(this.options.log, event);
     if (event.kind === 'refused' && event.final)
       this.#end({ exitCode: EXIT.refused, code: event.code, message: `${event.address}: ${event.sentence}` });
-    for (const look of this.#waiters) look();
+    this.#waiters.look();
   }
 
   /** A region that failed holds nothing more; what it holds can be read, and the next start looks at it again. */
@@ -225,6 +214,6 @@ export class Peer {
     this.reason = `${code}: ${error.message}`;
     this.options.log('error', `failed: ${error.message}`, { code });
     this.links?.stop(CLOSE_CODE.shutdown, code);
-    for (const look of this.#waiters) look();
+    this.#waiters.look();
   }
 }
