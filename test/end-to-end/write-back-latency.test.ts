@@ -134,18 +134,26 @@ test("the peer's memory is its region and a constant, its CPU per 4k record at m
     // What a program costs to warm up is not what a record costs.
     await workload.run(2000);
     await hosts.drained();
-    const before = { memory: memoryOf(peer), secondary: cpuSeconds(secondary), peer: cpuSeconds(peer), writes: workload.writes };
-    await workload.run(6000);
-    const underLoad = memoryOf(peer);
-    await hosts.drained();
-    const records = workload.writes - before.writes;
-    const perRecord = (seconds: number): number => Number(((seconds * 1e6) / records).toFixed(1));
-    const microseconds = [perRecord(cpuSeconds(secondary) - before.secondary), perRecord(cpuSeconds(peer) - before.peer)];
+    const memoryBefore = memoryOf(peer);
+    const shown: number[][] = [];
+    // Garbage of a young process is collected in fits: the middle one of three windows says what a record costs.
+    for (let window = 0; window < 3; window += 1) {
+      const before = { secondary: cpuSeconds(secondary), peer: cpuSeconds(peer), writes: workload.writes };
+      await workload.run(3000);
+      await hosts.drained();
+      const perRecord = (seconds: number): number => Number(((seconds * 1e6) / (workload.writes - before.writes)).toFixed(1));
+      shown.push([perRecord(cpuSeconds(secondary) - before.secondary), perRecord(cpuSeconds(peer) - before.peer)]);
+    }
+    const ratio = quantile(
+      shown.map(([ofSecondary = 1, ofPeer = 1]) => ofPeer / ofSecondary),
+      0.5,
+    );
     process.stdout.write(
-      `${JSON.stringify({ records, 'CPU µs per record, secondary and peer': microseconds, 'peer MiB': [before.memory, underLoad] })}\n`,
+      `${JSON.stringify({ 'CPU µs per record, secondary and peer': shown, ratio: Number(ratio.toFixed(2)), 'peer MiB': [memoryBefore, memoryOf(peer)] })}
+`,
     );
     assert.is((await secondary.status()).mode, 'write-back');
-    assert.ok((microseconds[1] ?? 1) <= (microseconds[0] ?? 0) / 2, `µs per record: ${microseconds.join(' and ')}`);
+    assert.ok(ratio <= 0.5, `µs per record: ${JSON.stringify(shown)}`);
     assert.ok(memoryOf(peer).peak <= REGION_MIB + PEER_MIB_MAX, `${memoryOf(peer).peak} MiB at most`);
     await hosts.drainedAndSame();
     assert.is(workload.differenceIn(secondary.volumePath()), null);
