@@ -1,12 +1,10 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { journalArgument, stateFlag } from '../../src/cli/journal-flags.ts';
+import { recordFlags } from '../../src/cli/record-flags.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
-import { RECORD_TYPE, type RecordTypeName } from '../../src/model/commands.ts';
 import { EXIT } from '../../src/model/errors.ts';
 import { ID_MAX } from '../../src/model/ids.ts';
-
-const TYPES = Object.keys(RECORD_TYPE) as RecordTypeName[];
 
 export default class JournalShow extends BaseCommand {
   static override summary = 'Show one journal: header, records, what is missing, and where its bytes end.';
@@ -23,19 +21,7 @@ export default class JournalShow extends BaseCommand {
   static override args = { path: journalArgument };
   static override flags = {
     'data-set': Flags.integer({ summary: 'Data set whose journal is meant.', helpValue: 'N', min: 0, max: ID_MAX }),
-    vlun: Flags.integer({
-      summary: 'Only records of the volume with this VLUN.',
-      helpValue: 'N',
-      min: 0,
-      max: 2 ** 32 - 2,
-      exclusive: ['volume'],
-    }),
-    volume: Flags.string({ summary: "Only records of this volume: a name of the state's volume table, or a VLUN.", helpValue: 'NAME' }),
-    lba: Flags.string({ summary: 'Only records that touch one of these blocks.', helpValue: 'FROM-TO' }),
-    sequence: Flags.string({ summary: 'Only records with these numbers.', helpValue: 'FROM-TO' }),
-    type: Flags.option({ summary: 'Only records of this type; can be given several times.', options: TYPES, multiple: true })(),
-    checksums: Flags.boolean({ summary: "Show payload's and header's checksums instead of the time." }),
-    map: Flags.boolean({ summary: 'Draw which parts of each volume the records touch, instead of the records.' }),
+    ...recordFlags({ pads: true }),
     format: Flags.option({
       summary: 'text for people; ndjson: one line for each record, then one for the journal.',
       options: ['text', 'ndjson'] as const,

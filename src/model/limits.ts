@@ -83,7 +83,7 @@ export const LIMITS = {
   /** A secondary that a peer may replace writes to the shared storage only so long after it has read its own host epoch there. */
   epochLeaseMs: 1_000,
   epochReadMs: 250,
-  /** A takeover waits so long after it raised the host epoch: by then a former host that still runs has noticed. */
+  /** A takeover waits so long after it announced the host epoch, and again after it raised it: by then a former host that still runs has noticed. */
   epochSettleMs: 2_000,
   /** The operator's fence command is ended after so long, and the takeover refused. */
   fenceMs: 120_000,

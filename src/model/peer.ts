@@ -2,7 +2,7 @@
  * What a peer and the secondary that it helps know about themselves when they meet (DESIGN section 8): plain facts, exchanged on
  * the wire, judged by `protocol/peer-table.ts` on both sides.
  */
-import type { DataSetId, Generation, Geometry, GroupId, SessionId, StreamId, VolumeEntry } from './ids.ts';
+import type { Generation, Geometry, GroupId, SessionId, StreamId, VolumeEntry } from './ids.ts';
 
 /** Random 128 bits as 32 hex digits: one content of an NVRAM region; new at init and at every empty start. */
 export type RegionId = string;
@@ -51,12 +51,4 @@ export interface PeeredFacts {
   readonly hostEpoch: number;
   readonly volumes: readonly VolumeEntry[];
   readonly geometry: Geometry;
-}
-
-/** Key of a held record, for tables and inspection (DESIGN section 8): with the region's group. */
-export interface HeldKey {
-  readonly generation: number;
-  readonly stream: StreamId;
-  readonly dataSet: DataSetId;
-  readonly sequence: number;
 }

@@ -25,8 +25,7 @@ export interface PrimaryLinksOptions {
   readonly order: ReplicatedOrder | null;
   readonly facts: () => PrimaryFacts;
   readonly onEvent: (event: LinkEvent) => void;
-  /** The secondary was promoted and says so; durable when it returns. False: it could not prove it. */
-  /** What became of the news: only what is recorded durably is acknowledged, so that the promoted host goes on telling it. */
+  /** The secondary was promoted and says so. What became of the news: only what is recorded durably is acknowledged, so that the promoted host goes on telling it. */
   readonly onSuperseded: (message: Extract<WireMessage, { kind: 'superseded' }>) => 'recorded' | 'not recorded' | 'not newer';
   /** A proven secondary has a higher host epoch: durable when it returns. @throws when it could not be recorded */
   readonly raiseHostEpoch: (hostEpoch: number) => void;

@@ -54,10 +54,6 @@ export class MirrorLedger {
   #heldThrough: Ordinal = 0;
   #heldBytes = 0;
 
-  get isJoined(): boolean {
-    return this.#isJoined;
-  }
-
   /** Records that the peer holds and that are not released. */
   get heldRecords(): number {
     return this.#heldThrough - this.#releasedThrough;

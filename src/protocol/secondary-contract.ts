@@ -157,7 +157,5 @@ export interface SecondaryCore {
   activity(): { active: number; partial: number };
   /** Acknowledged records that neither a journal nor the current session of the peer has. */
   readonly exposed: number;
-  /** The newest number of records of this data set that were appended to its journal; 0 when it is not active. */
-  appended(dataSet: DataSetId): number;
   counters: { duplicates: number; rejects: number; dropped: number };
 }

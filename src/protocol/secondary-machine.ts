@@ -98,10 +98,6 @@ export class SecondaryMachine implements SecondaryCore {
     return exposed;
   }
 
-  appended(dataSet: DataSetId): number {
-    return this.#ring.find(dataSet)?.received.count ?? 0;
-  }
-
   activity(): { active: number; partial: number } {
     return activityOf(this.#ring);
   }

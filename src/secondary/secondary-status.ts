@@ -17,6 +17,7 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
   const behind = heads.behind(destaged, linked, Date.now());
   const { state: status, reason } = stateOf(secondary, linked, behind.seconds);
   const cut = heads.destagedCut;
+  const peer = secondary.mirror?.mirror.report(replica?.machine.exposed ?? 0) ?? null;
   return {
     role: state.role,
     group: options.group,
@@ -27,7 +28,7 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
     session: secondary.session,
     state: status,
     reason,
-    mode: modeOf(secondary),
+    mode: state.condition === 'promoted' ? 'none' : peer?.up === true ? 'write-back' : 'write-through',
     volumes: options.volumes.map(({ name, vlun, sizeBytes, path, store }) => ({ name, vlun, sizeBytes, path, store })),
     dataSets: {
       open: null,
@@ -56,7 +57,7 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
       failed: replica?.journalFailures ?? 0,
     },
     links: linkReports(links),
-    peer: secondary.mirror?.mirror.report(replica?.machine.exposed ?? 0) ?? null,
+    peer,
     nvram: null,
     rejects: (replica?.machine.counters.rejects ?? 0) + (links?.checksumRejects ?? 0),
     duplicates: replica?.machine.counters.duplicates ?? 0,
@@ -74,11 +75,6 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
     pid: process.pid,
     uptimeSeconds: (Date.now() - secondary.startedAtMs) / 1000,
   };
-}
-
-function modeOf({ state, mirror, replica }: Secondary): StatusReport['mode'] {
-  if (state.condition === 'promoted') return 'none';
-  return mirror?.mirror.report(replica?.machine.exposed ?? 0).up === true ? 'write-back' : 'write-through';
 }
 
 function linkReports(links: SecondaryLinks | null): StatusReport['links'] {

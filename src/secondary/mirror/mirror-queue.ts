@@ -41,8 +41,8 @@ export class MirrorQueue {
     return this.#waitingBytes;
   }
 
-  /** Let a record wait; false: too much waited, and everything that did was given up. */
-  add(dataSet: DataSetId, to: number, bytes: Uint8Array): boolean {
+  /** Let a record wait; when too much does, all of it is given up: it is not mirrored any more. */
+  add(dataSet: DataSetId, to: number, bytes: Uint8Array): void {
     const last = this.#pieces.at(-1);
     if (
       last !== undefined &&
@@ -59,14 +59,8 @@ export class MirrorQueue {
       this.#pieces.push({ dataSet, to, records: 1, buffer: bytes.buffer, start, end: start + bytes.length });
     }
     this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes <= LIMITS.mirrorWaitingBytesMax) return true;
-    this.giveUp();
-    return false;
-  }
-
-  /** Nothing that waits is mirrored any more. */
-  giveUp(): void {
-    this.#ledger.skipped(new Set(this.#pieces.map(({ dataSet }) => dataSet)));
+    if (this.#waitingBytes <= LIMITS.mirrorWaitingBytesMax) return;
+    this.#ledger.skipped(new Set(this.#pieces.map((piece) => piece.dataSet)));
     this.clear();
   }
 

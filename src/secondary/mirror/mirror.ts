@@ -124,6 +124,7 @@ export class Mirror implements ReplicaTap {
 
   resume(): void {
     this.#paused = null;
+    this.#lossReason = null;
   }
 
   report(exposedRecords: number): PeerReport {
