@@ -39,6 +39,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   /** Both hosts in one thread, and judges that look into them. */
   simulation: [...SERVICES, 'primary', 'secondary', 'peer', 'takeover'],
   commands: [...SERVICES, 'primary', 'secondary', 'peer', 'takeover', 'inspection', 'cli', 'demo', 'crash-replay', 'simulation'],
+  /** It runs hosts as an operator would, and our own layers alone. */
+  bench: [...SERVICES, 'primary', 'secondary', 'peer', 'takeover', 'inspection', 'cli'],
 };
 
 /** Node's modules that pure code may use: functions of their input. */

@@ -1,0 +1,179 @@
+/**
+ * What a bench starts and makes, so that nothing stays: processes, each ended by its own id, and one temporary folder. It holds for
+ * success, failure and Ctrl-C; only SIGKILL of the bench itself leaves something behind.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BenchError } from './bench-error.ts';
+import { sleep, until } from './waits.ts';
+
+const COMMAND_MS = 600_000;
+const STOP_MS = 20_000;
+const KILL_MS = 5_000;
+const OUTPUT_KEPT = 8_000;
+
+export interface CommandOutput {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface StartOptions {
+  readonly cwd?: string;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** A process that runs until it is stopped. */
+export class BenchProcess {
+  readonly name: string;
+  readonly child: ChildProcess;
+  /** The last of what it wrote to stdout and stderr. */
+  output = '';
+
+  constructor(name: string, child: ChildProcess) {
+    this.name = name;
+    this.child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => (this.output = (this.output + text).slice(-OUTPUT_KEPT)));
+    }
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** @throws BenchError when it ended by itself */
+  assertRuns(): void {
+    if (this.hasEnded)
+      throw new BenchError(`${this.name} ended by itself (${this.child.signalCode ?? this.child.exitCode}): ${this.output}`);
+  }
+
+  /** End it: SIGTERM, and SIGKILL when that is not enough. */
+  async stop(): Promise<void> {
+    for (const [signal, limitMs] of [['SIGTERM', STOP_MS] as const, ['SIGKILL', KILL_MS] as const]) {
+      if (this.hasEnded) return;
+      this.child.kill(signal);
+      const deadline = performance.now() + limitMs;
+      while (!this.hasEnded && performance.now() < deadline) await sleep(5);
+    }
+  }
+}
+
+export class BenchScope {
+  /** A folder of this bench alone; gone when the scope is closed. */
+  readonly folder: string;
+  readonly #children = new Set<ChildProcess>();
+  #closed = false;
+
+  constructor(parent: string = process.env['FARSHORE_BENCH_TMP'] ?? tmpdir()) {
+    this.folder = mkdtempSync(join(parent, 'farshore-bench-'));
+  }
+
+  /** Start a process that runs until it is stopped. */
+  start(name: string, program: string, args: readonly string[], options: StartOptions = {}): BenchProcess {
+    return new BenchProcess(name, this.#spawn(program, args, options));
+  }
+
+  /** Run a command to its end. @throws BenchError when it cannot be started, or takes more than 10 minutes */
+  async run(program: string, args: readonly string[], options: StartOptions = {}): Promise<CommandOutput> {
+    const child = this.#spawn(program, args, options);
+    const output = { stdout: '', stderr: '' };
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+    const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_MS);
+    try {
+      const exitCode = await new Promise<number | null>((resolve, reject) => {
+        child.once('close', resolve);
+        child.once('error', (cause) => reject(new BenchError(`${program} could not be started: ${cause.message}`, { cause })));
+      });
+      return { exitCode, ...output };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Run a command that must end with exit code 0, and return its stdout. @throws BenchError */
+  async succeed(program: string, args: readonly string[], options: StartOptions = {}): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(program, args, options);
+    if (exitCode === 0) return stdout;
+    throw new BenchError(
+      `"${[program, ...args].join(' ')}" ended with exit code ${exitCode ?? 'none'}: ${(stderr || stdout).trim().slice(-OUTPUT_KEPT)}`,
+    );
+  }
+
+  /** Wait for a path that a process makes, such as its socket. @throws BenchError when it does not, or ends */
+  async appears(path: string, maker: BenchProcess, limitMs = 20_000): Promise<void> {
+    await until(`${maker.name} to make ${path}`, limitMs, () => {
+      maker.assertRuns();
+      return existsSync(path);
+    });
+  }
+
+  /** A new folder below the scope's. */
+  newFolder(name: string): string {
+    return mkdtempSync(join(this.folder, `${name}-`));
+  }
+
+  /** Remove a folder of this scope. */
+  removeFolder(path: string): void {
+    rmSync(path, { recursive: true, force: true });
+  }
+
+  /** End everything that still runs, and remove the folder. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const child of this.#children) child.kill('SIGTERM');
+    const deadline = performance.now() + STOP_MS;
+    while (this.#children.size > 0 && performance.now() < deadline) await sleep(10);
+    this.closeNow();
+  }
+
+  /** The same at once, for a process that ends now. */
+  closeNow(): void {
+    this.#closed = true;
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #spawn(program: string, args: readonly string[], { cwd = this.folder, environment = cleanEnvironment() }: StartOptions): ChildProcess {
+    if (this.#closed) throw new BenchError('the bench is ending');
+    const child = spawn(program, args, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#children.add(child);
+    const gone = (): void => void this.#children.delete(child);
+    child.once('exit', gone);
+    child.once('error', gone);
+    return child;
+  }
+}
+
+/** Run with a scope that is closed whatever happens, Ctrl-C included (exit code 130, or 143 for SIGTERM). */
+export async function withBenchScope<Result>(work: (scope: BenchScope) => Promise<Result>): Promise<Result> {
+  const scope = new BenchScope();
+  const interrupted = (signal: NodeJS.Signals): void => {
+    scope.closeNow();
+    process.stderr.write(`interrupted (${signal}); nothing was left behind\n`);
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupted);
+  try {
+    return await work(scope);
+  } finally {
+    for (const signal of signals) process.off(signal, interrupted);
+    await scope.close();
+  }
+}
+
+/** Ours, without what would change how Farshore behaves. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('FARSHORE_') && name !== 'NODE_OPTIONS' && name !== 'FORCE_COLOR',
+  );
+  return { ...Object.fromEntries(kept), NO_COLOR: '1' };
+}
