@@ -2,9 +2,10 @@
  * The dialling side of the links (the secondary): keeps `links` links open over the given addresses, and dials a lost one again
  * after a pause that doubles up to a limit. Which data went over which link is not its business.
  */
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { LIMITS } from '../model/limits.ts';
 import { messageOf } from '../model/errors.ts';
+import { dialSocket } from './dial-socket.ts';
 import { Link, type LinkHandlers } from './link.ts';
 
 export interface LinkDialerOptions {
@@ -20,10 +21,6 @@ export interface LinkDialerOptions {
 }
 
 export type Connect = (address: string) => WebSocket;
-
-function connectSocket(address: string): WebSocket {
-  return new WebSocket(address, { perMessageDeflate: false, maxPayload: LIMITS.messageBytesMax, handshakeTimeout: LIMITS.handshakeMs });
-}
 
 /** State of one path, for status. */
 export interface Path {
@@ -82,7 +79,7 @@ export class LinkDialer {
   #dial(path: Path): void {
     if (!this.#running) return;
     path.timer = null;
-    const socket = (this.#options.connect ?? connectSocket)(path.address);
+    const socket = (this.#options.connect ?? dialSocket)(path.address);
     path.dialling = socket;
     socket.on('error', (error) => {
       path.lastError = messageOf(error);

@@ -8,6 +8,7 @@ import { LIMITS } from '../model/limits.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 
 export interface LinkHandlers {
+  /** A message of records is valid only until this returns: its bytes are the link's own. Every other one is the handler's. */
   message(link: Link, bytes: Uint8Array): void;
   /** The socket has room again after `budgetBytes` had said less than half of the limit. */
   drained(link: Link): void;
@@ -63,35 +64,14 @@ export class Link {
     return Math.max(0, budget);
   }
 
-  /** Send one message; `done` is called when the socket has taken it or never will, so that its bytes may be used again. */
+  /** Send one message, without copying it; `done` is called when the socket has taken it or never will, so that its bytes may be used again. */
   send(bytes: Uint8Array, done?: () => void): void {
-    if (this.#cannotSend(done)) return;
+    if (this.closing || this.#closed) {
+      if (done !== undefined) setImmediate(done);
+      return;
+    }
     this.sentBytes += bytes.length;
     this.#socket.send(bytes, { binary: true, compress: false }, () => this.#sent(done));
-  }
-
-  /** Send header and bytes as one message, without copying the bytes behind the header. */
-  sendRecords(header: Uint8Array, bytes: Uint8Array, done: () => void): void {
-    this.sendPieces(header, [bytes], done);
-  }
-
-  /** Send a header and pieces, at least one, as one message, without copying them together. */
-  sendPieces(header: Uint8Array, pieces: readonly Uint8Array[], done: () => void): void {
-    if (this.#cannotSend(done)) return;
-    this.sentBytes += header.length;
-    this.#socket.send(header, { binary: true, compress: false, fin: false });
-    const last = pieces.length - 1;
-    for (const [index, piece] of pieces.entries()) {
-      this.sentBytes += piece.length;
-      if (index < last) this.#socket.send(piece, { binary: true, compress: false, fin: false });
-      else this.#socket.send(piece, { binary: true, compress: false, fin: true }, () => this.#sent(done));
-    }
-  }
-
-  #cannotSend(done: (() => void) | undefined): boolean {
-    const cannot = this.closing || this.#closed;
-    if (cannot && done !== undefined) setImmediate(done);
-    return cannot;
   }
 
   #sent(done: (() => void) | undefined): void {

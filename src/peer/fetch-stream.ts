@@ -39,7 +39,7 @@ export class FetchStream {
       if (next.done !== true) {
         this.#records += next.value.records;
         // A copy: the segment is a view until the next one is asked for, and the socket may take it later.
-        this.#link.send(encodeMessage({ kind: 'records', encoded: next.value.encoded }));
+        this.#link.send(new Uint8Array(next.value.encoded));
       } else {
         this.#isDone = true;
         const report = { records: this.#records, unreadable: this.#unreadable(next.value) };

@@ -14,7 +14,6 @@ import { LIMITS } from '../model/limits.ts';
 import type { Ordinal } from '../model/peer.ts';
 import { CLOSE_CODE } from '../record/close-codes.ts';
 import type { RecordStream } from '../record/contract.ts';
-import { RECORDS_HEADER_BYTES } from '../record/layout.ts';
 import { checkRecords, encodeMessage } from '../record/wire.ts';
 import type { NvramRegion } from './nvram/contract.ts';
 
@@ -81,14 +80,13 @@ export class RecordHolder {
       return { code: CLOSE_CODE.otherSession, reason: `begins at record ${held.next}, the region is at ${region.head}: meet again` };
     const { records, fault } = checkRecords(message, held.stream);
     if (fault !== null) return violation(fault);
-    if (records === 0) return violation('records without a record');
-    const costBytes = message.length - RECORDS_HEADER_BYTES + LIMITS.regionOverheadBytes;
+    const costBytes = message.length + LIMITS.regionOverheadBytes;
     if (held.usedBytes + costBytes > held.toldLimitBytes)
       return violation(`credit: ${held.usedBytes + costBytes} bytes sent, at most ${held.toldLimitBytes} allowed`);
     // The credit was told before another link brought its last records.
     if (costBytes > region.freeBytes) return { code: CLOSE_CODE.otherSession, reason: 'the region has less room than it had: meet again' };
     try {
-      region.store(message.subarray(RECORDS_HEADER_BYTES), records);
+      region.store(message, records);
     } catch (error) {
       this.#fail(error as Error);
       return null;

@@ -4,7 +4,6 @@
  */
 import type { Link } from '../link/link.ts';
 import { LIMITS } from '../model/limits.ts';
-import { encodeRecordsHeader } from '../record/wire.ts';
 import type { SendSlice } from './send-buffer.ts';
 
 export class Outbox {
@@ -46,7 +45,7 @@ export class Outbox {
     const last = run.at(-1) as SendSlice;
     const lengthBytes = last.bytes.byteOffset + last.bytes.length - first.bytes.byteOffset;
     const bytes = run.length === 1 ? first.bytes : new Uint8Array(first.bytes.buffer, first.bytes.byteOffset, lengthBytes);
-    this.#link.sendRecords(encodeRecordsHeader(lengthBytes), bytes, () => {
+    this.#link.send(bytes, () => {
       for (const slice of run) slice.done();
     });
   }

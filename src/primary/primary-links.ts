@@ -31,6 +31,9 @@ export interface PrimaryLinksOptions {
   readonly raiseHostEpoch: (hostEpoch: number) => void;
 }
 
+/** How the other side names a damaged header of a record; with a damaged first byte it is taken for another message. */
+const DAMAGED_HEADER = /^(?:record-header|message-kind|protocol-version)/;
+
 /** A superseded host gets so long to send its close frame; one that is stopped never does. */
 const TERMINATE_MS = 100;
 
@@ -127,7 +130,7 @@ export class PrimaryLinks implements RecordCarrier {
     this.#lost.push({ address: link.address, error: reason === '' ? `closed (${code})` : reason });
     if (this.#lost.length > LIMITS.linksMax) this.#lost.shift();
     // A damaged header has no number that could be rejected, so the send buffer is checked instead (I9).
-    if (code === CLOSE_CODE.protocolViolation && reason.startsWith('record-header')) order.verifyBuffers();
+    if (code === CLOSE_CODE.protocolViolation && DAMAGED_HEADER.test(reason)) order.verifyBuffers();
     order.step({ event: 'linkClosed', link: link.id });
     if (this.openLinks.length === 0) {
       this.#keys.clear();
@@ -289,6 +292,7 @@ export class PrimaryLinks implements RecordCarrier {
       case 'acknowledge':
         this.far = { ...message.positions };
         this.#destaged(message.positions.destaged);
+        order.positions.acknowledgements.acknowledged(message.ranges, performance.now());
         order.step({ event: 'acknowledged', link, ranges: message.ranges, windowHigh: message.windowHigh });
         return;
       case 'reject':

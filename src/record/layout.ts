@@ -59,7 +59,10 @@ export const SYNC_RECORD_BYTES = RECORD_HEADER_BYTES + SYNC_PAYLOAD_BYTES;
 /** VLUN of records that change no volume (sync, pad). */
 export const NO_VLUN = 0xffff_ffff;
 
-/** The first bytes of every message but `records`. The checksum covers the message without the checksum's own four bytes. */
+/**
+ * The first bytes of every message but `records`, which is records back to back and nothing else: each has checksums and a length of its
+ * own. The checksum covers the message without the checksum's own four bytes.
+ */
 export const MESSAGE_HEADER = [
   { name: 'kind', offset: 0, size: 1, kind: 'u8' },
   { name: 'version', offset: 1, size: 1, kind: 'u8' },
@@ -67,15 +70,6 @@ export const MESSAGE_HEADER = [
   { name: 'checksum', offset: 4, size: 4, kind: 'crc32' },
 ] as const satisfies readonly FieldLayout[];
 export const MESSAGE_HEADER_BYTES = 8;
-
-/** The header of `records`: each record has checksums of its own, so here stands only how much follows. */
-export const RECORDS_HEADER = [
-  { name: 'kind', offset: 0, size: 1, kind: 'u8' },
-  { name: 'version', offset: 1, size: 1, kind: 'u8' },
-  { name: 'reserved', offset: 2, size: 2, kind: 'zero' },
-  { name: 'encodedBytes', offset: 4, size: 4, kind: 'u32' },
-] as const satisfies readonly FieldLayout[];
-export const RECORDS_HEADER_BYTES = 8;
 
 /** Then `rangeCount` times ACKNOWLEDGE_RANGE. Without ranges it is the secondary's keep-alive. */
 export const ACKNOWLEDGE_BODY = [
@@ -151,9 +145,12 @@ export const HELD_BYTES = 24;
 export const RELEASE_BODY = [{ name: 'through', offset: 8, size: 8, kind: 'id' }] as const satisfies readonly FieldLayout[];
 export const RELEASE_BYTES = 16;
 
-/** First byte of a message; the numbers are part of protocol version 1. 16 and above carry JSON. */
+/**
+ * First byte of a message; the numbers are part of protocol version 1. 16 to 69 carry JSON. 70 is the first letter of a record's magic:
+ * a message that begins with a record is a message of records.
+ */
 export const MESSAGE_KIND = {
-  records: 1,
+  records: 70,
   acknowledge: 2,
   reject: 3,
   head: 4,
@@ -182,7 +179,6 @@ export const LAYOUT_TABLES = {
   'record header': { fields: RECORD_HEADER, bytes: RECORD_HEADER_BYTES },
   'sync payload': { fields: SYNC_PAYLOAD, bytes: SYNC_PAYLOAD_BYTES },
   'message header': { fields: MESSAGE_HEADER, bytes: MESSAGE_HEADER_BYTES },
-  records: { fields: RECORDS_HEADER, bytes: RECORDS_HEADER_BYTES },
   acknowledge: { fields: ACKNOWLEDGE_BODY, bytes: ACKNOWLEDGE_BYTES },
   'acknowledge range': { fields: ACKNOWLEDGE_RANGE, bytes: ACKNOWLEDGE_RANGE_BYTES },
   reject: { fields: REJECT_BODY, bytes: REJECT_BYTES },

@@ -1,23 +1,24 @@
 /**
- * The message that carries records: a header of 8 bytes, then records back to back, so the primary sends a slice of its
- * send buffer as it is.
+ * The message that carries records: records back to back and nothing else, so what the primary sends is a slice of its send buffer as it
+ * is, and what a secondary sends on to its peer, too.
  *
  * What the decoder does with each record:
  * 1. **Checks** the header; a damaged one makes the rest of the message unreadable: violation, the link must be closed.
  * 2. **Compares** generation and stream with the ones agreed; another: violation (I8).
  * 3. **Checks** the payload; a damaged one is reported, for a reject with the reason checksum, and the next record is read (I9).
  */
-import { PROTOCOL_VERSION } from '../model/handshake.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RecordStream, WireRecord } from './contract.ts';
 import { hexHalf, showU32 } from './fields.ts';
-import { MESSAGE_KIND, offsetsOf, RECORDS_HEADER, RECORDS_HEADER_BYTES } from './layout.ts';
+import { MESSAGE_KIND, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES } from './layout.ts';
 import { RecordReader } from './record-reader.ts';
 import type { ExaminedHeader, Verdict } from './record-reader.ts';
 import { violate } from './violation.ts';
 import type { Violation } from './violation.ts';
 
-const AT = offsetsOf(RECORDS_HEADER);
+const AT = offsetsOf(RECORD_HEADER);
+/** Every record is as long as a multiple of this. */
+const RECORD_ALIGNMENT_BYTES = 8;
 
 /** A record with an intact header over a damaged payload. */
 export interface DamagedRecord {
@@ -38,36 +39,18 @@ export interface DecodedRecords {
   readonly violation: Violation | null;
 }
 
-/** Make the header that goes before so many bytes of encoded records. */
-export function encodeRecordsHeader(encodedBytes: number): Uint8Array {
-  const header = new Uint8Array(RECORDS_HEADER_BYTES);
-  const view = new DataView(header.buffer);
-  view.setUint8(AT.kind, MESSAGE_KIND.records);
-  view.setUint8(AT.version, PROTOCOL_VERSION);
-  view.setUint32(AT.encodedBytes, encodedBytes, true);
-  return header;
-}
-
 /** True if a message claims to carry records: then `decodeRecords` is the one to ask. */
 export function isRecordsMessage(message: Uint8Array): boolean {
-  return message[AT.kind] === MESSAGE_KIND.records;
+  return message[AT.magic] === MESSAGE_KIND.records;
 }
 
-/** Check the header of a message of records; null if it is right. */
-export function recordsHeaderFault(message: Uint8Array): Violation | null {
-  if (message.length < RECORDS_HEADER_BYTES)
-    return violate('message-length', `expected at least ${RECORDS_HEADER_BYTES} bytes, found ${message.length}`);
-  if (message.length > LIMITS.messageBytesMax)
-    return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${message.length}`);
-  const view = new DataView(message.buffer, message.byteOffset, RECORDS_HEADER_BYTES);
-  const kind = view.getUint8(AT.kind);
-  if (kind !== MESSAGE_KIND.records) return violate('message-kind', `expected records, found kind ${kind}`);
-  const version = view.getUint8(AT.version);
-  if (version !== PROTOCOL_VERSION) return violate('protocol-version', `expected ${PROTOCOL_VERSION}, found ${version}`);
-  if (view.getUint16(AT.reserved, true) !== 0) return violate('reserved', 'bytes 2 and 3 are not 0');
-  const encodedBytes = view.getUint32(AT.encodedBytes, true);
-  const found = message.length - RECORDS_HEADER_BYTES;
-  return encodedBytes === found ? null : violate('message-length', `expected ${encodedBytes} bytes of records, found ${found}`);
+/** Check the length of a message of records; null if it can be one. Where it ends is for WebSocket's frame to say, and must be a record's end. */
+export function recordsLengthFault({ length }: Uint8Array): Violation | null {
+  if (length > LIMITS.messageBytesMax)
+    return violate('message-length', `expected at most ${LIMITS.messageBytesMax} bytes, found ${length}`);
+  if (length < RECORD_HEADER_BYTES || length % RECORD_ALIGNMENT_BYTES !== 0)
+    return violate('message-length', `expected whole records, found ${length} bytes`);
+  return null;
 }
 
 /**
@@ -122,13 +105,13 @@ interface RecordVisitor {
 
 /** Walk over the records of a message; the violation at which the walk ends too early, or null. */
 function visitRecords(message: Uint8Array, expected: RecordStream, visitor: RecordVisitor): Violation | null {
-  const fault = recordsHeaderFault(message);
+  const fault = recordsLengthFault(message);
   if (fault !== null) return fault;
   const reader = new RecordReader(message);
   const header = reader.header;
   const streamHigh = hexHalf(expected.stream, 0);
   const streamLow = hexHalf(expected.stream, 1);
-  for (let offset = RECORDS_HEADER_BYTES; offset < message.length; offset += header.encodedBytes) {
+  for (let offset = 0; offset < message.length; offset += header.encodedBytes) {
     const verdict = reader.examine(offset, message.length);
     const isDamaged = verdict === 'bad' && reader.fault.reason === 'payload-checksum';
     if (verdict !== 'record' && !isDamaged) return unreadable(verdict, reader, offset, message.length);

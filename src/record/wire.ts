@@ -2,7 +2,7 @@
  * The messages of a link, PROTOCOL.md: one WebSocket message (binary) is one of these. Decoding never throws, whatever the
  * bytes, and never allocates by a length that the bytes present do not bear out.
  *
- * Bulk data does not pass here: `decodeRecords` and `encodeRecordsHeader` (records-message.ts) are the hot path.
+ * Bulk data does not pass here: `decodeRecords` (records-message.ts) is the hot path.
  */
 import { crc32 } from 'node:zlib';
 import { PROTOCOL_VERSION } from '../model/handshake.ts';
@@ -10,15 +10,15 @@ import { LIMITS } from '../model/limits.ts';
 import { decodeControlMessage, encodeControlMessage, isControlKind, isControlMessage } from './control-messages.ts';
 import { showU32 } from './fields.ts';
 import { decodeHandshakeBody, encodeHandshakeBody } from './handshake-messages.ts';
-import { MESSAGE_HEADER, MESSAGE_HEADER_BYTES, MESSAGE_KIND, offsetsOf, RECORDS_HEADER_BYTES } from './layout.ts';
+import { MESSAGE_HEADER, MESSAGE_HEADER_BYTES, MESSAGE_KIND, offsetsOf } from './layout.ts';
 import type { MessageKindName } from './layout.ts';
 import type { HandshakeMessage, WireMessage } from './messages.ts';
-import { encodeRecordsHeader, recordsHeaderFault } from './records-message.ts';
+import { recordsLengthFault } from './records-message.ts';
 import { violate } from './violation.ts';
 import type { Violation } from './violation.ts';
 
 export type * from './messages.ts';
-export { checkRecords, decodeRecords, encodeRecordsHeader, isRecordsMessage, recordsHeaderFault } from './records-message.ts';
+export { checkRecords, decodeRecords, isRecordsMessage } from './records-message.ts';
 export type { CheckedRecords, DamagedRecord, DecodedRecords } from './records-message.ts';
 export type { Violation, ViolationLabel } from './violation.ts';
 
@@ -27,9 +27,9 @@ const KIND_NAMES: ReadonlyMap<number, MessageKindName> = new Map(
   (Object.keys(MESSAGE_KIND) as MessageKindName[]).map((name) => [MESSAGE_KIND[name], name]),
 );
 
-/** Encode a message. */
+/** Encode a message. Records are encoded already: theirs are the bytes that were given. */
 export function encodeMessage(message: WireMessage): Uint8Array {
-  if (message.kind === 'records') return encodeRecords(message.encoded);
+  if (message.kind === 'records') return message.encoded;
   return seal(isControlMessage(message) ? encodeControlMessage(message) : envelope(message));
 }
 
@@ -43,24 +43,16 @@ export function decodeMessage(bytes: Uint8Array): WireMessage | Violation {
   const code = view.getUint8(AT.kind);
   const kind = KIND_NAMES.get(code);
   const version = view.getUint8(AT.version);
+  if (kind === 'records') return recordsLengthFault(bytes) ?? { kind, encoded: bytes };
   // A refusal reads the same in every version, so that a host can be told that its version is the reason.
   if (version !== PROTOCOL_VERSION && kind !== 'refuse')
     return violate('protocol-version', `expected ${PROTOCOL_VERSION}, found ${version}`);
   if (kind === undefined) return violate('message-kind', `found ${code}`);
-  if (kind === 'records') return recordsHeaderFault(bytes) ?? { kind, encoded: bytes.subarray(RECORDS_HEADER_BYTES) };
   if (view.getUint16(AT.reserved, true) !== 0) return violate('reserved', 'bytes 2 and 3 are not 0');
   const stated = view.getUint32(AT.checksum, true);
   const computed = messageChecksum(bytes);
   if (stated !== computed) return violate('message-checksum', `expected ${showU32(stated)}, found ${showU32(computed)}`);
   return isControlKind(kind) ? decodeControlMessage(kind, view) : decodeHandshakeBody(kind, bytes.subarray(MESSAGE_HEADER_BYTES));
-}
-
-/** Header and records in one piece, with a copy; senders that can gather write the header and the slice instead. */
-function encodeRecords(encoded: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(RECORDS_HEADER_BYTES + encoded.length);
-  bytes.set(encodeRecordsHeader(encoded.length));
-  bytes.set(encoded, RECORDS_HEADER_BYTES);
-  return bytes;
 }
 
 /** A handshake message but for its checksum. */

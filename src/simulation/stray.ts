@@ -6,7 +6,7 @@
  * receiver can always know: it closes the link, or passes over the record because its data set is below or above the window.
  */
 import { crc32 } from 'node:zlib';
-import { offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, RECORDS_HEADER, RECORDS_HEADER_BYTES } from '../record/layout.ts';
+import { offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES } from '../record/layout.ts';
 import type { DecodedRecord } from '../record/contract.ts';
 import { RecordReader } from '../record/record.ts';
 import type { Random } from './random.ts';
@@ -94,12 +94,11 @@ function strayed(
   // The change changed nothing.
   if (checksum === original.headerChecksum) return null;
   header.setUint32(AT.headerChecksum, checksum, true);
-  const at = before ? RECORDS_HEADER_BYTES : message.length;
+  const at = before ? 0 : message.length;
   const result = new Uint8Array(message.length + bytes.length);
   result.set(message.subarray(0, at));
   result.set(bytes, at);
   result.set(message.subarray(at), at + bytes.length);
-  new DataView(result.buffer).setUint32(offsetsOf(RECORDS_HEADER).encodedBytes, result.length - RECORDS_HEADER_BYTES, true);
   const stray = new RecordReader(result).readAt(at, result.length);
   return stray.kind === 'record' ? { message: result, stray } : null;
 }
@@ -107,7 +106,7 @@ function strayed(
 export function recordsOf(message: Uint8Array): DecodedRecord[] {
   const reader = new RecordReader(message);
   const records: DecodedRecord[] = [];
-  for (let offset = RECORDS_HEADER_BYTES; offset + RECORD_HEADER_BYTES <= message.length;) {
+  for (let offset = 0; offset + RECORD_HEADER_BYTES <= message.length;) {
     const record = reader.readAt(offset, message.length);
     if (record.kind !== 'record') break;
     records.push(record);

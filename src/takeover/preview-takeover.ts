@@ -3,7 +3,7 @@ import { messageOf, RefusedError } from '../model/errors.ts';
 import { formatBytes } from '../model/units.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { HeldSegment, NvramRegion } from '../peer/nvram/contract.ts';
-import { decodeRecords, encodeMessage } from '../record/wire.ts';
+import { decodeRecords } from '../record/wire.ts';
 import { previewRecovery } from '../secondary/recover.ts';
 import type { HostState } from '../state/host-state.ts';
 import { takeoverPaths, type TakeoverPaths } from './taken-over-options.ts';
@@ -87,7 +87,7 @@ async function compareJournals(
   const expected = { generation: generations.at(-1)?.number ?? 0, stream };
   let added = 0;
   for (const { encoded } of segments()) {
-    const { records } = decodeRecords(encodeMessage({ kind: 'records', encoded }), expected);
+    const { records } = decodeRecords(encoded, expected);
     added += records.filter(({ dataSet, sequence }) => dataSet > destaged && !journaled.has(sequence)).length;
   }
   const complete = plan?.through ?? null;

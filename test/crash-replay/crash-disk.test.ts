@@ -20,7 +20,7 @@ import { awaitDone } from '../../src/disk/await-done.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { PROMOTION_STEPS } from '../../src/protocol/promotion-plan.ts';
 import { RecordWriter } from '../../src/record/record.ts';
-import { decodeRecords, encodeRecordsHeader } from '../../src/record/wire.ts';
+import { decodeRecords } from '../../src/record/wire.ts';
 import { createVolume } from '../../src/volume/create-volume.ts';
 import { openVolumes } from '../../src/volume/open-volumes.ts';
 import type { Volume, VolumeConfig } from '../../src/volume/contract.ts';
@@ -320,10 +320,7 @@ test('a spare is renamed, or not', () => {
 });
 
 test('a link withholds one record of one data set, and nothing else', () => {
-  const message = (...records: Uint8Array[]): Uint8Array => {
-    const bytes = Buffer.concat(records);
-    return Buffer.concat([encodeRecordsHeader(bytes.length), bytes]);
-  };
+  const message = (...records: Uint8Array[]): Uint8Array => Buffer.concat(records);
   const kept = (name: string, from: Uint8Array): number[] | null => {
     const rest = withhold(from, new CrashWatch(pointNow(name), die));
     return rest === null ? null : decodeRecords(rest, IDENTITY).records.map(({ sequence }) => sequence);

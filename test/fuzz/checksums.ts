@@ -1,6 +1,7 @@
 /** Make the checksums of mutated bytes right again: without it nearly every mutation ends at the first check. */
 import { crc32 } from 'node:zlib';
 import { BLOCK_BYTES } from '../../journals/format.ts';
+import { MESSAGE_KIND } from '../../src/record/layout.ts';
 import { RECORD_HEADER_BYTES } from '../../src/record/record.ts';
 
 const HEADER_CHECKSUM_AT = 76;
@@ -36,14 +37,10 @@ export function fixBlock(bytes: Uint8Array, begin: number): void {
   view.setUint32(8, crc32(block), true);
 }
 
-/** A message of a link: the header's checksum, and in `records` the length and the records' checksums. */
+/** A message of a link: the header's checksum, and in `records` those of each record. */
 export function fixMessage(bytes: Uint8Array): void {
   if (bytes.length < 8) return;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes[0] === 1) {
-    view.setUint32(4, bytes.length - 8, true);
-    fixRecords(bytes, 8);
-  } else {
-    view.setUint32(4, crc32(bytes.subarray(8), crc32(bytes.subarray(0, 4))), true);
-  }
+  if (bytes[0] === MESSAGE_KIND.records) fixRecords(bytes);
+  else view.setUint32(4, crc32(bytes.subarray(8), crc32(bytes.subarray(0, 4))), true);
 }

@@ -12,7 +12,7 @@ const next = { stream: NEXT.stream, generations: secondGeneration() };
 
 function regionWith(...messages: readonly Uint8Array[]): MemoryRegion {
   const region = new MemoryRegion({ disk: new NodeDisk(), path: '/region', sizeBytes: 1 << 20, hold: 'memory', regionId: REGIONS.own });
-  for (const message of messages) region.store(message.subarray(8), 2);
+  for (const message of messages) region.store(message, 2);
   return region;
 }
 

@@ -297,7 +297,7 @@ const LATER_VIOLATIONS: Readonly<Record<string, (link: FakeLink) => void>> = {
   'fetch is not the first': (link) => link.send({ kind: 'fetch' }),
   'held from a secondary to its peer': (link) => link.send({ kind: 'held', through: 0, limitBytes: 0 }),
   'peerWelcome from a secondary to its peer': (link) => link.send({ kind: 'peerWelcome', facts: peeredAt() }),
-  'records without a record': (link) => link.send({ kind: 'records', encoded: new Uint8Array(0) }),
+  'message-length: expected at least 8 bytes, found 0': (link) => link.send({ kind: 'records', encoded: new Uint8Array(0) }),
 };
 for (const [reason, send] of Object.entries(LATER_VIOLATIONS)) {
   test(`a secondary in mid-stream breaks the protocol: ${reason}`, () =>

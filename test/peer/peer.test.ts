@@ -161,8 +161,9 @@ test('a damaged or foreign record costs the link, and nothing of its message is 
     await start();
     const cases: [string, (bytes: Uint8Array) => Uint8Array][] = [
       ['payload-checksum', (bytes) => (flip(bytes, (bytes.length - 1) * 8), bytes)],
-      ['record-header', (bytes) => (flip(bytes, (8 + RECORD_BYTES + 30) * 8), bytes)],
-      ['message-length', (bytes) => bytes.slice(0, -8)],
+      ['record-header', (bytes) => (flip(bytes, (RECORD_BYTES + 30) * 8), bytes)],
+      ['message-length', (bytes) => bytes.slice(0, -7)],
+      ['record-truncated', (bytes) => bytes.slice(0, -8)],
       ['foreign-stream', () => recordsMessage(0, 1, { stream: '00000000000000a9' })],
       ['foreign-stream', () => recordsMessage(0, 1, { generation: 2 })],
     ];

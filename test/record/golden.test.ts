@@ -15,7 +15,6 @@ import {
   PROGRESS_BYTES,
   RECORD_HEADER,
   RECORD_HEADER_BYTES,
-  RECORDS_HEADER,
   REJECT_BODY,
   RELEASE_BODY,
   REQUEST_PROGRESS_BODY,
@@ -47,7 +46,7 @@ function messageParts(message: WireMessage): GoldenPart[] {
   const header = parts(MESSAGE_HEADER);
   switch (message.kind) {
     case 'records':
-      return [...parts(RECORDS_HEADER), ...recordParts('zero', 8).slice(0, -1), ...recordParts('sync', 8 + RECORD_HEADER_BYTES)];
+      return [...recordParts('zero').slice(0, -1), ...recordParts('sync', RECORD_HEADER_BYTES)];
     case 'acknowledge':
       return [
         ...header,

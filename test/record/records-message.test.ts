@@ -1,12 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkRecords, decodeRecords, encodeRecordsHeader, isRecordsMessage } from '../../src/record/wire.ts';
+import { checkRecords, decodeRecords, isRecordsMessage } from '../../src/record/wire.ts';
 import type { DecodedRecords } from '../../src/record/wire.ts';
 import { concatenate, encodePad, encodeSync, encodeWrite, flip, NUMBERS, STREAM, SYNC, TRIM, WRITE, ZERO } from './samples.ts';
 
 function message(...records: readonly Uint8Array[]): Uint8Array {
-  const encoded = concatenate(...records);
-  return concatenate(encodeRecordsHeader(encoded.length), encoded);
+  return concatenate(...records);
 }
 
 function label(decoded: DecodedRecords): string | null {
@@ -41,7 +40,7 @@ test('records come out in the order of the message, with what the machine and th
   if (first === undefined) throw new Error('no record came out');
   const { bytes: view, headerChecksum, ...write } = first;
   assert.is(view.buffer, bytes.buffer, 'no copy is made');
-  assert.is(headerChecksum, new DataView(bytes.buffer).getUint32(8 + 76, true));
+  assert.is(headerChecksum, new DataView(bytes.buffer).getUint32(76, true));
   assert.equal(write, {
     type: 'write',
     ...NUMBERS,
@@ -54,15 +53,16 @@ test('records come out in the order of the message, with what the machine and th
   });
 });
 
-test('a message without records is empty, and a view into a larger buffer works', () => {
-  assert.equal(decodeRecords(message(), STREAM), { records: [], damaged: [], violation: null });
+test('a message without records is a violation, and a view into a larger buffer works', () => {
+  assert.is(label(decodeRecords(message(), STREAM)), 'message-length');
+  assert.not.ok(isRecordsMessage(message()));
   const bytes = concatenate(Uint8Array.of(1, 2, 3), message(encodeSync())).subarray(3);
   assert.is(decodeRecords(bytes, STREAM).records.length, 1);
 });
 
 test('a damaged payload is reported with its numbers and the records after it are still read (I9)', () => {
   const bytes = message(encodeWrite(WRITE, { ...NUMBERS, sequence: 1001 }), encodeWrite(WRITE), encodeSync());
-  flip(bytes, (8 + 80 + 100) * 8);
+  flip(bytes, (80 + 100) * 8);
   const { records, damaged, violation } = decodeRecords(bytes, STREAM);
   assert.is(violation, null);
   assert.equal(
@@ -71,17 +71,17 @@ test('a damaged payload is reported with its numbers and the records after it ar
   );
   assert.equal(
     damaged.map(({ dataSet, sequence, offset }) => ({ dataSet, sequence, offset })),
-    [{ dataSet: 7, sequence: 1001, offset: 8 }],
+    [{ dataSet: 7, sequence: 1001, offset: 0 }],
   );
   assert.is.not(damaged[0]?.expected, damaged[0]?.found);
 });
 
 test('a damaged header makes the rest unreadable, and keeps what came before', () => {
   const bytes = message(encodeWrite(ZERO), encodeSync(), encodeWrite(TRIM));
-  flip(bytes, (8 + 80 + 30) * 8);
+  flip(bytes, (80 + 30) * 8);
   const decoded = decodeRecords(bytes, STREAM);
   assert.is(label(decoded), 'record-header');
-  assert.match(decoded.violation?.violation ?? '', /header-checksum at byte 88/);
+  assert.match(decoded.violation?.violation ?? '', /header-checksum at byte 80/);
   assert.is(decoded.records.length, 1);
 });
 
@@ -106,16 +106,16 @@ test('pads and empty headers stand in journals only', () => {
   assert.is(label(decodeRecords(message(encodeWrite(ZERO), new Uint8Array(80)), STREAM)), 'record-type');
 });
 
-test('a message cut off anywhere is a violation, also between two records', () => {
+test('a message cut off anywhere but between two records is a violation', () => {
   const bytes = message(encodeWrite(ZERO), encodeSync());
   for (let length = 0; length < bytes.length; length += 1) {
     const cut = bytes.slice(0, length);
-    assert.equal(decodeRecords(cut, STREAM), { records: [], damaged: [], violation: decodeRecords(cut, STREAM).violation });
-    assert.is(label(decodeRecords(cut, STREAM)), 'message-length', `cut at ${length}`);
-    // A sender that states the shorter length itself still cannot end inside a record.
-    const stated = concatenate(encodeRecordsHeader(Math.max(0, length - 8)), bytes.slice(8, length));
-    const expected = length <= 8 || length === 88 ? null : 'record-truncated';
-    assert.is(label(decodeRecords(stated, STREAM)), expected, `stated at ${length}`);
+    const { records, damaged, violation } = decodeRecords(cut, STREAM);
+    assert.equal(damaged, []);
+    // How long a message is, its WebSocket frame says: what is between two records is whole.
+    const expected = length === 80 ? null : length < 80 || length % 8 !== 0 ? 'message-length' : 'record-truncated';
+    assert.is(records.length, expected === 'message-length' ? 0 : 1, `cut at ${length}`);
+    assert.is(violation?.label ?? null, expected, `cut at ${length}`);
   }
 });
 
@@ -138,31 +138,26 @@ test('a message with any one bit flipped yields no record that was not sent', ()
 test('a message that is only checked is good exactly when all of its records are, and the fault names what is wrong first', () => {
   const good = message(encodeWrite(WRITE, { ...NUMBERS, sequence: 1001 }), encodeWrite(ZERO), encodeSync());
   assert.equal(checkRecords(good, STREAM), { records: 3, fault: null });
-  assert.equal(checkRecords(message(), STREAM), { records: 0, fault: null });
+  assert.match(checkRecords(message(), STREAM).fault ?? '', /^message-length: /);
   const damaged = good.slice();
-  flip(damaged, (8 + 80 + 100) * 8);
+  flip(damaged, (80 + 100) * 8);
   assert.match(
     checkRecords(damaged, STREAM).fault ?? '',
-    /^payload-checksum at byte 8: record 1001 of data set 7: expected [0-9a-f]{8}, found/,
+    /^payload-checksum at byte 0: record 1001 of data set 7: expected [0-9a-f]{8}, found/,
   );
   flip(damaged, (damaged.length - 1) * 8);
-  assert.match(checkRecords(damaged, STREAM).fault ?? '', /^payload-checksum at byte 8:/);
+  assert.match(checkRecords(damaged, STREAM).fault ?? '', /^payload-checksum at byte 0:/);
   const foreign = message(encodeWrite(ZERO), encodeWrite(WRITE, NUMBERS, { ...STREAM, generation: 2 }));
   assert.match(checkRecords(foreign, STREAM).fault ?? '', /^foreign-stream: /);
   assert.match(checkRecords(good.subarray(0, good.length - 1), STREAM).fault ?? '', /^message-length: /);
 });
 
-test('the header of the message is checked', () => {
-  const change = (offset: number, value: number): string | null => {
-    const bytes = message(encodeSync());
-    bytes[offset] = value;
-    return label(decodeRecords(bytes, STREAM));
-  };
-  assert.is(change(0, 2), 'message-kind');
-  assert.is(change(1, 2), 'protocol-version');
-  assert.is(change(2, 1), 'reserved');
-  assert.is(change(4, 111), 'message-length');
-  assert.is(label(decodeRecords(new Uint8Array(8 * 1024 * 1024 + 1), STREAM)), 'message-length');
+test('a message begins with a record, and is bounded', () => {
+  const bytes = message(encodeSync());
+  bytes[0] = 6;
+  assert.not.ok(isRecordsMessage(bytes));
+  assert.match(decodeRecords(bytes, STREAM).violation?.violation ?? '', /^record-header: magic at byte 0/);
+  assert.is(label(decodeRecords(new Uint8Array(8 * 1024 * 1024 + 8), STREAM)), 'message-length');
 });
 
 test.run();

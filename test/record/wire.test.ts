@@ -6,7 +6,7 @@ import type { PeeredFacts, PeerFacts } from '../../src/model/peer.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { decodeMessage, encodeMessage } from '../../src/record/wire.ts';
 import type { ProgressMessage, WireMessage } from '../../src/record/wire.ts';
-import { flip, forge, MESSAGES, violation } from './samples.ts';
+import { concatenate, encodeSync, encodeWrite, flip, forge, MESSAGES, violation, ZERO } from './samples.ts';
 
 /** Like fc.record, but without objects that have no prototype: decoded messages are plain objects. */
 const plain = <T>(fields: { [Name in keyof T]: fc.Arbitrary<T[Name]> }): fc.Arbitrary<T> => fc.record(fields, { noNullPrototype: true });
@@ -156,7 +156,12 @@ const message: fc.Arbitrary<WireMessage> = fc.oneof(
     windowHigh: id,
     held,
   }),
-  plain({ kind: fc.constant('records' as const), encoded: fc.uint8Array({ maxLength: 100 }) }),
+  plain({
+    kind: fc.constant('records' as const),
+    encoded: fc
+      .array(fc.constantFrom(encodeWrite(ZERO), encodeSync()), { minLength: 1, maxLength: 4 })
+      .map((records) => concatenate(...records)),
+  }),
   plain({ kind: fc.constant('hello' as const), linkKey, facts: secondaryFacts }),
   plain({ kind: fc.constant('welcome' as const), facts: primaryFacts }),
   plain({ kind: fc.constant('superseded' as const), groupId: hexDigits(32), generations, hostEpoch: id, promotedAtMs: timeMs }),
@@ -174,7 +179,7 @@ test('a message with any one bit flipped is never a message', () => {
   for (const [name, value] of Object.entries(MESSAGES)) {
     const bytes = encodeMessage(value).slice(0);
     for (let bit = 0; bit < bytes.length * 8; bit += 1) {
-      if (value.kind === 'records' && bit >= 64) break; // Records have checksums of their own, tested with decodeRecords.
+      if (value.kind === 'records' && bit >= 8) break; // Records have checksums of their own, tested with decodeRecords.
       flip(bytes, bit);
       assert.is(decodeMessage(bytes).kind, 'violation', `${name} bit ${bit}`);
       flip(bytes, bit);
@@ -186,6 +191,8 @@ test('a message cut off anywhere, or with a byte too many, is never a message', 
   for (const [name, value] of Object.entries(MESSAGES)) {
     const bytes = encodeMessage(value);
     for (let length = 0; length < bytes.length; length += 1) {
+      // Where a record ends, the record says: decodeRecords looks.
+      if (value.kind === 'records' && length >= 80 && length % 8 === 0) continue;
       assert.is(decodeMessage(bytes.slice(0, length)).kind, 'violation', `${name} cut at ${length}`);
       // The same under a right checksum: the lengths inside must agree with the bytes. JSON shows its end itself.
       if (length >= 8 && value.kind !== 'records')

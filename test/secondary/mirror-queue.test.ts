@@ -17,36 +17,47 @@ function queueOver(dataSets: readonly number[]): {
   return { ledger, queue, add: (dataSet, bytes) => queue.add(dataSet, ledger.appended(dataSet), bytes) };
 }
 
-test('records that came back to back in one message go out as one piece, without a copy', () => {
-  const { queue, add } = queueOver([0]);
+test('records go out back to back as one run of bytes, which nobody else can change', () => {
+  const { queue, add } = queueOver([0, 1]);
   const message = Uint8Array.from({ length: 64 }, (_, index) => index);
   add(0, message.subarray(8, 24));
-  add(0, message.subarray(24, 48));
+  add(0, message.subarray(32, 48));
+  add(1, message.subarray(0, 8));
+  add(0, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  const expected = Buffer.concat([message.slice(8, 24), message.slice(32, 48), message.slice(0, 8), Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)]);
+  message.fill(255);
   const taken = queue.take(1000);
-  assert.is(taken?.pieces.length, 1);
-  assert.is(taken?.pieces[0]?.buffer, message.buffer);
-  assert.equal(taken?.pieces[0], message.slice(8, 48));
-  assert.is(taken?.records, 2);
-  assert.equal(taken?.runs, [{ dataSet: 0, to: 2 }]);
+  assert.ok(taken !== null && expected.equals(taken.encoded));
+  assert.is(taken?.records, 4);
+  assert.is(taken?.bytes, 48);
+  assert.equal(taken?.runs, [
+    { dataSet: 0, to: 2 },
+    { dataSet: 1, to: 1 },
+    { dataSet: 0, to: 3 },
+  ]);
   assert.is(queue.waitingBytes, 0);
 });
 
-test('a gap, another message or another data set begins another piece', () => {
-  const { queue, add } = queueOver([0, 1]);
-  const message = new Uint8Array(64);
-  add(0, message.subarray(0, 8));
-  add(0, message.subarray(16, 24));
-  add(1, message.subarray(24, 32));
-  add(1, new Uint8Array(8));
-  const taken = queue.take(1000);
-  assert.is(taken?.pieces.length, 4);
-  assert.is(taken?.bytes, 32);
-  assert.equal(taken?.runs, [
-    { dataSet: 0, to: 1 },
-    { dataSet: 0, to: 2 },
-    { dataSet: 1, to: 1 },
-    { dataSet: 1, to: 2 },
-  ]);
+test('what is being sent stays as it is until the socket has taken it, and then its memory is used again', () => {
+  const { queue, add } = queueOver([0]);
+  add(0, new Uint8Array(1024).fill(1));
+  const first = queue.take(10_000);
+  add(0, new Uint8Array(1024).fill(2));
+  const second = queue.take(10_000);
+  assert.ok(first?.encoded.every((byte) => byte === 1) && second?.encoded.every((byte) => byte === 2));
+  assert.is(second?.encoded.byteOffset, (first?.encoded.byteOffset ?? 0) + 1024);
+  first?.done();
+  second?.done();
+  add(0, new Uint8Array(1024).fill(3));
+  const third = queue.take(10_000);
+  assert.is(third?.encoded.byteOffset, first?.encoded.byteOffset);
+  assert.is(third?.encoded.buffer, first?.encoded.buffer);
+  // A chunk that is full and still being sent is left alone.
+  for (let count = 0; count < 8; count += 1) {
+    add(0, new Uint8Array(LIMITS.batchBytesMax).fill(count));
+    queue.take(10_000_000);
+  }
+  assert.ok(third?.encoded.every((byte) => byte === 3));
 });
 
 test('a message takes what fits into the credit, and at most a batch unless one record is larger', () => {

@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { LIMITS } from '../../src/model/limits.ts';
 import { RECORD_TYPE } from '../../src/model/commands.ts';
-import { MESSAGE_KIND, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES, RECORDS_HEADER_BYTES } from '../../src/record/layout.ts';
+import { MESSAGE_KIND, offsetsOf, RECORD_HEADER, RECORD_HEADER_BYTES } from '../../src/record/layout.ts';
 import { Random } from '../../src/simulation/random.ts';
 import { ProxiedLink, type Direction, type LinkOwner } from './proxied-link.ts';
 
@@ -257,7 +257,7 @@ export interface RecordPlace {
 /** Where the records of an intact records message lie. */
 export function recordPlaces(message: Buffer): RecordPlace[] {
   const places: RecordPlace[] = [];
-  for (let offset = RECORDS_HEADER_BYTES; offset + RECORD_HEADER_BYTES <= message.length;) {
+  for (let offset = 0; offset + RECORD_HEADER_BYTES <= message.length;) {
     const type = message[offset + AT.type];
     const hasPayload = type === RECORD_TYPE.write || type === RECORD_TYPE.sync;
     const payloadBytes = hasPayload ? Number(message.readBigUInt64LE(offset + AT.lengthBytes)) : 0;

@@ -5,9 +5,8 @@
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../model/limits.ts';
 import type { Connect } from '../../link/link-dialer.ts';
-import { RECORDS_HEADER_BYTES } from '../../record/layout.ts';
 import { RecordReader } from '../../record/record.ts';
-import { encodeRecordsHeader, isRecordsMessage } from '../../record/wire.ts';
+import { isRecordsMessage } from '../../record/wire.ts';
 import type { CrashWatch } from './crash-watch.ts';
 
 /** Dial as ever, and let the watch's point say what does not arrive. */
@@ -41,7 +40,7 @@ export function withhold(message: Uint8Array, watch: CrashWatch): Uint8Array | n
   if (what === undefined) return message;
   const reader = new RecordReader(message);
   const kept: Uint8Array[] = [];
-  let offset = RECORDS_HEADER_BYTES;
+  let offset = 0;
   while (offset < message.length) {
     const record = reader.readAt(offset, message.length);
     if (record.kind !== 'record') return message;
@@ -51,7 +50,5 @@ export function withhold(message: Uint8Array, watch: CrashWatch): Uint8Array | n
     if (!isWithheld) kept.push(message.subarray(offset, offset + encodedBytes));
     offset += encodedBytes;
   }
-  if (kept.length === 0) return null;
-  const records = Buffer.concat(kept);
-  return Buffer.concat([encodeRecordsHeader(records.length), records]);
+  return kept.length === 0 ? null : Buffer.concat(kept);
 }

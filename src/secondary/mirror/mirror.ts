@@ -19,11 +19,10 @@ import type { PeerReport } from '../../model/status.ts';
 import { MirrorLedger } from '../../protocol/mirror-ledger.ts';
 import type { ReceivedRecord } from '../../protocol/secondary-contract.ts';
 import { CLOSE_CODE } from '../../record/close-codes.ts';
-import { RECORDS_HEADER_BYTES } from '../../record/layout.ts';
-import { encodeMessage, encodeRecordsHeader, recordsHeaderFault, type WireMessage } from '../../record/wire.ts';
+import { encodeMessage, type WireMessage } from '../../record/wire.ts';
 import type { Replica, ReplicaTap } from '../replica.ts';
 import type { HeldRecords } from './held-records.ts';
-import { MirrorQueue, type MirrorMessage } from './mirror-queue.ts';
+import { MirrorQueue } from './mirror-queue.ts';
 import { PeerLinks, type PeerLinkEvent } from './peer-links.ts';
 
 export interface MirrorOptions {
@@ -211,9 +210,7 @@ export class Mirror implements ReplicaTap {
       if (!this.#ledger.awaitsPeer) this.#awaitedSinceMs = performance.now();
       this.#ledger.sent(message);
       this.#usedBytes += message.bytes + LIMITS.regionOverheadBytes;
-      const whole = wholeMessage(message);
-      if (whole === null) link.sendPieces(encodeRecordsHeader(message.bytes), message.pieces, () => {});
-      else link.send(whole);
+      link.send(message.encoded, message.done);
     }
   }
 
@@ -362,15 +359,4 @@ export class Mirror implements ReplicaTap {
     if (this.#options.marked() === null || replica.machine.exposed > 0) return;
     if (this.#mark(null)) this.#options.onEvent({ kind: 'unmarked' });
   }
-}
-
-/**
- * The message as it came from the primary, when all of its records go on together: its header stands before them, and one piece costs
- * both ends less than two. Null: it has to be put together.
- */
-function wholeMessage({ pieces, bytes }: MirrorMessage): Uint8Array | null {
-  const [piece] = pieces;
-  if (pieces.length !== 1 || piece === undefined || piece.byteOffset < RECORDS_HEADER_BYTES) return null;
-  const whole = new Uint8Array(piece.buffer, piece.byteOffset - RECORDS_HEADER_BYTES, bytes + RECORDS_HEADER_BYTES);
-  return recordsHeaderFault(whole) === null ? whole : null;
 }

@@ -3,7 +3,7 @@ import { BLOCK_BYTES, CHAIN_START, type Chain, type DataSetId, type HistoryPoint
 import type { WriteType } from '../../model/commands.ts';
 import type { WireRecord } from '../../record/contract.ts';
 import { encodedWriteBytes, hashChain, RecordWriter, SYNC_RECORD_BYTES } from '../../record/record.ts';
-import { decodeRecords, encodeMessage } from '../../record/wire.ts';
+import { decodeRecords } from '../../record/wire.ts';
 import { Image } from '../image.ts';
 import { HEAP } from '../memory.ts';
 import { violated } from '../violation.ts';
@@ -123,7 +123,7 @@ function payloadOf(sequence: SequenceNumber, lengthBytes: number): Uint8Array {
 }
 
 function overTheWire(encoded: Uint8Array): WireRecord {
-  const { records, damaged, violation } = decodeRecords(encodeMessage({ kind: 'records', encoded }), STREAM);
+  const { records, damaged, violation } = decodeRecords(encoded, STREAM);
   const [record] = records;
   if (record === undefined || damaged.length > 0 || violation !== null)
     return violated('protocol', 'the decoder refuses what the encoder made');
