@@ -5,6 +5,7 @@
  * "The journal is the memory buffer's bytes made durable."
  */
 import type { DataSetId, Geometry, GroupId, HistoryPoint, SequenceNumber, StreamId } from '../src/model/ids.ts';
+import type { LatencyHistogram } from '../src/model/latency-histogram.ts';
 import type { HeaderFacts, MarkFacts, RecordFacts } from '../src/protocol/recovery-facts.ts';
 
 /** Whose journals these are; every header names it, and a journal of another is foreign. */
@@ -80,6 +81,8 @@ export interface JournalRing {
   readonly directory: string;
   /** Memory buffers by slot, for the destage worker. */
   readonly buffers: readonly MemoryBuffer[];
+  /** Commits of all journals, each from its start until it is durable. */
+  readonly commitLatency: LatencyHistogram;
   /** Identity that new headers and watermarks carry; set once the secondary is bound. */
   setIdentity(identity: JournalIdentity): void;
   /** New header in the memory buffer of a retired slot; durable with the first commit (DESIGN section 5). */

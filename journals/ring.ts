@@ -11,6 +11,7 @@
 import type { Disk, DiskLock, Done } from '../src/disk/disk.ts';
 import { assert } from '../src/model/assert.ts';
 import type { DataSetId, Geometry, HistoryPoint, SequenceNumber } from '../src/model/ids.ts';
+import { LatencyHistogram } from '../src/model/latency-histogram.ts';
 import { LIMITS } from '../src/model/limits.ts';
 import type { DecodedRecord } from '../src/record/record.ts';
 import type {
@@ -65,6 +66,7 @@ class Ring implements JournalRing {
   readonly geometry: Geometry;
   readonly directory: string;
   readonly buffers: readonly MemoryBuffer[];
+  readonly commitLatency = new LatencyHistogram();
   readonly #disk: Disk;
   readonly #events: JournalPoolEvents;
   readonly #writers: readonly JournalWriter[];
@@ -147,8 +149,11 @@ class Ring implements JournalRing {
       const writer = chooseJournal(this.#writers);
       if (writer === null) return;
       this.#commitsInFlight += 1;
+      const startedAtMs = performance.now();
       writer.startCommit((error, written) => {
         if (error !== null) return this.#moveOrFail(writer, journalWrite(writer.path, error));
+        const nowMs = performance.now();
+        this.commitLatency.record(nowMs - startedAtMs, nowMs);
         this.#finishCommit(writer, [written]);
       });
     }

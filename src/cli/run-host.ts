@@ -5,6 +5,7 @@
 import { FarshoreError, RefusedError, type ErrorCode } from '../model/errors.ts';
 import type { HostEnd } from '../model/host-end.ts';
 import type { StatusReport } from '../model/status.ts';
+import { EventLoopWatch } from '../status/event-loop-watch.ts';
 import { HostServer, type HostCommands } from '../status/host-server.ts';
 import type { Log } from '../status/log.ts';
 import type { HostConfig } from './config/host-config.ts';
@@ -33,6 +34,7 @@ class HostRun {
   #end: (end: HostEnd | null) => void = () => {};
   #fail: (error: unknown) => void = () => {};
   readonly #server: HostServer;
+  readonly #eventLoop = EventLoopWatch.start();
 
   static async start(config: HostConfig, options: ServiceOptions): Promise<HostRun> {
     const later: { run: HostRun | null } = { run: null };
@@ -51,7 +53,11 @@ class HostRun {
     });
     const commands = (): HostCommands => ({ ...this.#service.commands, stop: async () => this.stopSoon() });
     this.#server = new HostServer({
-      status: () => ({ ...(this.#between ?? this.#service.host.status()), statusPage: { addresses: this.#server.addresses() } }),
+      status: () => ({
+        ...(this.#between ?? this.#service.host.status()),
+        eventLoop: this.#eventLoop.report(),
+        statusPage: { addresses: this.#server.addresses() },
+      }),
       // Asked for with every command: the next host has others.
       get commands(): HostCommands {
         return commands();

@@ -46,6 +46,54 @@ export interface NvramReport {
   readonly freeBytes: number;
 }
 
+/** Durations of one kind over the last minute (the last 50 to 60 seconds): quantiles, at most a sixteenth too high and never too low. */
+export interface RecentLatency {
+  readonly count: number;
+  readonly p50Seconds: number;
+  readonly p99Seconds: number;
+  readonly p999Seconds: number;
+  readonly maxSeconds: number;
+}
+
+/** Durations of one kind since the start of this host; null where there was none. */
+export interface LatencyReport {
+  readonly count: number;
+  readonly sumSeconds: number;
+  readonly maxSeconds: number;
+  readonly lastMinute: RecentLatency | null;
+  /** How many took at most so long: 64 us, 128 us and so on up to 34 s. */
+  readonly buckets: readonly number[];
+}
+
+/** What this host measures of itself while it works; docs/operating.md says what exactly. */
+export interface LatencyReports {
+  /** Primary: from the reply to the application to the record's acknowledgement. Counts records, of which it samples some. */
+  readonly recordAcknowledged: LatencyReport | null;
+  /** Primary: from the arrival of a data set's oldest write until it is known here to be destaged. Counts records. */
+  readonly recoveryPoint: LatencyReport | null;
+  /** Primary: the same from the closing of the data set, after its newest write. */
+  readonly recoveryPointFromCut: LatencyReport | null;
+  /** Secondary: one commit of one journal, write and flush. */
+  readonly journalCommit: LatencyReport | null;
+  /** Secondary: the destage of one data set, the flush of the volumes included. */
+  readonly destage: LatencyReport | null;
+}
+
+export const NO_LATENCIES: LatencyReports = {
+  recordAcknowledged: null,
+  recoveryPoint: null,
+  recoveryPointFromCut: null,
+  journalCommit: null,
+  destage: null,
+};
+
+/** The longest times in which the event loop did nothing else: no stall was longer. They include the timer's own 5 ms. */
+export interface EventLoopReport {
+  readonly longestStallSeconds: number;
+  /** Of the last 60 seconds. */
+  readonly longestStallLastMinuteSeconds: number;
+}
+
 /** Identifiers are decimal strings in JSON; null before the first. As a sequence number, `open` is the newest one that was given. */
 export interface PositionReport {
   readonly open: string | null;
@@ -102,6 +150,9 @@ export interface StatusReport {
   /** Primary: encoded bytes that are not acknowledged, and the limit beyond which the application is slowed down. */
   readonly backlog: { readonly bytes: number; readonly limitBytes: number; readonly throttledSeconds: number } | null;
   readonly nbd: { readonly addresses: readonly string[]; readonly connections: number } | null;
+  readonly latencies: LatencyReports;
+  /** Null: nothing watches the process (a host inside a test). */
+  readonly eventLoop: EventLoopReport | null;
   /** Addresses of page, /api/status and /metrics. */
   readonly statusPage: { readonly addresses: readonly string[] } | null;
   readonly replication: { readonly addresses: readonly string[] } | null;

@@ -60,3 +60,10 @@ export function formatSeconds(seconds: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
+
+/** Show a short time: `0.31 ms`, `4.2 ms`, `87 ms`, `1.2 s`. */
+export function formatLatency(seconds: number): string {
+  const ms = seconds * 1000;
+  if (ms >= 999.5) return formatSeconds(seconds);
+  return `${ms.toFixed(ms < 0.995 ? 2 : ms < 9.95 ? 1 : 0)} ms`;
+}

@@ -1,5 +1,5 @@
 /** The status report of a peer (OPERATOR.md). */
-import { NO_POSITIONS, type HostStatus, type StatusReport } from '../model/status.ts';
+import { NO_LATENCIES, NO_POSITIONS, type HostStatus, type StatusReport } from '../model/status.ts';
 import type { Peer } from './peer.ts';
 
 /** Build the report from what the running peer knows; cheap enough to be asked every second. */
@@ -42,6 +42,8 @@ export function peerStatus(peer: Peer): StatusReport {
     lastCut: null,
     backlog: null,
     nbd: null,
+    latencies: NO_LATENCIES,
+    eventLoop: null,
     statusPage: null,
     replication: null,
     divergedFrom: null,

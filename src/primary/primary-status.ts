@@ -1,5 +1,6 @@
 /** The status report of a primary (OPERATOR.md). */
-import { idText, type HostStatus, type StatusReport } from '../model/status.ts';
+import { idText, NO_LATENCIES, type HostStatus, type LatencyReports, type StatusReport } from '../model/status.ts';
+import { wallClockMs, type PositionHistory } from './position-history.ts';
 import type { PrimaryLinks } from './primary-links.ts';
 import type { Primary } from './primary.ts';
 
@@ -60,12 +61,23 @@ export function primaryStatus(primary: Primary): StatusReport {
         ? null
         : { bytes: order.machine.unacknowledgedBytes, limitBytes: options.backlogLimitBytes, throttledSeconds: primary.throttling.seconds },
     nbd: primary.nbd === null ? null : { addresses: primary.addresses().nbd, connections: primary.application?.connections ?? 0 },
+    latencies: order === null ? NO_LATENCIES : latencyReports(order.positions),
+    eventLoop: null,
     statusPage: null,
     replication: primary.linkServer === null ? null : { addresses: primary.addresses().replication },
     divergedFrom: idText(state.divergedFrom?.dataSet ?? null),
     lastRefusal: links?.lastRefusal ?? null,
     pid: process.pid,
     uptimeSeconds: (Date.now() - primary.startedAtMs) / 1000,
+  };
+}
+
+function latencyReports({ acknowledgements, recoveryPoint, recoveryPointFromCut }: PositionHistory): LatencyReports {
+  return {
+    ...NO_LATENCIES,
+    recordAcknowledged: acknowledgements.histogram.report(performance.now()),
+    recoveryPoint: recoveryPoint.report(wallClockMs()),
+    recoveryPointFromCut: recoveryPointFromCut.report(wallClockMs()),
   };
 }
 

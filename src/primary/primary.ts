@@ -232,7 +232,10 @@ export class Primary {
     });
     this.order = order;
     application.order = order;
-    order.onStepped = () => this.throttling.note(order.machine.throttle !== null);
+    order.onStepped = () => {
+      this.throttling.note(order.machine.throttle !== null);
+      order.positions.acknowledgements.turnEnded(order, performance.now());
+    };
   }
 
   /** Also without replication: a secondary is told why it is refused, and a promoted one tells that this primary is superseded (I8). */

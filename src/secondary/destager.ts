@@ -13,6 +13,7 @@ import { Worker } from 'node:worker_threads';
 import { assert } from '../model/assert.ts';
 import { messageOf } from '../model/errors.ts';
 import type { DataSetId } from '../model/ids.ts';
+import { LatencyHistogram } from '../model/latency-histogram.ts';
 import type { MemoryBuffer } from '../../journals/contract.ts';
 import type { Volume, VolumeConfig } from '../volume/contract.ts';
 import { carryOutDestage, WORKER_READY, type DestageOrder, type DestageReport, type DestageSet } from './destage-order.ts';
@@ -37,6 +38,8 @@ export interface DestagerEvents {
 export type OpenCarrier = (report: (report: DestageReport) => void) => DestageCarrier;
 
 export class Destager {
+  /** From the order to store a data set until it is in the volumes, durably; a second try and a wait for the lease count. */
+  readonly latency = new LatencyHistogram();
   readonly #events: DestagerEvents;
   readonly #carrier: DestageCarrier;
   readonly #lease: Pick<WriteLease, 'whenHeld'> | null;
@@ -44,6 +47,7 @@ export class Destager {
   readonly #waiting: DestageSet[] = [];
   /** Handed over, and not covered by the watermark yet. */
   #current: DestageSet | null = null;
+  #startedAtMs = 0;
   #newest = -1;
   #isStored = false;
   #failures = 0;
@@ -69,6 +73,7 @@ export class Destager {
     const set = this.#waiting.shift();
     if (set === undefined) return;
     this.#current = set;
+    this.#startedAtMs = performance.now();
     this.#isStored = false;
     this.#order({ set, reopen: false });
   }
@@ -95,6 +100,8 @@ export class Destager {
     if (this.#closed || set === null) return;
     if (report.destaged !== null) {
       this.#isStored = true;
+      const nowMs = performance.now();
+      this.latency.record(nowMs - this.#startedAtMs, nowMs);
       this.#events.destaged(report.destaged);
       return;
     }

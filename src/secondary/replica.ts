@@ -6,6 +6,7 @@
  */
 import type { JournalPoolEvents, JournalRing } from '../../journals/contract.ts';
 import type { DataSetId, HistoryPoint, SequenceRange } from '../model/ids.ts';
+import type { LatencyHistogram } from '../model/latency-histogram.ts';
 import type {
   LinkId,
   ReceivedRecord,
@@ -151,6 +152,11 @@ export class Replica {
   /** Encoded bytes held of a data set that is not destaged. */
   heldBytes(dataSet: DataSetId): number {
     return this.#heldBytes.get(dataSet) ?? 0;
+  }
+
+  /** From the order to store a data set until it is in the volumes, durably. */
+  get destageLatency(): LatencyHistogram {
+    return this.#destager.latency;
   }
 
   /** Everything complete is destaged and covered by the watermark, and no journal has anything under way. */

@@ -1,6 +1,6 @@
 /** The status report of a secondary, before and after its promotion (OPERATOR.md). */
 import { formatAddress } from '../model/addresses.ts';
-import { idText, type HostStatus, type StatusReport } from '../model/status.ts';
+import { idText, NO_LATENCIES, type HostStatus, type LatencyReports, type StatusReport } from '../model/status.ts';
 import type { SecondaryLinks } from './secondary-links.ts';
 import type { Secondary } from './secondary.ts';
 
@@ -68,12 +68,23 @@ export function secondaryStatus(secondary: Secondary): StatusReport {
       secondary.nbd === null
         ? null
         : { addresses: secondary.nbd.addresses().map(formatAddress), connections: secondary.application?.connections ?? 0 },
+    latencies: latencyReports(secondary),
+    eventLoop: null,
     statusPage: null,
     replication: null,
     divergedFrom: idText(state.divergedFrom?.dataSet ?? null),
     lastRefusal: links?.lastRefusal ?? null,
     pid: process.pid,
     uptimeSeconds: (Date.now() - secondary.startedAtMs) / 1000,
+  };
+}
+
+function latencyReports({ ring, replica }: Secondary): LatencyReports {
+  const nowMs = performance.now();
+  return {
+    ...NO_LATENCIES,
+    journalCommit: ring?.commitLatency.report(nowMs) ?? null,
+    destage: replica?.destageLatency.report(nowMs) ?? null,
   };
 }
 

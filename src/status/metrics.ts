@@ -1,5 +1,7 @@
 /** The host's figures in Prometheus text format; plain fields are copied in when somebody asks, nothing is counted twice. */
-import type { StatusReport } from '../model/status.ts';
+import type { Metric } from 'prom-client';
+import { LATENCY_BOUNDS_SECONDS } from '../model/latency-histogram.ts';
+import type { LatencyReport, LatencyReports, StatusReport } from '../model/status.ts';
 
 interface Figure {
   readonly name: string;
@@ -114,8 +116,37 @@ const FIGURES: readonly Figure[] = [
   { name: 'farshore_nvram_held_bytes', help: 'Encoded bytes in the region', type: 'gauge', value: ({ nvram }) => nvram?.heldBytes ?? null },
   { name: 'farshore_nvram_held_records', help: 'Records in the region', type: 'gauge', value: ({ nvram }) => nvram?.heldRecords ?? null },
   { name: 'farshore_nvram_free_bytes', help: 'Room in the region', type: 'gauge', value: ({ nvram }) => nvram?.freeBytes ?? null },
+  {
+    name: 'farshore_event_loop_stall_seconds_max',
+    help: 'Longest time in which the event loop did nothing else, since the start',
+    type: 'gauge',
+    value: ({ eventLoop }) => eventLoop?.longestStallSeconds ?? null,
+  },
+  {
+    name: 'farshore_event_loop_stall_seconds_max_1m',
+    help: 'Longest time in which the event loop did nothing else, in the last 60 seconds',
+    type: 'gauge',
+    value: ({ eventLoop }) => eventLoop?.longestStallLastMinuteSeconds ?? null,
+  },
   { name: 'farshore_nbd_connections', help: 'NBD clients', type: 'gauge', value: (report) => report.nbd?.connections ?? null },
 ];
+
+const HISTOGRAMS: { readonly [Name in keyof LatencyReports]: { readonly name: string; readonly help: string } } = {
+  recordAcknowledged: {
+    name: 'farshore_record_acknowledged_seconds',
+    help: 'From the reply to the application to the acknowledgement of the record; counts records, sampled',
+  },
+  recoveryPoint: {
+    name: 'farshore_recovery_point_seconds',
+    help: 'From the oldest write of the data set of a record until the data set is destaged; counts records',
+  },
+  recoveryPointFromCut: {
+    name: 'farshore_recovery_point_from_cut_seconds',
+    help: 'From the closing of the data set of a record until the data set is destaged; counts records',
+  },
+  journalCommit: { name: 'farshore_journal_commit_seconds', help: 'One commit of one journal, write and flush' },
+  destage: { name: 'farshore_destage_seconds', help: 'Destage of one data set, flush of the volumes included' },
+};
 
 /** Render all figures that the host has. */
 export async function renderMetrics(report: StatusReport): Promise<string> {
@@ -133,6 +164,10 @@ export async function renderMetrics(report: StatusReport): Promise<string> {
     { state: report.state },
     1,
   );
+  for (const [kind, { name, help }] of Object.entries(HISTOGRAMS)) {
+    const latency = report.latencies[kind as keyof LatencyReports];
+    if (latency !== null) registry.registerMetric(histogramOf(name, help, latency) as unknown as Metric);
+  }
   const memory = process.memoryUsage();
   new Gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory', registers: [registry] }).set(memory.rss);
   return registry.metrics();
@@ -140,4 +175,20 @@ export async function renderMetrics(report: StatusReport): Promise<string> {
 
 function number(text: string | null): number | null {
   return text === null ? null : Number(text);
+}
+
+/** What a registry asks of a metric: prom-client's own histogram counts by itself, and this one is counted already. */
+function histogramOf(name: string, help: string, { buckets, count, sumSeconds }: LatencyReport): object {
+  const bounded = LATENCY_BOUNDS_SECONDS.map((le, index) => ({
+    metricName: `${name}_bucket`,
+    labels: { le: String(le) },
+    value: buckets[index] ?? 0,
+  }));
+  const values = [
+    ...bounded,
+    { metricName: `${name}_bucket`, labels: { le: '+Inf' }, value: count },
+    { metricName: `${name}_sum`, labels: {}, value: sumSeconds },
+    { metricName: `${name}_count`, labels: {}, value: count },
+  ];
+  return { name, get: () => Promise.resolve({ name, help, type: 'histogram', values }) };
 }

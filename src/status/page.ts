@@ -14,10 +14,11 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,t
 #reason{color:var(--warn)}
 </style></head><body>
 <h1><b id="group"></b> <span class="state" id="state">...</span></h1><div id="sub"></div><p id="reason"></p>
-<div class="grid" id="cards"></div><h3>Positions</h3><table id="positions"></table><h3>Links</h3><table id="links"></table><h3>Volumes</h3><table id="volumes"></table>
+<div class="grid" id="cards"></div><h3>Positions</h3><table id="positions"></table><div id="latency" hidden><h3>Latency in the last minute</h3><table id="latencies"></table></div><h3>Links</h3><table id="links"></table><h3>Volumes</h3><table id="volumes"></table>
 <script>
 const $=id=>document.getElementById(id);
 const bytes=n=>{const u=['B','KiB','MiB','GiB','TiB'];let i=0;while(n>=1024&&i<4){n/=1024;i++}return (i?n.toFixed(1):n)+' '+u[i]};
+const ms=n=>n<1?(n*1000).toFixed(n<.01?2:n<.1?1:0)+' ms':n.toFixed(1)+' s';
 const rows=(id,head,list)=>{const t=$(id);t.replaceChildren();const tr=(cells,tag)=>{const r=t.insertRow();for(const c of cells){const d=document.createElement(tag);d.textContent=c;r.append(d)}};tr(head,'th');for(const l of list)tr(l,'td')};
 const card=(title,value,note)=>{const c=document.createElement('div');c.className='card';for(const [tag,text] of [['h2',title],['p',value],['small',note||'']]){const e=document.createElement(tag);e.textContent=text;c.append(e)}$('cards').append(c)};
 async function tick(){try{const s=await (await fetch('/api/status')).json();
@@ -31,6 +32,9 @@ if(s.journals.slots)card('Journals',s.journals.active+' / '+s.journals.slots,s.j
 if(s.peer)card('Peer '+s.peer.address,s.peer.up?'holds '+bytes(s.peer.heldBytes):'down',s.peer.up?s.peer.heldRecords+' records, exposed '+s.peer.exposedRecords:(s.peer.reason||'')+', exposed '+s.peer.exposedRecords);
 if(s.nvram)card('NVRAM, hold '+s.nvram.hold,bytes(s.nvram.heldBytes)+' / '+bytes(s.nvram.sizeBytes),s.nvram.heldRecords+' records, '+s.nvram.path);
 if(s.nbd)card('NBD clients',String(s.nbd.connections),s.nbd.addresses.join(', '));
+if(s.eventLoop)card('Longest stall in a minute',ms(s.eventLoop.longestStallLastMinuteSeconds),ms(s.eventLoop.longestStallSeconds)+' since the start');
+const recent=Object.entries(s.latencies).filter(([,l])=>l&&l.lastMinute);$('latency').hidden=!recent.length;
+rows('latencies',['','p50','p99','p99.9','max'],recent.map(([name,{lastMinute:l}])=>[name.replace(/[A-Z]/g,c=>' '+c.toLowerCase()),ms(l.p50Seconds),ms(l.p99Seconds),ms(l.p999Seconds),ms(l.maxSeconds)]));
 rows('positions',['',...Object.keys(s.dataSets)],[['data set',...Object.values(s.dataSets).map(v=>v??'–')],['sequence',...Object.values(s.sequence).map(v=>v??'–')]]);
 rows('links',['address','up','sent','received','last error'],s.links.map(l=>[l.address,l.up?'yes':'no',bytes(l.sentBytes),bytes(l.receivedBytes),l.error||'']));
 rows('volumes',['name','VLUN','size','path','store'],s.volumes.map(v=>[v.name,v.vlun,bytes(v.sizeBytes),v.path,v.store]));

@@ -1,6 +1,6 @@
 /** The status as people read it: what the copy is, how records flow, how far it is behind (OPERATOR.md). */
-import type { PeerReport, StatusReport } from '../model/status.ts';
-import { formatBytes, formatSeconds } from '../model/units.ts';
+import type { LatencyReport, LatencyReports, PeerReport, StatusReport } from '../model/status.ts';
+import { formatBytes, formatLatency, formatSeconds } from '../model/units.ts';
 
 type Paint = (code: number, text: string) => string;
 
@@ -8,6 +8,7 @@ type Paint = (code: number, text: string) => string;
 export function renderStatus(report: StatusReport, colours: boolean): string {
   const paint: Paint = (code, text) => (colours ? `\u001B[${code}m${text}\u001B[39m` : text);
   const lines = [headline(report, paint), ...(report.role === 'peer' ? regionLines(report) : copyLines(report, paint))];
+  lines.push(...latencyLines(report.latencies), ...loopLine(report));
   if (report.reason !== null) lines.push(row('because', paint(33, report.reason)));
   if (report.nbd !== null) lines.push(row('nbd', `${report.nbd.addresses.join(', ')}   clients ${report.nbd.connections}`));
   return `${lines.join('\n')}\n`;
@@ -104,6 +105,32 @@ function regionLines({ nvram, links }: StatusReport): string[] {
   const { path, sizeBytes, hold, regionId, heldRecords, heldBytes, freeBytes } = nvram;
   const held = `holds ${heldRecords} records, ${formatBytes(heldBytes)}    free ${formatBytes(freeBytes)}`;
   return [row('nvram', `${path}  ${formatBytes(sizeBytes)}, hold ${hold}, region ${shortened(regionId)}`), row('', held), ...lines];
+}
+
+const LATENCY_NAMES: { readonly [Name in keyof LatencyReports]: string } = {
+  recordAcknowledged: 'record acknowledged',
+  recoveryPoint: 'recovery point',
+  recoveryPointFromCut: 'recovery point from cut',
+  journalCommit: 'journal commit',
+  destage: 'destage',
+};
+
+/** One line for each kind of which there was one in the last minute. */
+function latencyLines(latencies: LatencyReports): string[] {
+  return (Object.entries(latencies) as [keyof LatencyReports, LatencyReport | null][]).flatMap(([kind, latency]) => {
+    const recent = latency?.lastMinute ?? null;
+    if (recent === null) return [];
+    const { p50Seconds, p99Seconds, p999Seconds, maxSeconds } = recent;
+    const [p50, p99, p999, max] = [p50Seconds, p99Seconds, p999Seconds, maxSeconds].map(formatLatency);
+    return [row('latency', `${LATENCY_NAMES[kind].padEnd(23)}  p50 ${p50}  p99 ${p99}  p99.9 ${p999}  max ${max}`)];
+  });
+}
+
+function loopLine({ eventLoop }: StatusReport): string[] {
+  if (eventLoop === null) return [];
+  const { longestStallLastMinuteSeconds, longestStallSeconds } = eventLoop;
+  const ever = `${formatLatency(longestStallSeconds)} since the start`;
+  return [row('loop', `longest stall ${formatLatency(longestStallLastMinuteSeconds)} in the last minute, ${ever}`)];
 }
 
 /** Enough of a random identifier to tell it from others. */

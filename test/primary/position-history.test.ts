@@ -54,4 +54,43 @@ test('a clock that was set back never makes it negative', () => {
   assert.is(positions.behind(head(10, 4_000)).seconds, 0);
 });
 
+test('the recovery point of each record: from the oldest write of its data set, and from the cut, until it is destaged', () => {
+  let nowMs = 1_000_000;
+  const positions = new PositionHistory(0, () => nowMs);
+  const counts = (): unknown[] =>
+    [positions.recoveryPoint, positions.recoveryPointFromCut].map((histogram) => {
+      const report = histogram.report(nowMs);
+      return report === null ? null : [report.count, Math.round(report.maxSeconds * 1e6) / 1e6];
+    });
+  positions.opened(0, nowMs);
+  nowMs += 100;
+  positions.closed({ dataSet: 0, finalSequence: 9, bytes: 100 });
+  positions.opened(1, nowMs);
+  nowMs += 20;
+  positions.closed({ dataSet: 1, finalSequence: 109, bytes: 200 });
+  positions.opened(2, nowMs);
+  nowMs += 30;
+  positions.destaged(null);
+  assert.equal(counts(), [null, null]);
+  positions.destaged(1);
+  // The first data set counts once: its first number is not known here. The other one's 100 records took 50 ms, 30 ms from the cut.
+  assert.equal(counts(), [
+    [101, 0.15],
+    [101, 0.05],
+  ]);
+  assert.is(Math.round((positions.recoveryPoint.report(nowMs)?.lastMinute?.p99Seconds ?? 0) * 100) / 100, 0.05);
+  positions.destaged(1);
+  positions.destaged(2);
+  assert.is(positions.recoveryPoint.report(nowMs)?.count, 101, 'neither repeated nor open ones');
+});
+
+test('what a former run closed counts from its oldest write, and from no cut', () => {
+  const positions = new PositionHistory(0, () => 70_000);
+  positions.opened(4, 10_000);
+  positions.closed({ dataSet: 4, finalSequence: 9, bytes: 100 });
+  positions.destaged(4);
+  assert.is(positions.recoveryPoint.report(70_000)?.maxSeconds, 60);
+  assert.is(positions.recoveryPointFromCut.report(70_000), null);
+});
+
 test.run();

@@ -215,6 +215,18 @@ test('writes that wait are logged, and the time is counted while it lasts', asyn
   while (requests.some((request) => request.answer === null)) await turn();
 });
 
+test('how long records waited for their acknowledgement is told by the status', async () => {
+  const host = await open();
+  const socket = host.agreed();
+  await host.write(4 * KiB);
+  assert.is(host.primary.status().latencies.recordAcknowledged, null, 'nothing is acknowledged yet');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  acknowledge(socket, [{ from: 0, to: 0 }]);
+  const { count = 0, maxSeconds = 0 } = host.primary.status().latencies.recordAcknowledged ?? {};
+  assert.is(count, 1);
+  assert.ok(maxSeconds >= 0.018 && maxSeconds < 5, `${maxSeconds} s`);
+});
+
 test('a store that fails while links are agreed again, because a write that waited is admitted, fails the group and nothing else', async () => {
   const host = await open(undefined, {
     backlogLimitBytes: 16 * KiB,

@@ -1,6 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { NO_POSITIONS, type NvramReport, type PeerReport, type StatusReport } from '../../src/model/status.ts';
+import { LATENCY_BOUNDS_SECONDS } from '../../src/model/latency-histogram.ts';
+import {
+  NO_LATENCIES,
+  NO_POSITIONS,
+  type LatencyReport,
+  type NvramReport,
+  type PeerReport,
+  type StatusReport,
+} from '../../src/model/status.ts';
 import { renderMetrics } from '../../src/status/metrics.ts';
 import { renderStatus } from '../../src/status/render.ts';
 
@@ -34,6 +42,8 @@ const SECONDARY: StatusReport = {
   lastCut: null,
   backlog: null,
   nbd: null,
+  latencies: NO_LATENCIES,
+  eventLoop: null,
   statusPage: null,
   replication: null,
   divergedFrom: null,
@@ -162,6 +172,53 @@ test('metrics of a secondary with a peer, of one without, and of a peer', async 
   assert.is(peer.get('farshore_nvram_held_records'), 212);
   assert.is(peer.get('farshore_nvram_free_bytes'), NVRAM.freeBytes);
   assert.not(peer.has('farshore_peer_up'));
+});
+
+const COMMITS: LatencyReport = {
+  count: 1000,
+  sumSeconds: 1.25,
+  maxSeconds: 3.5,
+  lastMinute: { count: 10, p50Seconds: 0.00031, p99Seconds: 0.0042, p999Seconds: 0.087, maxSeconds: 1.5 },
+  buckets: LATENCY_BOUNDS_SECONDS.map((_, index) => index * 50),
+};
+
+test('latencies and stalls stand at the end, and only what was measured in the last minute', () => {
+  const latencies = { ...NO_LATENCIES, journalCommit: COMMITS, destage: { ...COMMITS, lastMinute: null } };
+  const eventLoop = { longestStallSeconds: 0.12, longestStallLastMinuteSeconds: 0.0061 };
+  assert.equal(
+    renderStatus({ ...SECONDARY, latencies, eventLoop }, false)
+      .split('\n')
+      .slice(5),
+    [
+      '  latency   journal commit           p50 0.31 ms  p99 4.2 ms  p99.9 87 ms  max 1.5 s',
+      '  loop      longest stall 6.1 ms in the last minute, 120 ms since the start',
+      '',
+    ],
+  );
+});
+
+test('metrics: a histogram as Prometheus reads it, and the stalls', async () => {
+  const eventLoop = { longestStallSeconds: 0.12, longestStallLastMinuteSeconds: 0.0061 };
+  const text = await renderMetrics({ ...SECONDARY, latencies: { ...NO_LATENCIES, journalCommit: COMMITS }, eventLoop });
+  const lines = text.split('\n').filter((line) => line.includes('farshore_journal_commit_seconds'));
+  assert.is(lines[1], '# TYPE farshore_journal_commit_seconds histogram');
+  const labels = 'group="demo",role="secondary"';
+  const valueOf = (name: string, extra = ''): string | undefined =>
+    lines
+      .find((line) => line.startsWith(`farshore_journal_commit_seconds_${name}{${extra}${labels}} `))
+      ?.split(' ')
+      .at(-1);
+  assert.is(valueOf('bucket', 'le="0.000064",'), '0');
+  assert.is(valueOf('bucket', 'le="33.554432",'), '950');
+  assert.is(valueOf('bucket', 'le="+Inf",'), '1000');
+  assert.equal([valueOf('sum'), valueOf('count')], ['1.25', '1000']);
+  assert.is(lines.length, 2 + LATENCY_BOUNDS_SECONDS.length + 3);
+  assert.not.match(text, /farshore_destage_seconds/);
+  const stalls = text.split('\n').filter((line) => line.startsWith('farshore_event_loop_stall'));
+  assert.equal(stalls, [
+    `farshore_event_loop_stall_seconds_max{${labels}} 0.12`,
+    `farshore_event_loop_stall_seconds_max_1m{${labels}} 0.0061`,
+  ]);
 });
 
 test.run();
