@@ -99,9 +99,10 @@ export class FarshoreHosts {
     return askStatus(this.target(role));
   }
 
-  /** Wait until everything written so far is in the copy; asks the primary in this process, which costs it little. */
-  async settle(): Promise<void> {
+  /** Wait until everything written so far is in the copy, and return when that was, as `performance.now()`; the primary is asked every 50 ms. */
+  async settle(): Promise<number> {
     await waitFor(this.target('primary'), { goal: 'drained', timeoutMs: DRAIN_MS });
+    return performance.now();
   }
 
   /** The same by `farshore wait --for drained`, as an operator does. @throws BenchError */

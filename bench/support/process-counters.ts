@@ -1,9 +1,10 @@
-/** What the kernel counts for one process, from /proc: CPU, memory, bytes written. */
-import { readFileSync, writeFileSync } from 'node:fs';
+/** What the kernel counts: for one process, from /proc, CPU, memory and bytes written; for the disk of a folder, bytes written. */
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 
 /** USER_HZ: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 const KIB = 1024;
+const SECTOR_BYTES = 512;
 
 export interface ProcessCounters {
   /** User and system time of all its threads, those that ended included; counted in steps of 10 ms. */
@@ -48,6 +49,17 @@ export function readCpuSeconds(pid: number): number {
 /** Begin a new peak of resident memory. */
 export function resetRssPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** Read how many bytes were ever written to the disk that holds a folder, by anybody; null when it has no such count (tmpfs). */
+export function deviceWrittenBytes(folder: string): number | null {
+  const device = BigInt(statSync(folder).dev);
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn);
+  const path = `/sys/dev/block/${major}:${minor}/stat`;
+  if (!existsSync(path)) return null;
+  const sectors = Number(readFileSync(path, 'utf8').trim().split(/\s+/)[6]);
+  return sectors * SECTOR_BYTES;
 }
 
 function numberAfter(text: string, name: string): number {

@@ -23,6 +23,8 @@ export interface Sample {
   readonly rssPeakBytes: Readonly<Record<string, number>>;
   /** Bytes that the server's processes had written per byte that the application wrote (ProcessCounters.writtenBytes, after a sync of their files). */
   readonly writtenPerByte: number | null;
+  /** The same by the disk's own count (all its writers: others on the machine too); null where the disk has none. */
+  readonly deviceWrittenPerByte: number | null;
   /** Milliseconds from the application's last reply until the copy was even; null without a copy. */
   readonly settleMs: number | null;
   /** Longest stall of an event loop, by host, in milliseconds; null where the host does not say. */
