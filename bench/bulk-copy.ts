@@ -65,7 +65,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 async function byFarshore(scope: BenchScope, source: string, sizeMiB: number): Promise<CopyDone> {
-  const server = await startFarshore(scope, sizeMiB);
+  const server = await startFarshore(scope, { sizeMiB, cgroup: null });
   try {
     const seconds = await timed(async () => {
       await scope.succeed('nbdcopy', ['--flush', source, server.uri]);
@@ -78,7 +78,7 @@ async function byFarshore(scope: BenchScope, source: string, sizeMiB: number): P
 }
 
 async function byNbdcopy(scope: BenchScope, source: string, sizeMiB: number): Promise<CopyDone> {
-  const server = await startPlain(scope, NBDKIT_FILE, sizeMiB);
+  const server = await startPlain(scope, NBDKIT_FILE, { sizeMiB, cgroup: null });
   try {
     const seconds = await timed(() => scope.succeed('nbdcopy', ['--flush', source, server.uri]));
     return { seconds, comparison: await compare(scope, source, server.volumePath ?? '') };
@@ -97,7 +97,7 @@ async function byRsync(scope: BenchScope, source: string): Promise<CopyDone> {
 }
 
 async function byMirror(scope: BenchScope, source: string, sizeMiB: number): Promise<CopyDone> {
-  const mirror = await startMirrorDaemons(scope, 'background', { sizeMiB, volume: source });
+  const mirror = await startMirrorDaemons(scope, 'background', { sizeMiB, cgroup: null, volume: source });
   try {
     const seconds = await timed(async () => {
       // Nobody writes: ready is even.

@@ -4,6 +4,7 @@
  * removed. It does not look for the best of several runs, and leaves no sample out.
  */
 import { measureCell } from './measure-cell.ts';
+import { findMemoryLimit, makeLimitedGroup, type MemoryLimit } from './memory-limit.ts';
 import type { BenchPlan } from './options.ts';
 import type { Server, ServerKind } from './servers/server.ts';
 import type { BenchScope } from './support/bench-scope.ts';
@@ -54,12 +55,15 @@ async function runTurn(
   const workloads = plan.workloads.filter(({ states }) => states.includes(state));
   if (workloads.length === 0) return;
   const { sizeMiB, seconds } = plan;
-  const server = await kind.start(scope, sizeMiB);
+  const limit = state === 'beyond' ? findMemoryLimit() : null;
+  const why = whyNot(kind, state, limit);
+  if (why !== null) {
+    if (round === 0) found.skipped.push({ name: `${kind.name}, volume ${state}`, why });
+    return;
+  }
+  const cgroup = limit?.kind === 'possible' ? makeLimitedGroup(scope, limit.root, sizeMiB) : null;
+  const server = await kind.start(scope, { sizeMiB, cgroup });
   try {
-    if (state === 'cold' && server.volumePath === null) {
-      if (round === 0) found.skipped.push({ name: `${kind.name}, cold volume`, why: 'its volume is memory' });
-      return;
-    }
     await prepareVolume(scope, server, { state, sizeMiB });
     for (const workload of workloads) {
       const resident = state === 'cold' ? await dropFromPageCache(scope, server) : null;
@@ -80,6 +84,12 @@ async function runTurn(
   } finally {
     await server.stop();
   }
+}
+
+/** Why a server cannot be measured with its volume in this state; null: it can. */
+function whyNot(kind: ServerKind, state: VolumeState, limit: MemoryLimit | null): string | null {
+  if (!kind.onFile && (state === 'cold' || state === 'beyond')) return 'its volume is memory';
+  return limit?.kind === 'impossible' ? limit.why : null;
 }
 
 /** Compare two files byte by byte. @throws BenchError when one cannot be read */

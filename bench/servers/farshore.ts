@@ -1,11 +1,11 @@
 /** Farshore as a server of the bench: a primary and a secondary. */
 import { FarshoreHosts, type HostRole } from '../support/farshore-hosts.ts';
 import type { BenchScope } from '../support/bench-scope.ts';
-import type { Server } from './server.ts';
+import type { Server, ServerOptions } from './server.ts';
 
 /** Start both hosts with a blank volume. @throws BenchError */
-export async function startFarshore(scope: BenchScope, sizeMiB: number): Promise<Server> {
-  const hosts = new FarshoreHosts(scope, { sizeMiB });
+export async function startFarshore(scope: BenchScope, { sizeMiB, cgroup }: ServerOptions): Promise<Server> {
+  const hosts = new FarshoreHosts(scope, { sizeMiB, primaryCgroup: cgroup });
   await hosts.start();
   return {
     uri: hosts.uri,
@@ -17,8 +17,8 @@ export async function startFarshore(scope: BenchScope, sizeMiB: number): Promise
     stallMs: async () => {
       const found: Record<string, number> = {};
       for (const role of ['primary', 'secondary'] satisfies HostRole[]) {
-        const stall = longestStallMs(await hosts.status(role));
-        if (stall !== null) found[role] = stall;
+        const { eventLoop } = await hosts.status(role);
+        if (eventLoop !== null) found[role] = eventLoop.longestStallLastMinuteSeconds * 1000;
       }
       return Object.keys(found).length === 0 ? null : found;
     },
@@ -27,10 +27,4 @@ export async function startFarshore(scope: BenchScope, sizeMiB: number): Promise
       scope.removeFolder(hosts.folder);
     },
   };
-}
-
-/** Read the longest stall from a host's status; null where the host does not measure it. */
-function longestStallMs(status: object): number | null {
-  const { eventLoop } = status as { eventLoop?: { longestStallMs?: number } | null };
-  return eventLoop?.longestStallMs ?? null;
 }

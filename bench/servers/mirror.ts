@@ -9,7 +9,7 @@ import type { BenchScope } from '../support/bench-scope.ts';
 import { until } from '../support/waits.ts';
 import { makeVolume } from './plain.ts';
 import { Qmp } from './qmp.ts';
-import type { Server } from './server.ts';
+import type { Server, ServerOptions } from './server.ts';
 
 export type CopyMode = 'background' | 'write-blocking';
 
@@ -32,8 +32,8 @@ export interface Mirror extends Server {
 }
 
 /** Start both daemons with a blank volume, and the job. @throws BenchError */
-export async function startMirror(scope: BenchScope, copyMode: CopyMode, sizeMiB: number): Promise<Server> {
-  const mirror = await startMirrorDaemons(scope, copyMode, { sizeMiB, volume: null });
+export async function startMirror(scope: BenchScope, copyMode: CopyMode, options: ServerOptions): Promise<Server> {
+  const mirror = await startMirrorDaemons(scope, copyMode, { ...options, volume: null });
   await mirror.begin();
   return mirror;
 }
@@ -42,7 +42,7 @@ export async function startMirror(scope: BenchScope, copyMode: CopyMode, sizeMiB
 export async function startMirrorDaemons(
   scope: BenchScope,
   copyMode: CopyMode,
-  { sizeMiB, volume }: { readonly sizeMiB: number; readonly volume: string | null },
+  { sizeMiB, cgroup, volume }: ServerOptions & { readonly volume: string | null },
 ): Promise<Mirror> {
   const folder = scope.newFolder('mirror');
   const socket = join(folder, 'nbd.sock');
@@ -61,7 +61,9 @@ export async function startMirrorDaemons(
     copyPath,
   ]);
   await scope.appears(copySocket, copy);
-  const daemon = scope.start('qemu-storage-daemon', 'qemu-storage-daemon', daemonArguments({ volumePath, socket, copySocket, monitor }));
+  const daemon = scope.start('qemu-storage-daemon', 'qemu-storage-daemon', daemonArguments({ volumePath, socket, copySocket, monitor }), {
+    cgroup,
+  });
   await scope.appears(monitor, daemon);
   await scope.appears(socket, daemon);
   const qmp = await Qmp.open(monitor);

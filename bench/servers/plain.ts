@@ -2,7 +2,7 @@
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BenchScope } from '../support/bench-scope.ts';
-import type { Server } from './server.ts';
+import type { Server, ServerOptions } from './server.ts';
 
 const MIB = 1024 * 1024;
 
@@ -37,12 +37,12 @@ export const QEMU_NBD: Program = {
 };
 
 /** Start a server that serves one volume and copies nothing. @throws BenchError */
-export async function startPlain(scope: BenchScope, program: Program, sizeMiB: number): Promise<Server> {
+export async function startPlain(scope: BenchScope, program: Program, { sizeMiB, cgroup }: ServerOptions): Promise<Server> {
   const folder = scope.newFolder(program.program);
   const socket = join(folder, 'nbd.sock');
   const volume = join(folder, 'volume');
   if (program.onFile) makeVolume(volume, sizeMiB);
-  const server = scope.start(program.program, program.program, program.arguments(socket, volume, sizeMiB));
+  const server = scope.start(program.program, program.program, program.arguments(socket, volume, sizeMiB), { cgroup });
   await scope.appears(socket, server);
   return {
     uri: `nbd+unix:///?socket=${socket}`,

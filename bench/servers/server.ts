@@ -15,7 +15,7 @@ export interface Server {
   settle(): Promise<number>;
   /** The same for the last time: after it the files may be compared. */
   drain(): Promise<void>;
-  /** Longest stall of an event loop so far by host, in milliseconds; null: no host says it. */
+  /** Longest stall of an event loop in the last minute by host, in milliseconds; null: no host says it. */
   stallMs(): Promise<Readonly<Record<string, number>> | null>;
   stop(): Promise<void>;
 }
@@ -26,8 +26,16 @@ export interface ServerKind {
   /** What it is, for the report. */
   readonly title: string;
   readonly replicates: boolean;
+  /** Whether a file is behind its volume. */
+  readonly onFile: boolean;
   readonly tools: readonly ToolName[];
-  start(scope: BenchScope, sizeMiB: number): Promise<Server>;
+  start(scope: BenchScope, options: ServerOptions): Promise<Server>;
+}
+
+export interface ServerOptions {
+  readonly sizeMiB: number;
+  /** Control group for the process that the application talks to; null: none. */
+  readonly cgroup: string | null;
 }
 
 export const SERVER_NAMES = ['farshore', 'nbdkit-file', 'nbdkit-memory', 'qemu-nbd', 'mirror-background', 'mirror-write-blocking'] as const;

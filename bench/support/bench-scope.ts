@@ -23,6 +23,8 @@ export interface CommandOutput {
 export interface StartOptions {
   readonly cwd?: string;
   readonly environment?: NodeJS.ProcessEnv;
+  /** Folder of a control group to run in. */
+  readonly cgroup?: string | null;
 }
 
 /** A process that runs until it is stopped. */
@@ -69,6 +71,7 @@ export class BenchScope {
   /** A folder of this bench alone; gone when the scope is closed. */
   readonly folder: string;
   readonly #children = new Set<ChildProcess>();
+  readonly #undo: (() => void)[] = [];
   #closed = false;
 
   constructor(parent: string = process.env['FARSHORE_BENCH_TMP'] ?? tmpdir()) {
@@ -125,25 +128,30 @@ export class BenchScope {
     rmSync(path, { recursive: true, force: true });
   }
 
+  /** Have something undone when the scope is closed, after its processes have ended. */
+  atEnd(undo: () => void): void {
+    this.#undo.push(undo);
+  }
+
   /** End everything that still runs, and remove the folder. */
-  async close(): Promise<void> {
+  async close(first: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     this.#closed = true;
-    for (const child of this.#children) child.kill('SIGTERM');
-    const deadline = performance.now() + STOP_MS;
-    while (this.#children.size > 0 && performance.now() < deadline) await sleep(10);
-    this.closeNow();
-  }
-
-  /** The same at once, for a process that ends now. */
-  closeNow(): void {
-    this.#closed = true;
-    for (const child of this.#children) child.kill('SIGKILL');
+    for (const [signal, limitMs] of [[first, STOP_MS] as const, ['SIGKILL', KILL_MS] as const]) {
+      for (const child of this.#children) child.kill(signal);
+      const deadline = performance.now() + limitMs;
+      while (this.#children.size > 0 && performance.now() < deadline) await sleep(5);
+    }
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    for (const undo of this.#undo.splice(0)) undo();
   }
 
-  #spawn(program: string, args: readonly string[], { cwd = this.folder, environment = cleanEnvironment() }: StartOptions): ChildProcess {
+  #spawn(program: string, args: readonly string[], options: StartOptions): ChildProcess {
     if (this.#closed) throw new BenchError('the bench is ending');
-    const child = spawn(program, args, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { cwd = this.folder, environment = cleanEnvironment(), cgroup = null } = options;
+    // The shell enters the group and becomes the program: the id stays.
+    const [first, ...rest] =
+      cgroup === null ? [program, ...args] : ['sh', '-c', 'echo $$ >"$0/cgroup.procs" && exec "$@"', cgroup, program, ...args];
+    const child = spawn(first ?? program, rest, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#children.add(child);
     const gone = (): void => void this.#children.delete(child);
     child.once('exit', gone);
@@ -156,9 +164,8 @@ export class BenchScope {
 export async function withBenchScope<Result>(work: (scope: BenchScope) => Promise<Result>): Promise<Result> {
   const scope = new BenchScope();
   const interrupted = (signal: NodeJS.Signals): void => {
-    scope.closeNow();
-    process.stderr.write(`interrupted (${signal}); nothing was left behind\n`);
-    process.exit(signal === 'SIGINT' ? 130 : 143);
+    process.stderr.write(`interrupted (${signal}): ending what runs\n`);
+    void scope.close('SIGKILL').then(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, interrupted);

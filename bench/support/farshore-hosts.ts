@@ -26,6 +26,8 @@ export interface FarshoreOptions {
   readonly nodeOptions?: readonly string[];
   /** Another compiled farshore; default: this one. */
   readonly program?: string;
+  /** Control group for the primary; null: none. */
+  readonly primaryCgroup?: string | null;
 }
 
 export class FarshoreHosts {
@@ -82,7 +84,10 @@ export class FarshoreHosts {
   /** Start one host on what is there. */
   async startHost(role: HostRole): Promise<BenchProcess> {
     const args = [...(this.#options.nodeOptions ?? []), this.#program, 'start', '-c', this.configPath(role)];
-    const started = this.#scope.start(`farshore ${role}`, process.execPath, args, { cwd: join(this.folder, role) });
+    const started = this.#scope.start(`farshore ${role}`, process.execPath, args, {
+      cwd: join(this.folder, role),
+      cgroup: role === 'primary' ? (this.#options.primaryCgroup ?? null) : null,
+    });
     this.processes.set(role, started);
     const { path } = this.target(role) as { path: string };
     await this.#scope.appears(path, started);
