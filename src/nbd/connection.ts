@@ -10,11 +10,12 @@ import type { Socket } from 'node:net';
 import { assert } from '../model/assert.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { BufferPool, PooledBuffer } from './buffer-pool.ts';
-import { NBD_COMMAND_FLAG } from './constants.ts';
+import { ConnectionRequest } from './connection-request.ts';
 import { NBD_ERRNO } from './contract.ts';
-import type { NbdBackend, NbdErrno, NbdExport, NbdRequest } from './contract.ts';
+import type { NbdBackend, NbdErrno, NbdExport } from './contract.ts';
 import { errnoName, isViolation } from './counters.ts';
 import type { NbdCounters, NbdEndReason } from './counters.ts';
+import type { Slab, SlabReceiver, SlabSink } from './slab-receiver.ts';
 import { Negotiation } from './negotiation.ts';
 import type { NbdAgreement } from './negotiation.ts';
 import { ReplyQueue } from './reply-queue.ts';
@@ -33,56 +34,13 @@ export interface ConnectionContext {
   ended(connection: NbdConnection, reason: NbdEndReason): void;
 }
 
-/** A request at the backend. */
-class ConnectionRequest implements NbdRequest {
-  readonly command: NbdRequest['command'];
-  readonly exportIndex: number;
-  readonly offset: number;
-  readonly lengthBytes: number;
-  readonly fua: boolean;
-  readonly fastZero: boolean;
-  readonly noHole: boolean;
-  readonly data: Uint8Array | null;
-  readonly cookieHigh: number;
-  readonly cookieLow: number;
-  /** READ: the buffer to fill. WRITE: the payload's buffer if it was assembled. */
-  readonly pooled: PooledBuffer | null;
-  #connection: NbdConnection | null;
-
-  constructor(
-    connection: NbdConnection,
-    header: RequestHeader,
-    content: { command: NbdRequest['command']; exportIndex: number; data: Uint8Array | null; pooled: PooledBuffer | null },
-  ) {
-    const { flags } = header;
-    const { command } = content;
-    this.command = command;
-    this.exportIndex = content.exportIndex;
-    this.offset = header.offset;
-    this.lengthBytes = header.lengthBytes;
-    // A read is never less durable for being forced, so FUA has a meaning for changes only.
-    this.fua = (flags & NBD_COMMAND_FLAG.fua) !== 0 && (command === 'write' || command === 'writeZeroes' || command === 'trim');
-    this.fastZero = (flags & NBD_COMMAND_FLAG.fastZero) !== 0;
-    this.noHole = (flags & NBD_COMMAND_FLAG.noHole) !== 0;
-    this.data = content.data;
-    this.cookieHigh = header.cookieHigh;
-    this.cookieLow = header.cookieLow;
-    this.pooled = content.pooled;
-    this.#connection = connection;
-  }
-
-  complete(errno: NbdErrno): void {
-    const connection = this.#connection;
-    assert(connection !== null, `a ${this.command} request was completed twice`);
-    this.#connection = null;
-    connection.requestCompleted(this, errno);
-  }
-}
-
-export class NbdConnection implements TransmissionSink {
+export class NbdConnection implements TransmissionSink, SlabSink {
   readonly id: number;
   readonly peer: string;
   readonly #socket: Socket;
+  readonly #receiver: SlabReceiver | null;
+  /** The slab that is being parsed now. */
+  #slab: Slab | null = null;
   readonly #context: ConnectionContext;
   readonly #exports: readonly NbdExport[];
   readonly #negotiation: Negotiation;
@@ -107,7 +65,8 @@ export class NbdConnection implements TransmissionSink {
   #endReason: NbdEndReason | null = null;
   readonly #afterWrite: (error?: Error | null) => void;
 
-  constructor(socket: Socket, context: ConnectionContext, identity: { id: number; peer: string }) {
+  /** @param receiver what the socket reads into; null: it has 'data' events */
+  constructor(socket: Socket, context: ConnectionContext, identity: { id: number; peer: string; receiver: SlabReceiver | null }) {
     this.id = identity.id;
     this.peer = identity.peer;
     this.#socket = socket;
@@ -117,16 +76,40 @@ export class NbdConnection implements TransmissionSink {
     this.#replies = new ReplyQueue(context.pool);
     this.#afterWrite = (error) => this.#written(error);
     this.#negotiationTimer = setTimeout(() => this.#abandon('negotiationTimeout'), LIMITS.handshakeMs);
-    socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    this.#receiver = identity.receiver;
+    if (this.#receiver === null) socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    else this.#receiver.sink = this;
     socket.on('end', () => this.#clientEnded());
     socket.on('error', () => (this.#endReason ??= 'socketError'));
     socket.on('close', () => this.#socketClosed());
     socket.write(this.#negotiation.greeting());
+    if (this.#receiver !== null) socket.resume();
   }
 
   /** True while the backend has requests of this client, or replies have not left. */
   get busy(): boolean {
     return this.#atBackend > 0 || this.#repliesUnsent > 0;
+  }
+
+  payloadRest(): Uint8Array | null {
+    return this.#endReason === null && this.#parser !== null ? this.#parser.payloadRest() : null;
+  }
+
+  payloadReceived(lengthBytes: number): void {
+    if (this.#endReason !== null) return;
+    this.#parser?.payloadReceived(lengthBytes);
+    this.#submit();
+  }
+
+  chunkReceived(chunk: Buffer, slab: Slab): void {
+    // Options are few and are kept until they are whole.
+    if (this.#parser === null) return this.#data(Buffer.from(chunk));
+    if (this.#endReason !== null) return;
+    this.#slab = slab;
+    this.#parser.push(chunk);
+    this.#slab = null;
+    if (this.#parser.stopped) this.#parser.keepUnparsed();
+    this.#submit();
   }
 
   #data(chunk: Buffer): void {
@@ -195,12 +178,26 @@ export class NbdConnection implements TransmissionSink {
       return this.#replyPushed();
     }
     if (command === 'write') counters.bytesWritten += header.lengthBytes;
-    const buffer = command === 'read' ? pool.acquire(header.lengthBytes) : pooled;
-    const data = command === 'read' && buffer !== null ? buffer.data(header.lengthBytes) : payload;
+    let buffer = pooled;
+    let data = payload;
+    let slab: Slab | null = null;
+    if (command === 'read') {
+      buffer = pool.acquire(header.lengthBytes);
+      data = buffer.data(header.lengthBytes);
+    } else if (payload !== null && pooled === null && this.#slab !== null) {
+      if (this.#receiver?.mustCopy === true) {
+        buffer = pool.acquire(header.lengthBytes);
+        data = buffer.data(header.lengthBytes);
+        data.set(payload);
+      } else {
+        slab = this.#slab;
+        slab.uses += 1;
+      }
+    }
     this.#atBackend += 1;
     this.#bytesUnderWay += payloadBytes(header);
     const exportIndex = this.#agreement?.exportIndex ?? 0;
-    this.#batch.push(new ConnectionRequest(this, header, { command, exportIndex, data, pooled: buffer }));
+    this.#batch.push(new ConnectionRequest(this, header, { command, exportIndex, data, pooled: buffer, slab }));
   }
 
   violated(reason: 'requestMagic'): void {
@@ -215,6 +212,7 @@ export class NbdConnection implements TransmissionSink {
     this.#atBackend -= 1;
     if (request.data !== null && !readGood) this.#bytesUnderWay -= request.lengthBytes;
     if (request.pooled !== null && (this.#closed || !readGood)) pool.release(request.pooled);
+    if (request.slab !== null) this.#receiver?.release(request.slab);
     if (this.#closed) return;
     if (readGood && request.pooled !== null) {
       counters.bytesRead += request.lengthBytes;
@@ -341,11 +339,15 @@ export class NbdConnection implements TransmissionSink {
     const reason = this.#endReason ?? 'hangUp';
     this.#parser?.end();
     // What was parsed but not submitted never reaches the backend.
-    for (const request of this.#batch) if (request.pooled !== null) pool.release(request.pooled);
+    for (const request of this.#batch) {
+      if (request.pooled !== null) pool.release(request.pooled);
+      if (request.slab !== null) this.#receiver?.release(request.slab);
+    }
     this.#batch = [];
     this.#leaving.push(this.#replies.take());
     for (const batch of this.#leaving) for (const buffer of batch.buffers) pool.release(buffer);
     this.#leaving.length = 0;
+    this.#receiver?.close();
     this.#repliesUnsent = 0;
     counters.connectionsEnded[reason] += 1;
     if (isViolation(reason)) counters.protocolViolations += 1;

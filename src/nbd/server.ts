@@ -11,7 +11,9 @@ import { createNbdCounters } from './counters.ts';
 import type { NbdCounters, NbdEndReason } from './counters.ts';
 import { formatAddress } from '../model/addresses.ts';
 import type { ListenAddress } from '../model/addresses.ts';
+import { adoptSocket } from '../runtime/adopt-socket.ts';
 import { listenOn } from '../runtime/listen.ts';
+import { SlabPool, SlabReceiver } from './slab-receiver.ts';
 
 /** What happens rarely enough to be told one by one; everything else is in the counters. */
 export type NbdEvent =
@@ -29,6 +31,9 @@ export interface NbdServerOptions {
 /** A client whose host died without a word is noticed by the kernel's probes, which begin after so long. */
 const KEEP_ALIVE_MS = 30_000;
 
+/** Slabs that wait for the next client: what a few busy ones use. */
+const SLABS_KEPT_MAX = 16;
+
 /** What a host needs of whoever serves its volumes. */
 export type NbdService = Pick<NbdServer, 'start' | 'stop' | 'addresses'>;
 export type OpenNbdService = (options: NbdServerOptions) => NbdService;
@@ -38,6 +43,7 @@ const PURPOSE = { what: 'NBD clients', setting: 'nbd.listen', code: 'ERR_NBD_LIS
 export class NbdServer {
   readonly counters: NbdCounters = createNbdCounters();
   readonly pool = new BufferPool();
+  readonly #slabs = new SlabPool(SLABS_KEPT_MAX);
   readonly #backend: NbdBackend;
   readonly #listen: readonly ListenAddress[];
   readonly #onEvent: ((event: NbdEvent) => void) | undefined;
@@ -73,7 +79,7 @@ export class NbdServer {
     try {
       for (const address of this.#listen) {
         const server = createServer(
-          { noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+          { noDelay: true, allowHalfOpen: true, pauseOnConnect: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
           (socket) => this.#accept(socket),
         );
         const bound = await listenOn(server, address, PURPOSE);
@@ -122,10 +128,19 @@ export class NbdServer {
     const id = this.#nextConnectionId;
     this.#nextConnectionId += 1;
     const peer = socket.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress}:${socket.remotePort}`;
-    this.#connections.add(new NbdConnection(socket, this.#context, { id, peer }));
+    this.#connections.add(this.#connect(socket, id, peer));
     this.counters.connectionsAccepted += 1;
     this.#connectionsChanged();
     this.#onEvent?.({ kind: 'connected', connectionId: id, peer });
+  }
+
+  #connect(accepted: Socket, id: number, peer: string): NbdConnection {
+    const receiver = new SlabReceiver(this.#slabs);
+    const socket = adoptSocket(accepted, receiver);
+    if (socket !== null) return new NbdConnection(socket, this.#context, { id, peer, receiver });
+    const connection = new NbdConnection(accepted, this.#context, { id, peer, receiver: null });
+    accepted.resume();
+    return connection;
   }
 
   #ended(connection: NbdConnection, reason: NbdEndReason): void {

@@ -14,6 +14,9 @@ import type { NbdCommandName } from './constants.ts';
 import { NBD_ERRNO } from './contract.ts';
 import type { NbdErrno } from './contract.ts';
 
+/** A rest of a payload shorter than this comes with the requests behind it in one read. */
+const DIRECT_BYTES_MIN = 64 * 1024;
+
 /** One request as it stands on the wire, and the verdict on it. The parser reuses the one object that it has. */
 export interface RequestHeader {
   /** Null: a command number that the protocol does not have. */
@@ -128,6 +131,30 @@ export class TransmissionParser {
       this.#use(chunk);
     }
     this.#parse();
+  }
+
+  /**
+   * The rest of a long payload that is being assembled, if it is the next thing to come: whoever reads the socket may read right
+   * into it and say `payloadReceived`.
+   */
+  payloadRest(): Uint8Array | null {
+    if (this.#state !== 'payload' || this.#pooled === null || this.#position < this.#chunk.length || this.#waiting.length > 0) return null;
+    const { lengthBytes } = this.#header;
+    if (lengthBytes - this.#payloadDone < DIRECT_BYTES_MIN) return null;
+    return this.#pooled.data(lengthBytes).subarray(this.#payloadDone);
+  }
+
+  /** So many bytes of `payloadRest` were filled. */
+  payloadReceived(lengthBytes: number): void {
+    if (this.#state === 'ended') return;
+    assert(this.#state === 'payload' && this.#pooled !== null, 'a payload is being assembled');
+    this.#payloadDone += lengthBytes;
+    if (this.#payloadDone === this.#header.lengthBytes) this.#deliver(this.#pooled.data(this.#payloadDone));
+  }
+
+  /** Copy what waits unparsed, because the memory that it was pushed in is about to be used again. */
+  keepUnparsed(): void {
+    if (this.#position < this.#chunk.length) this.#use(Buffer.from(this.#chunk.subarray(this.#position)));
   }
 
   /** Go on after a stop, if there is room now. */

@@ -162,7 +162,7 @@ async function connect(client: Buffer, pieceBytes: number): Promise<Ended> {
       end.reason = why;
     },
   };
-  const connection = new NbdConnection(socket.asSocket, context, { id: 1, peer: 'fuzz' });
+  const connection = new NbdConnection(socket.asSocket, context, { id: 1, peer: 'fuzz', receiver: null });
   for (let at = 0; at < client.length && !socket.destroyed; at += pieceBytes) socket.push(client.subarray(at, at + pieceBytes));
   if (!socket.destroyed) socket.push(null);
   for (let turns = 0; end.reason === null; turns += 1) {
