@@ -1,48 +1,68 @@
-/** The whole bench: its parts one after another, and what they found in one result. */
+/** The whole bench: its parts one after another, and what they found in one result. A part that fails ends it; what was found is kept. */
+import { messageOf } from '../src/model/errors.ts';
 import { COPY_WAYS, runCopies } from './bulk-copy.ts';
-import type { BenchPlan } from './options.ts';
+import type { BenchPart, BenchPlan } from './options.ts';
 import { ratiosOf, targetsOf } from './report/summary.ts';
 import { runSideBySide, type BeforeCompare } from './side-by-side.ts';
 import type { BenchScope } from './support/bench-scope.ts';
 import { describeMachine } from './support/machine.ts';
 import type { BenchResults, Comparison, CopySample, Sample, Section, Skipped } from './support/results.ts';
-import { missingTools } from './support/tools.ts';
+import { findTools, missingTools, type ToolVersions } from './support/tools.ts';
 
-/** Run the parts of the plan. @throws BenchError */
-export async function runBench(
-  scope: BenchScope,
-  plan: BenchPlan,
-  hooks: { readonly say: (line: string) => void; readonly beforeCompare?: BeforeCompare },
-): Promise<BenchResults> {
+export interface BenchHooks {
+  readonly say: (line: string) => void;
+  readonly beforeCompare?: BeforeCompare;
+}
+
+/** What the parts add to while they run. */
+export interface Findings {
+  readonly samples: Sample[];
+  readonly comparisons: Comparison[];
+  readonly copies: CopySample[];
+  readonly sections: Section[];
+  readonly skipped: Skipped[];
+}
+
+type RunPart = (scope: BenchScope, plan: BenchPlan, findings: Findings, hooks: BenchHooks) => Promise<void>;
+
+const RUN: Partial<Readonly<Record<BenchPart, RunPart>>> = {
+  'side-by-side': runSideBySide,
+  copies: async (scope, plan, findings, { say }) =>
+    runCopies(scope, plan, { ways: possibleWays(findTools(), findings.skipped), say }, findings),
+};
+
+/** Run the parts of the plan. */
+export async function runBench(scope: BenchScope, plan: BenchPlan, hooks: BenchHooks): Promise<BenchResults> {
   const machine = describeMachine(scope.folder);
-  const { quick, rounds, seconds, sizeMiB } = plan;
-  const samples: Sample[] = [];
-  const comparisons: Comparison[] = [];
-  const copies: CopySample[] = [];
-  const sections: Section[] = [];
-  const skipped: Skipped[] = [...plan.skipped];
-  if (plan.parts.includes('side-by-side')) {
-    const found = await runSideBySide(scope, plan, hooks);
-    samples.push(...found.samples);
-    comparisons.push(...found.comparisons);
-    skipped.push(...found.skipped);
-  }
-  if (plan.parts.includes('copies') && isSound(comparisons)) {
-    const ways = COPY_WAYS.filter(({ name, tools }) => {
-      const missing = missingTools(machine.tools, tools);
-      if (missing.length > 0) skipped.push({ name: `copy by ${name}`, why: `needs ${missing.join(', ')}` });
-      return missing.length === 0;
+  const findings: Findings = { samples: [], comparisons: [], copies: [], sections: [], skipped: [...plan.skipped] };
+  let failure: string | null = null;
+  for (const part of plan.parts) {
+    if (!isSound(findings.comparisons) || failure !== null) break;
+    hooks.say(`part ${part}`);
+    await RUN[part]?.(scope, plan, findings, hooks).catch((error: unknown) => {
+      failure = `${part}: ${messageOf(error)}`;
     });
-    const found = await runCopies(scope, plan, { ways, say: hooks.say });
-    copies.push(...found.copies);
-    comparisons.push(...found.comparisons);
   }
-  const ratios = ratiosOf(samples);
-  const targets = [...targetsOf(samples, ratios), ...sections.flatMap((section) => section.targets)];
-  return { machine, options: { quick, rounds, seconds, sizeMiB }, samples, comparisons, copies, ratios, sections, targets, skipped };
+  const { quick, rounds, seconds, sizeMiB } = plan;
+  const ratios = ratiosOf(findings.samples);
+  const targets = [...targetsOf(findings.samples, ratios), ...findings.sections.flatMap((section) => section.targets)];
+  return { failure, machine, options: { quick, rounds, seconds, sizeMiB }, ...findings, ratios, targets };
 }
 
 /** Whether every copy was equal. */
 export function isSound(comparisons: readonly Comparison[]): boolean {
   return comparisons.every(({ equal }) => equal);
+}
+
+/** Return the exit code: 1 when a copy differs or a part failed. */
+export function exitCodeOf(results: BenchResults): 0 | 1 {
+  return isSound(results.comparisons) && results.failure === null ? 0 : 1;
+}
+
+function possibleWays(tools: ToolVersions, skipped: Skipped[]): typeof COPY_WAYS {
+  return COPY_WAYS.filter((way) => {
+    const missing = missingTools(tools, way.tools);
+    if (missing.length > 0) skipped.push({ name: `copy by ${way.name}`, why: `needs ${missing.join(', ')}` });
+    return missing.length === 0;
+  });
 }

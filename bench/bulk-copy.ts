@@ -36,9 +36,8 @@ export async function runCopies(
   scope: BenchScope,
   plan: { readonly rounds: number; readonly sizeMiB: number },
   { ways, say }: { readonly ways: readonly CopyWay[]; readonly say: (line: string) => void },
-): Promise<{ copies: CopySample[]; comparisons: Comparison[] }> {
-  const copies: CopySample[] = [];
-  const comparisons: Comparison[] = [];
+  { copies, comparisons }: { readonly copies: CopySample[]; readonly comparisons: Comparison[] },
+): Promise<void> {
   const folder = scope.newFolder('source');
   const source = join(folder, 'source');
   await scope.succeed('dd', ['if=/dev/urandom', `of=${source}`, 'bs=1M', `count=${plan.sizeMiB}`, 'status=none']);
@@ -55,7 +54,6 @@ export async function runCopies(
     }
   }
   scope.removeFolder(folder);
-  return { copies, comparisons };
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

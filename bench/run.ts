@@ -4,11 +4,10 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { isSound, runBench } from './bench.ts';
+import { exitCodeOf, isSound, runBench } from './bench.ts';
 import { OptionError, planBench, USAGE, type BenchPlan } from './options.ts';
 import { renderChart } from './report/chart.ts';
 import { renderMarkdown, targetTable } from './report/markdown.ts';
-import { BenchError } from './support/bench-error.ts';
 import { withBenchScope } from './support/bench-scope.ts';
 import type { BenchResults } from './support/results.ts';
 import { findTools } from './support/tools.ts';
@@ -38,20 +37,18 @@ async function main(args: readonly string[]): Promise<number> {
     for (const { name, why } of plan.skipped) say(`skipped: ${name} (${why})`);
     const results = await withBenchScope((scope) => runBench(scope, plan, { say }));
     writeResults(plan, results);
-    if (isSound(results.comparisons)) return 0;
-    say(DIFFERS);
+    if (results.failure !== null) say(`the bench failed: ${results.failure}`);
+    if (!isSound(results.comparisons)) say(DIFFERS);
     for (const { round, server, state, equal, difference } of results.comparisons) {
       if (!equal) say(`round ${round + 1}, ${server}, ${state}: ${difference}`);
     }
-    return 1;
+    return exitCodeOf(results);
   } catch (error) {
     if (error instanceof OptionError) {
       say(`${error.message}\n\n${USAGE}`);
       return 2;
     }
-    if (!(error instanceof BenchError)) throw error;
-    say(`the bench failed: ${error.message}`);
-    return 1;
+    throw error;
   }
 }
 

@@ -5,19 +5,13 @@
  */
 import { measureCell } from './measure-cell.ts';
 import { findMemoryLimit, makeLimitedGroup, type MemoryLimit } from './memory-limit.ts';
+import type { BenchHooks, Findings } from './bench.ts';
 import type { BenchPlan } from './options.ts';
 import type { Server, ServerKind } from './servers/server.ts';
 import type { BenchScope } from './support/bench-scope.ts';
-import type { Comparison, Sample, Skipped } from './support/results.ts';
 import { rotated } from './support/statistics.ts';
 import { dropFromPageCache, prepareVolume } from './volume-state.ts';
 import type { VolumeState } from './workloads.ts';
-
-export interface SideBySide {
-  readonly samples: Sample[];
-  readonly comparisons: Comparison[];
-  readonly skipped: Skipped[];
-}
 
 /** What is called when a replicating server has drained, before its files are compared: a test breaks the copy there. */
 export type BeforeCompare = (server: Server) => Promise<void>;
@@ -29,28 +23,16 @@ interface Turn {
 }
 
 /** Run all rounds; stops after the round in which a comparison failed. @throws BenchError */
-export async function runSideBySide(
-  scope: BenchScope,
-  plan: BenchPlan,
-  hooks: { readonly say: (line: string) => void; readonly beforeCompare?: BeforeCompare },
-): Promise<SideBySide> {
-  const found: SideBySide = { samples: [], comparisons: [], skipped: [] };
+export async function runSideBySide(scope: BenchScope, plan: BenchPlan, findings: Findings, hooks: BenchHooks): Promise<void> {
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const kind of rotated(plan.servers, round)) {
-      for (const state of plan.states) await runTurn(scope, plan, { kind, round, state }, found, hooks);
+      for (const state of plan.states) await runTurn(scope, plan, { kind, round, state }, findings, hooks);
     }
-    if (found.comparisons.some(({ equal }) => !equal)) break;
+    if (findings.comparisons.some(({ equal }) => !equal)) break;
   }
-  return found;
 }
 
-async function runTurn(
-  scope: BenchScope,
-  plan: BenchPlan,
-  turn: Turn,
-  found: SideBySide,
-  { say, beforeCompare }: { readonly say: (line: string) => void; readonly beforeCompare?: BeforeCompare },
-): Promise<void> {
+async function runTurn(scope: BenchScope, plan: BenchPlan, turn: Turn, found: Findings, { say, beforeCompare }: BenchHooks): Promise<void> {
   const { kind, round, state } = turn;
   const workloads = plan.workloads.filter(({ states }) => states.includes(state));
   if (workloads.length === 0) return;

@@ -16,6 +16,7 @@ export function renderMarkdown(results: BenchResults): string {
   const blocks = [
     '# Side by side',
     ...machineLines(results),
+    ...(results.failure === null ? [] : [`# THIS RUN ENDED EARLY\n\n${results.failure}`]),
     comparisonLine(results),
     ...(results.samples.length === 0 ? [] : sideBySide(results)),
     ...(results.copies.length === 0 ? [] : ['## A whole volume copied', copyTable(results)]),

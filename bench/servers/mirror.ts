@@ -60,12 +60,12 @@ export async function startMirrorDaemons(
     `--socket=${copySocket}`,
     copyPath,
   ]);
-  await scope.appears(copySocket, copy);
+  await scope.listens(copySocket, copy);
   const daemon = scope.start('qemu-storage-daemon', 'qemu-storage-daemon', daemonArguments({ volumePath, socket, copySocket, monitor }), {
     cgroup,
   });
-  await scope.appears(monitor, daemon);
-  await scope.appears(socket, daemon);
+  // The monitor takes one client: no connection is spent on looking whether it listens.
+  await scope.listens(socket, daemon);
   const qmp = await Qmp.open(monitor);
   return {
     uri: `nbd+unix:///${VOLUME}?socket=${socket}`,

@@ -43,7 +43,7 @@ export async function startPlain(scope: BenchScope, program: Program, { sizeMiB,
   const volume = join(folder, 'volume');
   if (program.onFile) makeVolume(volume, sizeMiB);
   const server = scope.start(program.program, program.program, program.arguments(socket, volume, sizeMiB), { cgroup });
-  await scope.appears(socket, server);
+  await scope.listens(socket, server);
   return {
     uri: `nbd+unix:///?socket=${socket}`,
     processes: new Map([['server', server]]),

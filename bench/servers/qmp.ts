@@ -1,8 +1,8 @@
 /** A small client of QEMU's monitor protocol: commands, answers and events, one JSON object a line. */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { BenchError } from '../support/bench-error.ts';
-import { until } from '../support/waits.ts';
+import { connected, until } from '../support/waits.ts';
 
 interface Message {
   readonly return?: unknown;
@@ -31,12 +31,7 @@ export class Qmp {
 
   /** Connect to a monitor and leave negotiation mode. @throws BenchError */
   static async open(path: string): Promise<Qmp> {
-    const socket = connect(path);
-    await new Promise((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    });
-    const qmp = new Qmp(socket);
+    const qmp = new Qmp(await connected(path));
     await qmp.execute('qmp_capabilities');
     return qmp;
   }

@@ -7,11 +7,12 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BenchError } from './bench-error.ts';
-import { sleep, until } from './waits.ts';
+import { connected, sleep, until } from './waits.ts';
 
 const COMMAND_MS = 600_000;
 const STOP_MS = 20_000;
 const KILL_MS = 5_000;
+const LISTEN_MS = 20_000;
 const OUTPUT_KEPT = 8_000;
 
 export interface CommandOutput {
@@ -110,12 +111,13 @@ export class BenchScope {
     );
   }
 
-  /** Wait for a path that a process makes, such as its socket. @throws BenchError when it does not, or ends */
-  async appears(path: string, maker: BenchProcess, limitMs = 20_000): Promise<void> {
-    await until(`${maker.name} to make ${path}`, limitMs, () => {
-      maker.assertRuns();
+  /** Wait until a process listens on a Unix socket. @throws BenchError when it does not, or ends */
+  async listens(path: string, server: BenchProcess): Promise<void> {
+    await until(`${server.name} to make ${path}`, LISTEN_MS, () => {
+      server.assertRuns();
       return existsSync(path);
     });
+    (await connected(path, LISTEN_MS)).destroy();
   }
 
   /** A new folder below the scope's. */

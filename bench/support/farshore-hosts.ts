@@ -1,5 +1,5 @@
 /** A primary and a secondary as real processes, with configs written here: write-through, defaults otherwise. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { askStatus, type HostTarget } from '../../src/cli/control-client.ts';
@@ -90,8 +90,8 @@ export class FarshoreHosts {
     });
     this.processes.set(role, started);
     const { path } = this.target(role) as { path: string };
-    await this.#scope.appears(path, started);
-    if (role === 'primary' && !existsSync(join(this.folder, 'nbd.sock'))) await this.#scope.appears(join(this.folder, 'nbd.sock'), started);
+    await this.#scope.listens(path, started);
+    if (role === 'primary') await this.#scope.listens(join(this.folder, 'nbd.sock'), started);
     return started;
   }
 

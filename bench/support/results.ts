@@ -66,6 +66,8 @@ export interface Skipped {
 }
 
 export interface BenchResults {
+  /** Why the run ended early, with what it had; null: it did not. */
+  readonly failure: string | null;
   readonly machine: Machine;
   readonly options: {
     readonly quick: boolean;
