@@ -6,6 +6,7 @@ import { deviceWrittenBytes, readCounters, resetRssPeak, type ProcessCounters } 
 import type { BenchScope } from './support/bench-scope.ts';
 import { runFio } from './support/fio.ts';
 import type { Sample } from './support/results.ts';
+import { writeReplayLog } from './replay-log.ts';
 import type { Server } from './servers/server.ts';
 import { syncFiles } from './volume-state.ts';
 import type { Workload } from './workloads.ts';
@@ -23,8 +24,10 @@ export async function measureCell(
   for (const { pid } of server.processes.values()) resetRssPeak(pid);
   const before = countersOf(server);
   // The same addresses for every server of a round, others in the next.
-  const options = [...workload.options(sizeMiB), '--randrepeat=0', `--randseed=${seed}`];
-  const report = await runFio(scope, { uri: server.uri, options, seconds });
+  const { flushEvery } = workload;
+  const replay = flushEvery === undefined ? {} : { replay: writeReplayLog(scope, { sizeMiB, seconds, flushEvery, seed }) };
+  const seeded = flushEvery === undefined ? ['--randrepeat=0', `--randseed=${seed}`] : [];
+  const report = await runFio(scope, { uri: server.uri, options: [...workload.options(sizeMiB), ...seeded], seconds, ...replay });
   const answered = performance.now();
   const settleMs = (await server.settle()) - answered;
   for (const process of server.processes.values()) process.assertRuns();
@@ -42,6 +45,7 @@ export async function measureCell(
     report.writtenBytes === 0 || server.volumePath === null ? null : bytes / report.writtenBytes;
   return {
     operations: report.operations,
+    flushes: report.flushes,
     operationsPerSecond: report.operationsPerSecond,
     megabytesPerSecond: report.megabytesPerSecond,
     completion: report.completion,

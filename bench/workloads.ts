@@ -15,6 +15,8 @@ export interface Workload {
   /** Whether `--quick` has it. */
   readonly quick: boolean;
   readonly options: (sizeMiB: number) => readonly string[];
+  /** 4 KiB random writes from a list (replay-log.ts), with a flush after so many. */
+  readonly flushEvery?: number;
 }
 
 const whole = (sizeMiB: number): string => `--size=${sizeMiB}M`;
@@ -32,7 +34,14 @@ export const WORKLOADS: readonly Workload[] = [
     states: ['large', 'small', 'cold', 'beyond'],
   }),
   simple('write-4k-128', '4k random write, depth 128', '--rw=randwrite --bs=4k --iodepth=128', { quick: true, states: ['large', 'small'] }),
-  simple('fsync-32', '4k random write, depth 32, fsync every 32', '--rw=randwrite --bs=4k --iodepth=32 --fsync=32', { quick: true }),
+  {
+    name: 'fsync-32',
+    title: '4k random write, depth 32, fsync every 32',
+    states: ['large'],
+    quick: true,
+    flushEvery: 32,
+    options: (sizeMiB) => ['--iodepth=32', whole(sizeMiB)],
+  },
   simple('fsync-1', '4k random write, each flushed', '--rw=randwrite --bs=4k --iodepth=1 --fsync=1'),
   simple('mixed-16k-32', '16k random, 70 % reads, depth 32', '--rw=randrw --rwmixread=70 --bs=16k --iodepth=32'),
   simple('write-64k', '64 KiB sequential write, depth 16', '--rw=write --bs=64k --iodepth=16'),

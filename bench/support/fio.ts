@@ -12,6 +12,7 @@ export interface Latency {
 export interface FioReport {
   /** Reads and writes that ended, without flushes. */
   readonly operations: number;
+  readonly flushes: number;
   readonly writtenBytes: number;
   readonly readBytes: number;
   readonly operationsPerSecond: number;
@@ -31,12 +32,24 @@ export interface FioRun {
   readonly options: readonly string[];
   /** Null: until everything was written once. */
   readonly seconds: number | null;
+  /** A list of requests to replay, instead of what the options say. */
+  readonly replay?: string;
 }
 
 /** Run fio and read its report. @throws BenchError when it fails or reports an error */
 export async function runFio(scope: BenchScope, run: FioRun): Promise<FioReport> {
-  const time = run.seconds === null ? [] : ['--time_based', `--runtime=${run.seconds}`];
-  const args = ['--name=bench', '--ioengine=nbd', `--uri=${run.uri}`, '--output-format=json', '--group_reporting', ...time, ...run.options];
+  const time = run.seconds === null ? [] : [`--runtime=${Math.round(run.seconds * 1000)}ms`];
+  const what = run.replay === undefined ? ['--time_based'] : [`--read_iolog=${run.replay}`, '--replay_no_stall=1'];
+  const args = [
+    '--name=bench',
+    '--ioengine=nbd',
+    `--uri=${run.uri}`,
+    '--output-format=json',
+    '--group_reporting',
+    ...time,
+    ...(run.seconds === null ? [] : what),
+    ...run.options,
+  ];
   return parseFioReport(await scope.succeed('fio', args));
 }
 
@@ -69,6 +82,7 @@ export function parseFioReport(text: string): FioReport {
   const { read, write } = job;
   return {
     operations: read.total_ios + write.total_ios,
+    flushes: job.sync?.total_ios ?? 0,
     writtenBytes: write.io_bytes,
     readBytes: read.io_bytes,
     operationsPerSecond: read.iops + write.iops,

@@ -12,6 +12,7 @@ export interface Sample {
   readonly state: string;
   readonly workload: string;
   readonly operations: number;
+  readonly flushes: number;
   readonly operationsPerSecond: number;
   readonly megabytesPerSecond: number;
   readonly completion: Latency | null;

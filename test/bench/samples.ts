@@ -8,6 +8,7 @@ export function sampleOf(given: Partial<Sample>): Sample {
     state: 'large',
     workload: 'write-4k-32',
     operations: 1000,
+    flushes: 0,
     operationsPerSecond: 1000,
     megabytesPerSecond: 4.096,
     completion: { p50Us: 10, p99Us: 20, p999Us: 30 },
