@@ -12,8 +12,16 @@ const BAR_STEP = 18;
 const TITLE_HEIGHT = 26;
 const GROUP_GAP = 14;
 const HEAD_HEIGHT = 64;
-/** Enough contrast on white and on black; by server. */
-const COLOURS: readonly string[] = ['#2f81f7', '#8b949e', '#a371f7', '#57ab5a', '#db6d28', '#c69026'];
+/** Enough contrast on white and on black; a server has its own in every chart. */
+const COLOURS: Readonly<Record<string, string>> = {
+  farshore: '#2f81f7',
+  'nbdkit-file': '#8b949e',
+  'nbdkit-memory': '#b08800',
+  'qemu-nbd': '#db6d28',
+  'mirror-background': '#a371f7',
+  'mirror-write-blocking': '#57ab5a',
+};
+const OTHER_COLOUR = '#8b949e';
 const STYLE =
   'text{font:12px system-ui,sans-serif;fill:#24292f}.title{font-weight:600}.note,.line{fill:#57606a}.whisker{stroke:#24292f;stroke-width:1.2}' +
   '@media(prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#9da7b3}.whisker{stroke:#e6edf3}}';
@@ -26,9 +34,9 @@ export function renderChart(results: BenchResults): string {
   let y = HEAD_HEIGHT;
   for (const place of placesOf(samples)) {
     const title = WORKLOADS.find(({ name }) => name === place.workload)?.title ?? place.workload;
-    const bars = servers.flatMap((server, index) => {
+    const bars = servers.flatMap((server) => {
       const spread = spreadAt(samplesAt(samples, place, server), ({ operationsPerSecond }) => operationsPerSecond);
-      return spread === null ? [] : [{ server, spread, colour: COLOURS[index % COLOURS.length] ?? '' }];
+      return spread === null ? [] : [{ server, spread, colour: COLOURS[server] ?? OTHER_COLOUR }];
     });
     const most = Math.max(...bars.map(({ spread }) => spread.max));
     const scale = (value: number): number => (value / most) * (WIDTH - LABEL_WIDTH - VALUE_WIDTH);
