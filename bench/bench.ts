@@ -1,9 +1,11 @@
 /** The whole bench: its parts one after another, and what they found in one result. A part that fails ends it; what was found is kept. */
+import { statfsSync } from 'node:fs';
 import { messageOf } from '../src/model/errors.ts';
 import { COPY_WAYS, runCopies } from './bulk-copy.ts';
 import type { BenchPart, BenchPlan } from './options.ts';
 import { ratiosOf, targetsOf } from './report/summary.ts';
 import { runSideBySide, type BeforeCompare } from './side-by-side.ts';
+import { BenchError } from './support/bench-error.ts';
 import type { BenchScope } from './support/bench-scope.ts';
 import { describeMachine } from './support/machine.ts';
 import type { BenchResults, Comparison, CopySample, Sample, Section, Skipped } from './support/results.ts';
@@ -23,6 +25,10 @@ export interface Findings {
   readonly skipped: Skipped[];
 }
 
+const MIB = 1024 * 1024;
+/** Those of a secondary, with some room. */
+const JOURNALS_MIB = 1024;
+
 type RunPart = (scope: BenchScope, plan: BenchPlan, findings: Findings, hooks: BenchHooks) => Promise<void>;
 
 const RUN: Partial<Readonly<Record<BenchPart, RunPart>>> = {
@@ -34,6 +40,8 @@ const RUN: Partial<Readonly<Record<BenchPart, RunPart>>> = {
 /** Run the parts of the plan. */
 export async function runBench(scope: BenchScope, plan: BenchPlan, hooks: BenchHooks): Promise<BenchResults> {
   const machine = describeMachine(scope.folder);
+  if (machine.fileSystem.startsWith('tmpfs')) hooks.say(`volumes are on tmpfs: set FARSHORE_BENCH_TMP to a folder on the disk to measure`);
+  checkSpace(scope.folder, plan.sizeMiB);
   const findings: Findings = { samples: [], comparisons: [], copies: [], sections: [], skipped: [...plan.skipped] };
   let failure: string | null = null;
   for (const part of plan.parts) {
@@ -47,6 +55,14 @@ export async function runBench(scope: BenchScope, plan: BenchPlan, hooks: BenchH
   const ratios = ratiosOf(findings.samples);
   const targets = [...targetsOf(findings.samples, ratios), ...findings.sections.flatMap((section) => section.targets)];
   return { failure, machine, options: { quick, rounds, seconds, sizeMiB }, ...findings, ratios, targets };
+}
+
+/** @throws BenchError when the volumes, a source to copy and the journals would not fit */
+function checkSpace(folder: string, sizeMiB: number): void {
+  const neededMiB = 3 * sizeMiB + JOURNALS_MIB;
+  const { bavail, bsize } = statfsSync(folder);
+  const freeMiB = Math.floor((bavail * bsize) / MIB);
+  if (freeMiB < neededMiB) throw new BenchError(`${folder} has ${freeMiB} MiB free; volumes and journals need ${neededMiB} MiB`);
 }
 
 /** Whether every copy was equal. */

@@ -7,7 +7,9 @@ import { join, resolve } from 'node:path';
 import { exitCodeOf, isSound, runBench } from './bench.ts';
 import { OptionError, planBench, USAGE, type BenchPlan } from './options.ts';
 import { renderChart } from './report/chart.ts';
+import { renderJson } from './report/json.ts';
 import { renderMarkdown, targetTable } from './report/markdown.ts';
+import { BenchError } from './support/bench-error.ts';
 import { withBenchScope } from './support/bench-scope.ts';
 import type { BenchResults } from './support/results.ts';
 import { findTools } from './support/tools.ts';
@@ -48,14 +50,16 @@ async function main(args: readonly string[]): Promise<number> {
       say(`${error.message}\n\n${USAGE}`);
       return 2;
     }
-    throw error;
+    if (!(error instanceof BenchError)) throw error;
+    say(error.message);
+    return 1;
   }
 }
 
 function writeResults(plan: BenchPlan, results: BenchResults): void {
   const folder = resolve(plan.folder);
   mkdirSync(folder, { recursive: true });
-  const json = `${JSON.stringify(results, null, 1)}\n`;
+  const json = renderJson(results);
   writeFileSync(join(folder, 'results.json'), json);
   writeFileSync(join(folder, 'results.md'), renderMarkdown(results));
   if (results.samples.length > 0) writeFileSync(join(folder, 'chart.svg'), renderChart(results));

@@ -14,6 +14,8 @@ const STOP_MS = 20_000;
 const KILL_MS = 5_000;
 const LISTEN_MS = 20_000;
 const OUTPUT_KEPT = 8_000;
+/** Linux takes 107 bytes for a socket's path, and the longest below this one has 70. */
+const PARENT_BYTES_MAX = 37;
 
 export interface CommandOutput {
   readonly exitCode: number | null;
@@ -76,6 +78,9 @@ export class BenchScope {
   #closed = false;
 
   constructor(parent: string = process.env['FARSHORE_BENCH_TMP'] ?? tmpdir()) {
+    if (Buffer.byteLength(parent) > PARENT_BYTES_MAX) {
+      throw new BenchError(`${parent}: sockets below it would have names that are too long; set FARSHORE_BENCH_TMP to a shorter path`);
+    }
     this.folder = mkdtempSync(join(parent, 'farshore-bench-'));
   }
 
