@@ -92,6 +92,9 @@ export interface EventLoopReport {
   readonly longestStallSeconds: number;
   /** Of the last 60 seconds. */
   readonly longestStallLastMinuteSeconds: number;
+  /** In which the loop's thread could run and the machine gave it no processor, in sum; null where the kernel does not tell. */
+  readonly waitedForProcessorSeconds: number | null;
+  readonly waitedForProcessorLastMinuteSeconds: number | null;
 }
 
 /** Identifiers are decimal strings in JSON; null before the first. As a sequence number, `open` is the newest one that was given. */

@@ -128,6 +128,12 @@ const FIGURES: readonly Figure[] = [
     type: 'gauge',
     value: ({ eventLoop }) => eventLoop?.longestStallLastMinuteSeconds ?? null,
   },
+  {
+    name: 'farshore_event_loop_processor_wait_seconds_total',
+    help: 'Time in which the thread of the event loop could run and got no processor',
+    type: 'counter',
+    value: ({ eventLoop }) => eventLoop?.waitedForProcessorSeconds ?? null,
+  },
   { name: 'farshore_nbd_connections', help: 'NBD clients', type: 'gauge', value: (report) => report.nbd?.connections ?? null },
 ];
 

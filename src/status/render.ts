@@ -128,9 +128,10 @@ function latencyLines(latencies: LatencyReports): string[] {
 
 function loopLine({ eventLoop }: StatusReport): string[] {
   if (eventLoop === null) return [];
-  const { longestStallLastMinuteSeconds, longestStallSeconds } = eventLoop;
+  const { longestStallLastMinuteSeconds, longestStallSeconds, waitedForProcessorLastMinuteSeconds: waitedSeconds } = eventLoop;
+  const waited = waitedSeconds === null ? '' : `    waited for a processor ${formatLatency(waitedSeconds)}`;
   const ever = `${formatLatency(longestStallSeconds)} since the start`;
-  return [row('loop', `longest stall ${formatLatency(longestStallLastMinuteSeconds)} in the last minute, ${ever}`)];
+  return [row('loop', `longest stall ${formatLatency(longestStallLastMinuteSeconds)} in the last minute, ${ever}${waited}`)];
 }
 
 /** Enough of a random identifier to tell it from others. */

@@ -184,21 +184,27 @@ const COMMITS: LatencyReport = {
 
 test('latencies and stalls stand at the end, and only what was measured in the last minute', () => {
   const latencies = { ...NO_LATENCIES, journalCommit: COMMITS, destage: { ...COMMITS, lastMinute: null } };
-  const eventLoop = { longestStallSeconds: 0.12, longestStallLastMinuteSeconds: 0.0061 };
+  const eventLoop = {
+    longestStallSeconds: 0.12,
+    longestStallLastMinuteSeconds: 0.0061,
+    waitedForProcessorSeconds: 9,
+    waitedForProcessorLastMinuteSeconds: 2.5,
+  };
   assert.equal(
     renderStatus({ ...SECONDARY, latencies, eventLoop }, false)
       .split('\n')
       .slice(5),
     [
       '  latency   journal commit           p50 0.31 ms  p99 4.2 ms  p99.9 87 ms  max 1.5 s',
-      '  loop      longest stall 6.1 ms in the last minute, 120 ms since the start',
+      '  loop      longest stall 6.1 ms in the last minute, 120 ms since the start    waited for a processor 2.5 s',
       '',
     ],
   );
 });
 
 test('metrics: a histogram as Prometheus reads it, and the stalls', async () => {
-  const eventLoop = { longestStallSeconds: 0.12, longestStallLastMinuteSeconds: 0.0061 };
+  const unknown = { waitedForProcessorSeconds: null, waitedForProcessorLastMinuteSeconds: null };
+  const eventLoop = { longestStallSeconds: 0.12, longestStallLastMinuteSeconds: 0.0061, ...unknown };
   const text = await renderMetrics({ ...SECONDARY, latencies: { ...NO_LATENCIES, journalCommit: COMMITS }, eventLoop });
   const lines = text.split('\n').filter((line) => line.includes('farshore_journal_commit_seconds'));
   assert.is(lines[1], '# TYPE farshore_journal_commit_seconds histogram');
@@ -214,6 +220,9 @@ test('metrics: a histogram as Prometheus reads it, and the stalls', async () => 
   assert.equal([valueOf('sum'), valueOf('count')], ['1.25', '1000']);
   assert.is(lines.length, 2 + LATENCY_BOUNDS_SECONDS.length + 3);
   assert.not.match(text, /farshore_destage_seconds/);
+  assert.not.match(text, /processor_wait/);
+  const known = await figures({ ...SECONDARY, eventLoop: { ...eventLoop, waitedForProcessorSeconds: 9 } });
+  assert.is(known.get('farshore_event_loop_processor_wait_seconds_total'), 9);
   const stalls = text.split('\n').filter((line) => line.startsWith('farshore_event_loop_stall'));
   assert.equal(stalls, [
     `farshore_event_loop_stall_seconds_max{${labels}} 0.12`,
