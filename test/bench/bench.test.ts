@@ -1,6 +1,6 @@
 /** The bench with real processes: a short run measures, and a copy that was changed fails it. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, closeSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, closeSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -108,6 +108,27 @@ peerTest('a short run against nbdkit measures, compares, writes its results, and
   });
 });
 
+peerTest('Ctrl-C in the middle ends every process and removes every file', async () => {
+  await withFolder(async (folder) => {
+    const parent = join(folder, 'tmp');
+    mkdirSync(parent);
+    const args = ['--quick', '--size', '16', '--parts', 'side-by-side', '--servers', 'farshore', '--out', join(folder, 'out')];
+    const bench = spawn(process.execPath, [RUN, ...args], { env: { ...process.env, FARSHORE_BENCH_TMP: parent } });
+    const ended = new Promise<number | null>((resolve) => void bench.once('exit', resolve));
+    let said = '';
+    bench.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      // Both hosts run then, and the next fio begins.
+      if (text.includes('round 1/3 farshore')) bench.kill('SIGINT');
+    });
+    assert.is(await ended, 130, said);
+    assert.match(said, /interrupted \(SIGINT\)/);
+    assert.equal(readdirSync(parent), []);
+    assert.equal(readdirSync(folder), ['tmp'], 'no results of half a run');
+    assert.equal(commandLinesWith(parent), []);
+  });
+});
+
 peerTest('one changed byte of the copy fails the whole bench', async () => {
   const plan = planBench([...SMALL, '--rounds', '2', '--servers', 'farshore,nbdkit-file', '--workloads', 'write-4k-32'], findTools());
   let folder = '';
@@ -130,5 +151,20 @@ peerTest('one changed byte of the copy fails the whole bench', async () => {
   assert.match(renderMarkdown(results), /THE COPY DIFFERS: THIS RUN FAILED/);
   assert.not.ok(existsSync(folder));
 });
+
+/** Command lines of processes that name a path. */
+function commandLinesWith(path: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      } catch {
+        // It has just ended.
+        return '';
+      }
+    })
+    .filter((line) => line.includes(path));
+}
 
 test.run();
