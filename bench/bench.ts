@@ -2,6 +2,8 @@
 import { statfsSync } from 'node:fs';
 import { messageOf } from '../src/model/errors.ts';
 import { COPY_WAYS, runCopies } from './bulk-copy.ts';
+import { runLatency } from './latency/latency.ts';
+import { runLayers, type LayerPlan } from './layers/layers.ts';
 import type { BenchPart, BenchPlan } from './options.ts';
 import { ratiosOf, targetsOf } from './report/summary.ts';
 import { runSideBySide, type BeforeCompare } from './side-by-side.ts';
@@ -31,11 +33,23 @@ const JOURNALS_MIB = 1024;
 
 type RunPart = (scope: BenchScope, plan: BenchPlan, findings: Findings, hooks: BenchHooks) => Promise<void>;
 
-const RUN: Partial<Readonly<Record<BenchPart, RunPart>>> = {
+const RUN: Readonly<Record<BenchPart, RunPart>> = {
   'side-by-side': runSideBySide,
   copies: async (scope, plan, findings, { say }) =>
     runCopies(scope, plan, { ways: possibleWays(findTools(), findings.skipped), say }, findings),
+  layers: async (scope, plan, { sections, skipped }, { say }) =>
+    runLayers(scope, layerPlan(plan, say), {
+      tools: findTools(),
+      found: (section) => sections.push(section),
+      skipped: (name, why) => skipped.push({ name, why }),
+    }),
+  latency: async (scope, plan, { sections }, { say }) =>
+    runLatency(scope, layerPlan(plan, say), (section) => sections.push(section)),
 };
+
+function layerPlan({ quick, rounds, seconds, sizeMiB }: BenchPlan, say: BenchHooks['say']): LayerPlan {
+  return { quick, rounds, seconds, sizeMiB, say };
+}
 
 /** Run the parts of the plan. */
 export async function runBench(scope: BenchScope, plan: BenchPlan, hooks: BenchHooks): Promise<BenchResults> {
@@ -47,7 +61,7 @@ export async function runBench(scope: BenchScope, plan: BenchPlan, hooks: BenchH
   for (const part of plan.parts) {
     if (!isSound(findings.comparisons) || failure !== null) break;
     hooks.say(`part ${part}`);
-    await RUN[part]?.(scope, plan, findings, hooks).catch((error: unknown) => {
+    await RUN[part](scope, plan, findings, hooks).catch((error: unknown) => {
       failure = `${part}: ${messageOf(error)}`;
     });
   }

@@ -1,0 +1,35 @@
+/** The part `layers`: each of our layers alone, in turn with what it is compared with. */
+import type { BenchScope } from '../support/bench-scope.ts';
+import type { Section } from '../support/results.ts';
+import { missingTools, type ToolVersions } from '../support/tools.ts';
+import { measureFrontEnd } from './front-end.ts';
+
+export interface LayerPlan {
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly sizeMiB: number;
+  readonly say: (line: string) => void;
+}
+
+/** What a layer is measured with. */
+export interface LayerHooks {
+  readonly tools: ToolVersions;
+  found(section: Section): void;
+  skipped(name: string, why: string): void;
+}
+
+type MeasureLayer = (scope: BenchScope, plan: LayerPlan) => Promise<Section>;
+
+/** Run the part; each section is handed over when it is there. @throws BenchError */
+export async function runLayers(scope: BenchScope, plan: LayerPlan, { tools, found, skipped }: LayerHooks): Promise<void> {
+  const missing = missingTools(tools, ['nbdkit']);
+  if (missing.length > 0) skipped('NBD front end alone', `needs ${missing.join(', ')}`);
+  const layers: readonly (readonly [string, MeasureLayer])[] = [
+    ...(missing.length > 0 ? [] : [['NBD front end', measureFrontEnd] as const]),
+  ];
+  for (const [name, measure] of layers) {
+    plan.say(`layer: ${name}`);
+    found(await measure(scope, plan));
+  }
+}
