@@ -301,7 +301,7 @@ function tooEarly(): readonly WireMessage[] {
     { kind: 'progress', closedLinks: [], destaged: 4, windowHigh: 9, held: [] },
     { kind: 'requestProgress', closedLinks: [1] },
     { kind: 'head', head: { dataSet: 1, sequence: 1, bytes: 1, timeMs: 1 } },
-    { kind: 'records', encoded: new Uint8Array(80) },
+    { kind: 'records', encoded: Buffer.alloc(80, 'F') },
     { kind: 'supersededAcknowledged', groupId: 'ab'.repeat(16) },
   ];
 }

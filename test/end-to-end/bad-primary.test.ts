@@ -14,6 +14,7 @@ import { CLOSE_CODE } from '../../src/record/close-codes.ts';
 import { hashChain, RecordWriter, SYNC_RECORD_BYTES, encodedWriteBytes } from '../../src/record/record.ts';
 import type { WriteCommand } from '../../src/record/contract.ts';
 import { decodeMessage, encodeMessage, type WireMessage } from '../../src/record/wire.ts';
+import { encodePad } from '../record/samples.ts';
 import { FakePrimary, newPrimaryFacts, type FakeLink } from '../support/fake-link.ts';
 import { imagesOf } from '../support/host-copies.ts';
 import { sleep, type Host } from '../support/host-process.ts';
@@ -139,10 +140,11 @@ test('every breach costs its link and nothing else; what is right between them i
       [/foreign-stream/, records(script.record({}, {}, { stream: 'ab'.repeat(8) }))],
       [/foreign-stream/, records(script.record({}, {}, { generation: 2 }))],
       [/record-header/, records(header((bytes) => bytes.writeUInt8(bytes.readUInt8(30) ^ 1, 30)))],
-      [/record-header/, records(header((bytes) => bytes.fill(0xff, 0, 80)))],
-      [/record-type/, records(Buffer.alloc(80))],
-      [/record-truncated/, records(script.record({}).subarray(0, 500))],
-      [/record-truncated/, records(script.record({}).subarray(0, 79))],
+      [/record-header/, records(header((bytes) => bytes.fill(0xff, 1, 80)))],
+      [/record-type/, records(Buffer.from(encodePad(80)))],
+      [/protocol-version/, records(Buffer.alloc(80))],
+      [/record-truncated/, records(script.record({}).subarray(0, 496))],
+      [/message-length/, records(script.record({}).subarray(0, 79))],
       [/./, records(script.record({ dataSet: 0, firstSequence: 0, sequence: LIMITS.dataSetRecordsMax + 5 }))],
       [/./, records(script.record({ dataSet: 0, firstSequence: 0, sequence: far }))],
       [/./, records(script.record({ dataSet: 0, firstSequence: 5, sequence: 6 }))],
