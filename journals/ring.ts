@@ -39,6 +39,8 @@ import type { Written } from './writer.ts';
 
 /** Bytes of one read while the ring is scanned. */
 const SCAN_READ_BYTES = 1024 * 1024;
+/** So much is committed at once, however short ago the last commit began. */
+const COMMIT_NOW_BYTES = 256 * 1024;
 /** Bytes of one write while a spare file is filled with zeroes. */
 const ZEROES_BYTES = 256 * 1024;
 
@@ -48,6 +50,11 @@ export interface OpenRingOptions {
   readonly geometry: Geometry;
   readonly alignedStart: AlignedStart;
   readonly events: JournalPoolEvents;
+  /**
+   * A commit that is due sooner than this after the last one began waits for more records: each costs the disk a flush and both hosts
+   * an acknowledgement, however little it holds. 0: none waits.
+   */
+  readonly commitGapMs?: number | undefined;
   /** Of the host that writes the watermark; absent: as it was read. */
   readonly hostEpoch?: number;
   /** The host before this one was shut out, but its lock may still be there: go on without it. `bypassed` is told. */
@@ -73,8 +80,12 @@ class Ring implements JournalRing {
   readonly #watermark: WatermarkFile;
   readonly #lock: DiskLock | null;
   readonly #zeroes: Uint8Array;
+  readonly #commitGapMs: number;
   #identity: JournalIdentity | null = null;
   #commitsInFlight = 0;
+  #commitBeganAtMs = Number.NEGATIVE_INFINITY;
+  /** Runs while a commit waits for more records. */
+  #gathering: NodeJS.Timeout | null = null;
   #failures = 0;
   #stopped = false;
   #whenIdle: (() => void) | null = null;
@@ -85,6 +96,7 @@ class Ring implements JournalRing {
     this.directory = directory;
     this.#disk = disk;
     this.#events = events;
+    this.#commitGapMs = options.commitGapMs ?? 0;
     this.#zeroes = allocateAligned(Math.min(ZEROES_BYTES, geometry.slotBytes), alignedStart);
     const scratch = allocateAligned(BLOCK_BYTES * (geometry.slots + 1), alignedStart);
     this.#watermark = new WatermarkFile({
@@ -148,8 +160,10 @@ class Ring implements JournalRing {
     while (!this.#stopped && this.#commitsInFlight < LIMITS.commitsInFlightMax) {
       const writer = chooseJournal(this.#writers);
       if (writer === null) return;
-      this.#commitsInFlight += 1;
       const startedAtMs = performance.now();
+      if (this.#gathers(writer, startedAtMs)) return;
+      this.#commitsInFlight += 1;
+      this.#commitBeganAtMs = startedAtMs;
       writer.startCommit((error, written) => {
         if (error !== null) return this.#moveOrFail(writer, journalWrite(writer.path, error));
         const nowMs = performance.now();
@@ -157,6 +171,17 @@ class Ring implements JournalRing {
         this.#finishCommit(writer, [written]);
       });
     }
+  }
+
+  /** Whether this commit waits for more records; a complete flag never does, because destage waits for it. */
+  #gathers(writer: JournalWriter, nowMs: number): boolean {
+    const waitMs = this.#commitBeganAtMs + this.#commitGapMs - nowMs;
+    if (waitMs <= 0 || writer.backlogBytes >= COMMIT_NOW_BYTES || writer.flagIsDue) return false;
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = null;
+      this.commit();
+    }, waitMs);
+    return true;
   }
 
   setCompleteFlag(options: { slot: number; point: HistoryPoint }): void {
@@ -208,6 +233,7 @@ class Ring implements JournalRing {
   close(done: Done): void {
     assert(this.#whenIdle === null, 'the ring is closed twice');
     this.#stopped = true;
+    if (this.#gathering !== null) clearTimeout(this.#gathering);
     this.#watermark.stop(new Error('the journals are closed'));
     this.#whenIdle = () => this.#closeFiles(done);
     this.#settleIfIdle();

@@ -89,6 +89,11 @@ export class JournalWriter implements CommitCandidate {
     return recordBytes + (this.#waitingMark === null ? 0 : BLOCK_BYTES);
   }
 
+  /** All records are durable, and the complete flag is what the next write brings. */
+  get flagIsDue(): boolean {
+    return this.#waitingMark !== null && this.#records === this.#durableRecords;
+  }
+
   openDataSet(identity: JournalIdentity, options: { dataSet: DataSetId; firstSequence: SequenceNumber }): void {
     assert(this.#state === 'retired' && !this.busy, `slot ${this.#slot.slot} is not retired and cannot take data set ${options.dataSet}`);
     this.#encodeHeader(identity, options);
@@ -128,7 +133,7 @@ export class JournalWriter implements CommitCandidate {
   startCommit(done: (error: Error | null, written: Written) => void): void {
     assert(this.#state === 'active' && !this.busy && this.dataSet !== null, `commit of slot ${this.#slot.slot} out of turn`);
     const point = this.#waitingMark;
-    const markIsDue = this.#records === this.#durableRecords && point !== null;
+    const markIsDue = point !== null && this.flagIsDue;
     if (markIsDue) this.#putMark(point);
     const written = markIsDue ? ({ kind: 'complete-flag', dataSet: this.dataSet } as const) : this.#recordsWritten(this.dataSet);
     const plan = markIsDue ? { position: MARK_OFFSET, buffers: [this.#privateBlock] } : this.#plan(this.#durableTail);

@@ -53,6 +53,8 @@ export const LIMITS = {
   syncContradictionsMax: 3,
   /** Journal commits in flight over all journals; never two on one journal. */
   commitsInFlightMax: 2,
+  /** Least time between the begins of two journal commits of little; a flag and much are committed at once. */
+  commitGapMs: 2,
   nbdConnectionsMax: 64,
   /** Requests of one NBD connection that may be under way before it is no longer read. */
   nbdRequestsInFlightMax: 256,

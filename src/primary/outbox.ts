@@ -1,14 +1,22 @@
 /**
- * What one link is about to send. Records are handed over as soon as they are numbered and leave together when the turn of the event
- * loop ends: the application's replies go first, and many records become one message.
+ * What one link is about to send. Records are handed over as soon as they are numbered and leave when the turn of the event loop
+ * ends: the application's replies go first, and many records become one message. What comes within a millisecond of the last message
+ * is gathered until it is over or until there is much: a message and its answer cost both hosts more than ten records do.
  */
 import type { Link } from '../link/link.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { SendSlice } from './send-buffer.ts';
 
+const GATHER_MS = 1;
+/** So much is worth a message of its own. */
+const GATHER_BYTES_MAX = 64 * 1024;
+
 export class Outbox {
   readonly #link: Link;
   readonly #slices: SendSlice[] = [];
+  #gatheredBytes = 0;
+  #sentAtMs = Number.NEGATIVE_INFINITY;
+  #gathering: NodeJS.Timeout | null = null;
   #flushing = false;
 
   constructor(link: Link) {
@@ -17,7 +25,15 @@ export class Outbox {
 
   add(slice: SendSlice): void {
     this.#slices.push(slice);
+    this.#gatheredBytes += slice.bytes.length;
     if (this.#flushing) return;
+    if (this.#gatheredBytes < GATHER_BYTES_MAX) {
+      if (this.#gathering !== null) return;
+      if (performance.now() - this.#sentAtMs < GATHER_MS) {
+        this.#gathering = setTimeout(() => this.#flush(), GATHER_MS);
+        return;
+      }
+    }
     this.#flushing = true;
     setImmediate(() => this.#flush());
   }
@@ -25,6 +41,10 @@ export class Outbox {
   /** Send what is there: slices that lie one after another in a send buffer become one message. */
   #flush(): void {
     this.#flushing = false;
+    if (this.#gathering !== null) clearTimeout(this.#gathering);
+    this.#gathering = null;
+    this.#gatheredBytes = 0;
+    this.#sentAtMs = performance.now();
     const slices = this.#slices.splice(0);
     let begin = 0;
     while (begin < slices.length) {

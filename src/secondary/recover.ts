@@ -34,6 +34,8 @@ export interface RecoverOptions {
   /** A promotion gives up what is not complete. */
   readonly mode: 'start' | 'promote';
   readonly events: JournalPoolEvents;
+  /** Least time between the begins of two commits of little; absent: none. */
+  readonly commitGapMs?: number;
   /** Go on although the lock of a host that was shut out is still there. */
   readonly afterFence?: { bypassed(path: string): void } | undefined;
 }
@@ -52,8 +54,8 @@ export interface Recovered {
 
 /** Open the ring and carry steps 1-5 out. @throws RefusedError or CorruptionError that names the file, what was found and what was expected. */
 export async function recover(options: RecoverOptions): Promise<Recovered> {
-  const { disk, directory, geometry, events, state, afterFence } = options;
-  const ring = openRing({ disk, directory, geometry, alignedStart, events, hostEpoch: state.hostEpoch, afterFence });
+  const { disk, directory, geometry, events, state, afterFence, commitGapMs } = options;
+  const ring = openRing({ disk, directory, geometry, alignedStart, events, hostEpoch: state.hostEpoch, afterFence, commitGapMs });
   try {
     const { watermark, plan, cuts, unreadable } = await readAndPlan(ring, options);
     if (plan === null) return { ring, watermark, machine: null, plan, cuts, unreadable };
