@@ -35,6 +35,8 @@ export interface SecondaryOptions {
   readonly standalone?: boolean;
   /** False: recover only, for a promotion of a host that does not run. */
   readonly dial: boolean;
+  /** Least time between the begins of two journal commits of little; absent: `LIMITS.commitGapMs`. A search of all crash points has none. */
+  readonly commitGapMs?: number;
   /** How complete data sets are stored; the destage worker unless a test has a disk of its own. */
   readonly openCarrier?: (buffers: readonly MemoryBuffer[], lease: Pick<WriteLease, 'cell'> | null) => OpenCarrier;
   /** Sockets of its own, for a simulation. */

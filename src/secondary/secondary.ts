@@ -275,7 +275,7 @@ export class Secondary {
       state,
       mode,
       events: Replica.journalEvents(() => this.replica),
-      commitGapMs: LIMITS.commitGapMs,
+      commitGapMs: options.commitGapMs ?? LIMITS.commitGapMs,
     });
     this.ring = recovered.ring;
     this.recovery = recovered.plan;

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Disk, DiskFile, Done } from '../../src/disk/disk.ts';
 import { BLOCK_BYTES, RECORDS_OFFSET } from '../../journals/format.ts';
+import { geometryOf } from '../../journals/geometry.ts';
 import { scanJournal } from '../../journals/scan.ts';
 import type { Asked } from '../../src/simulation/disk.ts';
 import { TestDisk } from '../support/test-disk.ts';
@@ -103,6 +104,49 @@ test('at most two commits in flight, never two on one journal, the lowest data s
   );
   assert.is(most, 2);
   assert.equal(order, [0, 2, 0, 3, 1].map(pathOf), 'lowest, largest backlog, lowest again, then by backlog');
+});
+
+test('with a gap, little waits for the next commit; much and a complete flag do not', async () => {
+  const writes: number[] = [];
+  const disk = new TestDisk({
+    onAsked: (asked) => {
+      if (asked.operation === 'write') writes.push(asked.position ?? -1);
+    },
+  });
+  const told = listen();
+  const ring = await fresh(disk, told, geometryOf({ slots: 4, slotBytes: 1024 * 1024 }), 60_000);
+  writes.length = 0;
+  openDataSet(ring, 5);
+  append(ring, 5, 0);
+  ring.commit();
+  await until(() => told.durable.get(5) === 1, 'the first commit, at once');
+  append(ring, 5, 1);
+  ring.commit();
+  for (let turns = 0; turns < 50; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.is(told.durable.get(5), 1, 'one more record waits');
+  assert.is(writes.length, 1);
+  for (let index = 2; index < 6; index += 1) append(ring, 5, index, 128);
+  ring.commit();
+  await until(() => told.durable.get(5) === 6, 'much, at once');
+  ring.setCompleteFlag({ slot: 1, point: pointOf(5, 505) });
+  await until(() => told.flags.length === 1, 'the flag, at once');
+  await call((done) => ring.close(done));
+});
+
+test('what waits for the gap is committed when it is over', async () => {
+  const told = listen();
+  const disk = new TestDisk();
+  const ring = await fresh(disk, told, undefined, 20);
+  openDataSet(ring, 5);
+  for (let index = 0; index < 3; index += 1) {
+    append(ring, 5, index);
+    ring.commit();
+    await until(() => told.durable.has(5), 'the first commit');
+  }
+  assert.is(told.durable.get(5), 1);
+  const from = performance.now();
+  while (told.durable.get(5) !== 3 && performance.now() - from < 10_000) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.is(told.durable.get(5), 3, 'together');
 });
 
 test("the first commit of a data set is one write from 0; later ones begin in the tail's block", async () => {

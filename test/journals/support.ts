@@ -131,8 +131,8 @@ export function listen(hook: () => void = () => {}): Told {
   return { ...told, events };
 }
 
-export function open(disk: Disk, told: Told = listen(), geometry: Geometry = SMALL): JournalRing {
-  const ring = openRing({ disk, directory: DIRECTORY, geometry, alignedStart, events: told.events });
+export function open(disk: Disk, told: Told = listen(), geometry: Geometry = SMALL, commitGapMs = 0): JournalRing {
+  const ring = openRing({ disk, directory: DIRECTORY, geometry, alignedStart, events: told.events, commitGapMs });
   ring.setIdentity(IDENTITY);
   return ring;
 }
@@ -147,9 +147,9 @@ export function call(work: (done: (error: Error | null) => void) => void): Promi
 }
 
 /** Create and open a ring whose slots are free. */
-export async function fresh(disk: Disk, told: Told = listen()): Promise<JournalRing> {
-  await create(disk);
-  const ring = open(disk, told);
+export async function fresh(disk: Disk, told: Told = listen(), geometry: Geometry = SMALL, commitGapMs = 0): Promise<JournalRing> {
+  await create(disk, geometry);
+  const ring = open(disk, told, geometry, commitGapMs);
   await scan(ring);
   return ring;
 }

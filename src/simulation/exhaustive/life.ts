@@ -155,6 +155,7 @@ export class Life {
     const { disk } = this;
     try {
       this.#secondary = await Secondary.start({
+        commitGapMs: 0,
         disk,
         group: GROUP,
         stateDirectory: STATE_DIRECTORY,
