@@ -306,7 +306,10 @@ export class PrimaryLinks implements RecordCarrier {
         });
         return;
       case 'progress': {
-        const closedLinks = [...this.#keys].filter(([, key]) => message.closedLinks.includes(key)).map(([id]) => id);
+        // A key that was used twice must not answer for a link that is open: its records would never be asked for again.
+        const closedLinks = [...this.#keys]
+          .filter(([id, key]) => !this.#agreed.has(id) && message.closedLinks.includes(key))
+          .map(([id]) => id);
         for (const id of closedLinks) this.#keys.delete(id);
         order.step({
           event: 'progressReported',
