@@ -54,7 +54,9 @@ export async function measureLongLine(scope: BenchScope, plan: LayerPlan): Promi
         const settleMs = (await hosts.settle()) - answeredAt;
         const replicatedPerSecond = operations / (runSeconds + settleMs / 1000);
         samples.push({ round, roundTripMs: wanted ? 2 * ONE_WAY_MS : 0, operationsPerSecond, replicatedPerSecond, settleMs });
-        plan.say(`long line, round ${round + 1}: ${wanted ? 50 : 0} ms: ${Math.round(operationsPerSecond)}/s, even after ${Math.round(settleMs)} ms`);
+        plan.say(
+          `long line, round ${round + 1}: ${wanted ? 50 : 0} ms: ${Math.round(operationsPerSecond)}/s, even after ${Math.round(settleMs)} ms`,
+        );
       }
     }
   } finally {
@@ -84,7 +86,8 @@ export function longLineSection(samples: readonly LongLineSample[], seconds: num
   const written = ratio((one) => one.operationsPerSecond);
   const replicated = ratio((one) => one.replicatedPerSecond);
   rows.push(['ratio', shownSpread(written), shownSpread(replicated), '']);
-  const targets = written === null ? [] : [{ id: 'round-trip-50ms' as const, spread: written, note: `until even ${shownSpread(replicated)}` }];
+  const targets =
+    written === null ? [] : [{ id: 'round-trip-50ms' as const, spread: written, note: `until even ${shownSpread(replicated)}` }];
   return {
     title: 'A link of 50 ms round trip',
     notes: [

@@ -26,7 +26,8 @@ export function sustainedSections(samples: readonly SustainedSample[]): Section[
 
 function latencySection(samples: readonly SustainedSample[]): Section {
   const [most, rate] = [spreadOf(samples.map((one) => one.maximumPerSecond)), spreadOf(samples.map((one) => one.ratePerSecond))];
-  const stopped = (of: (sample: SustainedSample['stopped']) => number): string => shownSpread(spreadOf(samples.map((one) => of(one.stopped))));
+  const stopped = (of: (sample: SustainedSample['stopped']) => number): string =>
+    shownSpread(spreadOf(samples.map((one) => of(one.stopped))));
   const recoveryPoint = spreadOf(samples.map((one) => one.recoveryPoint?.p99Seconds));
   return {
     title: 'Latency under sustained load',
@@ -36,13 +37,28 @@ function latencySection(samples: readonly SustainedSample[]): Section {
     ],
     columns: ['what', 'p50, ms', 'p99, ms', 'p99.9, ms', 'most, ms'],
     rows: [
-      fioRow("the application's writes", samples.map((one) => one.completion)),
-      fioRow("the application's flushes, each write flushed at depth 1", samples.map((one) => one.flush)),
-      ...MEASURED_BY_HOSTS.map(([name, title]) => hostRow(title, samples.map((one) => one[name]))),
-      fioRow("the application's writes, secondary stopped for 5 s", samples.map((one) => one.stopped.completion)),
+      fioRow(
+        "the application's writes",
+        samples.map((one) => one.completion),
+      ),
+      fioRow(
+        "the application's flushes, each write flushed at depth 1",
+        samples.map((one) => one.flush),
+      ),
+      ...MEASURED_BY_HOSTS.map(([name, title]) =>
+        hostRow(
+          title,
+          samples.map((one) => one[name]),
+        ),
+      ),
+      fioRow(
+        "the application's writes, secondary stopped for 5 s",
+        samples.map((one) => one.stopped.completion),
+      ),
     ],
     samples,
-    targets: recoveryPoint === null ? [] : [{ id: 'recovery-point-p99', spread: recoveryPoint, note: 'from the oldest write of each data set' }],
+    targets:
+      recoveryPoint === null ? [] : [{ id: 'recovery-point-p99', spread: recoveryPoint, note: 'from the oldest write of each data set' }],
   };
 }
 
@@ -87,7 +103,16 @@ function hostSection(samples: readonly SustainedSample[]): Section {
     notes: [
       'Memory at the most that went. Over the limits: resident peak less mapped pages of the volume, less the limit of unacknowledged bytes (primary) or slots x size (secondary); below 0 when what the limits allow was not used. Stalls are the longest since the host was started, in milliseconds; loading it is one of them, so the column before is a floor of the others.',
     ],
-    columns: ['host', 'resident peak, MB', 'mapped pages, MB', 'anonymous, MB', 'over the limits, MB', 'stall, started', 'stall, at most', 'stall, at 70 %'],
+    columns: [
+      'host',
+      'resident peak, MB',
+      'mapped pages, MB',
+      'anonymous, MB',
+      'over the limits, MB',
+      'stall, started',
+      'stall, at most',
+      'stall, at 70 %',
+    ],
     rows,
     samples: [],
     targets: ROLES.flatMap((role): TargetResult[] => {

@@ -124,7 +124,9 @@ export function frontEndSection(samples: readonly FrontEndSample[]): Section {
   });
   return {
     title: 'NBD front end alone',
-    notes: ['Our NBD server over plain memory, in a process of its own, and `nbdkit memory`. The row of issue 6 takes the lower of both ratios.'],
+    notes: [
+      'Our NBD server over plain memory, in a process of its own, and `nbdkit memory`. The row of issue 6 takes the lower of both ratios.',
+    ],
     columns: ['workload', 'server', 'operations/s', 'CPU, us per operation', 'p50, us', 'p99, us', 'ratio'],
     rows,
     samples,
