@@ -43,8 +43,7 @@ const RUN: Readonly<Record<BenchPart, RunPart>> = {
       found: (section) => sections.push(section),
       skipped: (name, why) => skipped.push({ name, why }),
     }),
-  latency: async (scope, plan, { sections }, { say }) =>
-    runLatency(scope, layerPlan(plan, say), (section) => sections.push(section)),
+  latency: async (scope, plan, { sections }, { say }) => runLatency(scope, layerPlan(plan, say), (section) => sections.push(section)),
 };
 
 function layerPlan({ quick, rounds, seconds, sizeMiB }: BenchPlan, say: BenchHooks['say']): LayerPlan {
@@ -61,9 +60,11 @@ export async function runBench(scope: BenchScope, plan: BenchPlan, hooks: BenchH
   for (const part of plan.parts) {
     if (!isSound(findings.comparisons) || failure !== null) break;
     hooks.say(`part ${part}`);
+    const began = performance.now();
     await RUN[part](scope, plan, findings, hooks).catch((error: unknown) => {
       failure = `${part}: ${messageOf(error)}`;
     });
+    hooks.say(`part ${part} took ${Math.round((performance.now() - began) / 1000)} s`);
   }
   const { quick, rounds, seconds, sizeMiB } = plan;
   const ratios = ratiosOf(findings.samples);

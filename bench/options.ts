@@ -8,14 +8,14 @@ import { STATES, WORKLOADS, type VolumeState, type Workload } from './workloads.
 
 export const USAGE = `npm run bench -- [--quick] [--rounds N] [--seconds S] [--size MIB] [--servers A,B] [--workloads A,B] [--states A,B] [--parts A,B] [--out DIR] [--json]
 
-  --quick      about 3 minutes: 3 rounds, fewer servers and workloads, 1 s each
+  --quick      about 3 minutes on an idle machine: 3 rounds, fewer servers and workloads, 1 s each, no copies
   --rounds     rounds of the interleaved run (5; quick 3)
   --seconds    length of each workload (3; quick 1)
   --size       size of a volume in MiB (1024; quick 256)
   --servers    ${SERVER_NAMES.join(', ')}
   --workloads  ${WORKLOADS.map(({ name }) => name).join(', ')}
   --states     ${STATES.join(', ')}
-  --parts      side-by-side, copies, layers, latency (all of them)
+  --parts      side-by-side, copies, layers, latency (all; quick without copies)
   --layers     the same as --parts layers
   --latency    the same as --parts latency
   --out        folder for results.json, results.md and chart.svg (bench-results)
@@ -82,7 +82,7 @@ export function planBench(args: readonly string[], tools: ToolVersions): BenchPl
     states: chosen('states', STATES.map(byName), values.states, ({ name }) => !quick || QUICK_STATES.includes(name)).map(
       ({ name }) => name as VolumeState,
     ),
-    parts: chosen('parts', PARTS.map(byName), askedParts, () => true).map(({ name }) => name as BenchPart),
+    parts: chosen('parts', PARTS.map(byName), askedParts, ({ name }) => !quick || name !== 'copies').map(({ name }) => name as BenchPart),
     folder: values.out ?? DEFAULT_FOLDER,
     json: values.json,
     skipped,

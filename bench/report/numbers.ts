@@ -10,9 +10,9 @@ export function shown(value: number): string {
   return size < 0.001 ? value.toExponential(1) : value.toFixed(size < 0.1 ? 4 : 3);
 }
 
-/** Show `median (min-max)`; a dash for what was not measured. */
+/** Show `median (min-max)`, or `(min to max)` of figures that may be below zero; a dash for what was not measured. */
 export function shownSpread(spread: Spread | null, unit = ''): string {
   if (spread === null) return '-';
   const { median, min, max, count } = spread;
-  return count === 1 ? `${shown(median)}${unit}` : `${shown(median)}${unit} (${shown(min)}-${shown(max)})`;
+  return count === 1 ? `${shown(median)}${unit}` : `${shown(median)}${unit} (${shown(min)}${min < 0 ? ' to ' : '-'}${shown(max)})`;
 }

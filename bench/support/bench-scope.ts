@@ -167,18 +167,27 @@ export class BenchScope {
   }
 }
 
-/** Run with a scope that is closed whatever happens, Ctrl-C included (exit code 130, or 143 for SIGTERM). */
+/**
+ * Run with a scope that is closed whatever happens, Ctrl-C included (exit code 130; 143 for other signals): then it neither returns nor
+ * throws, because what the work makes of processes that were ended under it is no result.
+ */
 export async function withBenchScope<Result>(work: (scope: BenchScope) => Promise<Result>): Promise<Result> {
   const scope = new BenchScope();
-  const interrupted = (signal: NodeJS.Signals): void => {
-    process.stderr.write(`interrupted (${signal}): ending what runs\n`);
-    void scope.close('SIGKILL').then(() => process.exit(signal === 'SIGINT' ? 130 : 143));
-  };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const interruption = new Promise<never>(() => undefined);
+  let isInterrupted = false;
+  const interrupted = (signal: NodeJS.Signals): void => {
+    if (isInterrupted) return;
+    isInterrupted = true;
+    process.stderr.write(`interrupted (${signal}): ending what runs\n`);
+    void scope.close('SIGKILL').finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  };
   for (const signal of signals) process.on(signal, interrupted);
   try {
     return await work(scope);
   } finally {
+    // The process ends while this waits.
+    if (isInterrupted) await interruption;
     for (const signal of signals) process.off(signal, interrupted);
     await scope.close();
   }

@@ -74,8 +74,8 @@ export class FarshoreHosts {
     for (const role of ['primary', 'secondary'] as const) {
       mkdirSync(join(this.folder, role));
       writeFileSync(this.configPath(role), this.#config(role));
-      await this.farshore(['init', '-c', this.configPath(role)]);
     }
+    await Promise.all((['primary', 'secondary'] as const).map((role) => this.farshore(['init', '-c', this.configPath(role)])));
     await this.startHost('primary');
     await this.startHost('secondary');
     await waitFor(this.target('primary'), { goal: 'replicating', timeoutMs: 30_000 });

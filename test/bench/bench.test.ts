@@ -40,6 +40,7 @@ test('missing tools skip their servers by name, and the options are checked', ()
   ]);
   assert.ok(plan.rounds >= 5 && plan.parts.length === 4 && plan.states.length === 4, 'the whole bench without options');
   assert.is(planBench(['--quick'], none).rounds, 3);
+  assert.equal(planBench(['--quick'], none).parts, ['side-by-side', 'layers', 'latency']);
   assert.equal(planBench(['--layers', '--latency'], none).parts, ['layers', 'latency']);
   for (const args of [
     ['--rounds', '0'],

@@ -37,6 +37,7 @@ const comparison = { round: 0, server: 'farshore', state: 'large', equal: true, 
 test('numbers have three digits, and spreads their range', () => {
   assert.equal([123_456, 12.345, 1.2345, 0.12345, 0.012345, 0].map(shown), ['123456', '12.3', '1.23', '0.123', '0.0123', '0']);
   assert.is(shownSpread({ median: 2, min: 1, max: 3, count: 3 }, ' us'), '2.00 us (1.00-3.00)');
+  assert.is(shownSpread({ median: -2, min: -10, max: -1, count: 3 }, ' MB'), '-2.00 MB (-10.0 to -1.00)');
   assert.is(shownSpread(null), '-');
 });
 
