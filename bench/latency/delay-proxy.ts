@@ -19,7 +19,7 @@ interface Piece {
   readonly bytes: Buffer;
 }
 
-const { listen, target, delayMs } = taskOfProcess<DelayProxyTask>();
+const { listen, target, delayMs } = taskOfProcess() as DelayProxyTask;
 let currentDelayMs = 0;
 
 /** Pass on what one socket brings to the other, after the delay. */

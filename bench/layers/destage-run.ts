@@ -32,7 +32,7 @@ export interface DestageAnswer extends Usage {
 const PIECE_BYTES = 64 * 1024;
 const SLOT_BYTES = 32 * 1024 * 1024;
 
-const task = taskOfProcess<DestageTask>();
+const task = taskOfProcess() as DestageTask;
 const config: VolumeConfig = { vlun: 0, name: 'v', sizeBytes: task.volumeBytes, path: task.path, store: task.store };
 const disk = new NodeDisk();
 if (task.step === 'prepare') {

@@ -26,7 +26,7 @@ export interface JournalAnswer extends Usage {
 const RECORD_BYTES = 4096;
 const VOLUME_BYTES = 1024 * 1024 * 1024;
 
-const task = taskOfProcess<JournalTask>();
+const task = taskOfProcess() as JournalTask;
 const { directory, slots, batchRecords } = task;
 const disk = new NodeDisk();
 const geometry = geometryOf(task);

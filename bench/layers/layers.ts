@@ -3,6 +3,7 @@ import type { BenchScope } from '../support/bench-scope.ts';
 import type { Section } from '../support/results.ts';
 import { missingTools, type ToolVersions } from '../support/tools.ts';
 import { measureFrontEnd } from './front-end.ts';
+import { measureCore } from './core.ts';
 import { measureDestage } from './destage.ts';
 import { measureJournalCommit } from './journal-commit.ts';
 import { measureLink } from './link.ts';
@@ -31,6 +32,7 @@ export async function runLayers(scope: BenchScope, plan: LayerPlan, { tools, fou
   if (missing.length > 0) skipped('NBD front end alone', `needs ${missing.join(', ')}`);
   const layers: readonly (readonly [string, MeasureLayer])[] = [
     ...(missing.length > 0 ? [] : [['NBD front end', measureFrontEnd] as const]),
+    ['protocol core', measureCore],
     ['link', measureLink],
     ['journal commit', measureJournalCommit],
     ['destage', measureDestage],

@@ -32,7 +32,7 @@ const BUFFERED_BYTES_MAX = LIMITS.linkBufferedBytesMax;
 /** What is sent in one turn of the event loop at most: while the kernel takes everything at once there is no other end to it. */
 const TURN_BYTES = 1024 * 1024;
 
-const task = taskOfProcess<LinkTask>();
+const task = taskOfProcess() as LinkTask;
 if (task.end === 'send') await send();
 else await receive();
 

@@ -33,7 +33,7 @@ class MemoryBackend implements NbdBackend {
   }
 }
 
-const { socket, sizeBytes } = taskOfProcess<MemoryServerTask>();
+const { socket, sizeBytes } = taskOfProcess() as MemoryServerTask;
 const server = new NbdServer({ backend: new MemoryBackend(sizeBytes), listen: [{ kind: 'unix', path: socket }] });
 await server.start();
 process.once('SIGTERM', () => void server.stop({ timeoutMs: 0 }).then(() => process.exit(0)));

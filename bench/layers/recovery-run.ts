@@ -36,7 +36,7 @@ export interface RecoveryAnswer extends Usage {
 
 const PIECE_BYTES = 64 * 1024;
 const disk = new NodeDisk();
-const task = taskOfProcess<RecoveryTask>();
+const task = taskOfProcess() as RecoveryTask;
 const stateDirectory = join(task.folder, 'state');
 const directory = join(task.folder, 'journals');
 const geometry: Geometry = geometryOf(task);
