@@ -66,10 +66,12 @@ export function positionsOf(
   const isAnyComplete = completed.dataSet >= 0;
   let received = destagedDataSet;
   let receivedSequence = destagedSequence;
-  for (const set of ring.active()) {
-    if (set.received.count === 0) continue;
+  for (let dataSet = ring.window.highest; dataSet >= ring.window.lowest; dataSet -= 1) {
+    const set = ring.find(dataSet);
+    if (set === null || set.received.count === 0) continue;
     received = set.dataSet;
     receivedSequence = set.firstSequence + set.received.highest;
+    break;
   }
   return {
     received,

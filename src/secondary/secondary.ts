@@ -350,8 +350,9 @@ export class Secondary {
 
   /** Something moved: look again at what is waited for. */
   moved(): void {
-    const destaged = this.replica?.machine.positions().destaged ?? null;
-    if (destaged !== null) this.heads.destaged(destaged);
+    // Not asked for as a position: this is called with every turn, and all positions cost more than the rest of a small one.
+    const next = this.replica?.machine.origin.dataSet ?? 0;
+    if (next > 0) this.heads.destaged(next - 1);
     this.#waiters.look();
   }
 
