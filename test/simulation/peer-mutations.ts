@@ -102,9 +102,8 @@ export const PEER_MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'src/peer/fetch-stream.ts',
-        find: "this.#link.send(encodeMessage({ kind: 'records', encoded: next.value.encoded }));",
-        replace:
-          "if (this.#records > next.value.records) this.#link.send(encodeMessage({ kind: 'records', encoded: next.value.encoded }));",
+        find: 'this.#link.send(new Uint8Array(next.value.encoded));',
+        replace: 'if (this.#records > next.value.records) this.#link.send(new Uint8Array(next.value.encoded));',
       },
     ],
   },
