@@ -39,6 +39,8 @@ import type { Written } from './writer.ts';
 
 /** Bytes of one read while the ring is scanned. */
 const SCAN_READ_BYTES = 1024 * 1024;
+/** Slots that are scanned at once: while the bytes of one are checked, those of others are read, into memory that is fresh. */
+const SCANS_AT_ONCE = 4;
 /** So much is committed at once, however short ago the last commit began. */
 const COMMIT_NOW_BYTES = 256 * 1024;
 /** Bytes of one write while a spare file is filled with zeroes. */
@@ -208,16 +210,22 @@ class Ring implements JournalRing {
 
   scan(done: (error: Error | null, journals: readonly ScannedJournal[]) => void): void {
     const journals: ScannedJournal[] = [];
+    const writers = this.#writers.values();
+    let underWay = SCANS_AT_ONCE;
+    let failure: Error | null = null;
     const next = (): void => {
-      const writer = this.#writers[journals.length];
-      if (writer === undefined) return done(null, journals);
-      this.#scanSlot(writer, (error, scanned) => {
-        if (error !== null || scanned === null) return done(journalRead(writer.path, error), []);
-        journals.push(scanned);
-        next();
-      });
+      const writer = failure === null ? writers.next().value : undefined;
+      if (writer !== undefined) return this.#scanSlot(writer, (error, scanned) => scannedOne(writer, error, scanned));
+      // Not before the others have ended: whoever is told of a failure closes the files.
+      underWay -= 1;
+      if (underWay === 0) done(failure, failure === null ? journals : []);
     };
-    next();
+    const scannedOne = (writer: JournalWriter, error: Error | null, scanned: ScannedJournal | null): void => {
+      if (error === null && scanned !== null) journals[writer.buffer.slot] = scanned;
+      else failure ??= journalRead(writer.path, error);
+      next();
+    };
+    for (let started = 0; started < SCANS_AT_ONCE; started += 1) next();
   }
 
   makeDurable(slot: number, done: Done, header?: RebuiltHeader): void {
