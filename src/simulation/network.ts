@@ -271,7 +271,7 @@ export class Network {
       if (this.isToPeer(peer.address)) this.arriving(peer, bytes);
       const forged = !provokes && isRecordsMessage(bytes) ? this.forge(peer, bytes) : null;
       if (forged !== null) peer.provoked = true;
-      this.arrival(peer, stray, () => peer.emit('message', Buffer.from(forged ?? bytes), true));
+      this.arrival(peer, stray, () => receive(peer, forged ?? bytes));
     });
   }
 
@@ -319,8 +319,7 @@ export class Network {
       const strayed = socket.carriesRecords && this.#random.chance(0.3) ? this.#strayed(bytes, true) : null;
       // Nobody takes records before its handshake.
       if (!socket.carriesRecords || strayed !== null) socket.provoked = true;
-      const message = Buffer.from(strayed?.message ?? bytes);
-      this.#world.as(socket.life, () => this.arrival(socket, strayed?.stray ?? null, () => socket.emit('message', message, true)));
+      this.#world.as(socket.life, () => this.arrival(socket, strayed?.stray ?? null, () => receive(socket, strayed?.message ?? bytes)));
     };
     this.#world.schedule(delayUs, 'duplicate', repeat, null);
   }
@@ -336,4 +335,11 @@ export class Network {
     if (life === null) throw new Error('only a host dials');
     return life;
   }
+}
+
+/** Hand a message over. As on a real link the memory of records is used again as soon as they are handled. */
+function receive(socket: SimulatedSocket, bytes: Uint8Array): void {
+  const message = Buffer.from(bytes);
+  socket.emit('message', message, true);
+  if (isRecordsMessage(message)) message.fill(0xdb);
 }
