@@ -2,6 +2,7 @@
 import type { Server } from './servers/server.ts';
 import { runFio } from './support/fio.ts';
 import type { BenchScope } from './support/bench-scope.ts';
+import { findTools, missingTools } from './support/tools.ts';
 import type { VolumeState } from './workloads.ts';
 
 const WARM_UP_SECONDS = 1;
@@ -35,17 +36,19 @@ export async function syncFiles(scope: BenchScope, server: Server): Promise<void
   if (files.length > 0) await scope.succeed('sync', files);
 }
 
-/** Drop a server's files from the page cache (POSIX_FADV_DONTNEED), and return how much of them stays in it, 0 to 1. */
-export async function dropFromPageCache(scope: BenchScope, server: Server): Promise<number> {
+/**
+ * Drop a server's files from the page cache (POSIX_FADV_DONTNEED), and return how much of them stays in it, 0 to 1; null without
+ * `fincore`, which can tell.
+ */
+export async function dropFromPageCache(scope: BenchScope, server: Server): Promise<number | null> {
   await syncFiles(scope, server);
-  let resident = 0;
-  let size = 0;
-  for (const file of filesOf(server)) {
-    await scope.succeed('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
-    const shown = await scope.succeed('fincore', ['--bytes', '--noheadings', '--raw', '--output', 'RES,SIZE', file]);
-    const [residentBytes = 0, sizeBytes = 0] = shown.trim().split(/\s+/).map(Number);
-    resident += residentBytes;
-    size += sizeBytes;
-  }
-  return size === 0 ? 0 : resident / size;
+  for (const file of filesOf(server)) await scope.succeed('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
+  if (missingTools(findTools(), ['fincore']).length > 0) return null;
+  const shown = await scope.succeed('fincore', ['--bytes', '--noheadings', '--raw', '--output', 'RES,SIZE', ...filesOf(server)]);
+  const files = shown
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  const sum = (column: number): number => files.reduce((total, numbers) => total + (numbers[column] ?? 0), 0);
+  return sum(0) / sum(1);
 }

@@ -12,7 +12,7 @@ import { needsTools } from '../support/tools.ts';
 const RUN = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 const SMALL = ['--rounds', '1', '--seconds', '0.3', '--size', '16'];
 const MIRRORS = ['mirror-background', 'mirror-background', 'mirror-write-blocking', 'mirror-write-blocking'];
-const peersTest = needsTools(test, 'fio', 'nbdkit', 'qemu-nbd', 'qemu-storage-daemon', 'nbdcopy', 'rsync', 'fincore');
+const peersTest = needsTools(test, 'fio', 'nbdkit', 'qemu-nbd', 'qemu-storage-daemon', 'nbdcopy', 'rsync');
 
 peersTest("nbdkit memory, qemu-nbd and both of QEMU's mirrors, hot and cold; every way to copy a volume", async () => {
   await withFolder((folder) => {
