@@ -8,6 +8,8 @@ import { sustainedSections } from './sustained-section.ts';
 
 /** Run the part; each section is handed over when it is there. @throws BenchError */
 export async function runLatency(scope: BenchScope, plan: LayerPlan, found: (section: Section) => void): Promise<void> {
-  for (const section of sustainedSections(await measureSustained(scope, plan))) found(section);
-  found(await measureLongLine(scope, plan));
+  // `--quick`: each once.
+  const rounds = plan.quick ? 1 : plan.rounds;
+  for (const section of sustainedSections(await measureSustained(scope, { ...plan, rounds }))) found(section);
+  found(await measureLongLine(scope, { ...plan, rounds }));
 }

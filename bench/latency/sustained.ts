@@ -17,6 +17,7 @@ const STOPPED_SECONDS = 5;
 /** Before the secondary is stopped, and after it goes on. */
 const BEFORE_SECONDS = 2;
 const AFTER_SECONDS = 8;
+const QUICK_AFTER_SECONDS = 3;
 /** Even again: what is written is in the copy no later than usual at this load. */
 const EVEN_SECONDS = 0.5;
 const EVEN_LIMIT_MS = 60_000;
@@ -97,7 +98,9 @@ async function measureRound(scope: BenchScope, hosts: FarshoreHosts, plan: Layer
     seconds: Math.min(plan.seconds, FLUSH_SECONDS),
   });
   await hosts.settle();
-  const stopped = await whileStopped(hosts, () => load(BEFORE_SECONDS + STOPPED_SECONDS + AFTER_SECONDS, rate));
+  const stopped = await whileStopped(hosts, () =>
+    load(BEFORE_SECONDS + STOPPED_SECONDS + (plan.quick ? QUICK_AFTER_SECONDS : AFTER_SECONDS), rate),
+  );
   await hosts.settle();
   const stallMs = (role: 'primary' | 'secondary') => ({ atMost: atMost[role], sustained: after[role], started: started[role] });
   return {
