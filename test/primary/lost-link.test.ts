@@ -7,7 +7,12 @@ import type { NotedSocket } from '../support/noted-socket.ts';
 import { primaryDisk, PrimaryHost } from '../support/primary-host.ts';
 
 const KEY = 77;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  for (; !condition(); await new Promise((resolve) => setTimeout(resolve, 1)))
+    if (performance.now() > deadline) throw new Error(`never: ${what}`);
+}
 
 /** A link whose key was used before, which the protocol forbids. */
 function agreedAgain(host: PrimaryHost, facts: Partial<SecondaryFacts>): NotedSocket {
@@ -25,7 +30,7 @@ test('an answer about a lost link is none about an open one with the same key, w
     const facts = { groupId, generations, stream, session: '00000000000000e0' };
     const steady = host.agreed(facts);
     await host.write(4096);
-    await turn();
+    await until('a record is sent', () => steady.sent('records').length > 0);
     const former = agreedAgain(host, facts);
     former.end(1006, '');
     assert.equal(
@@ -34,20 +39,38 @@ test('an answer about a lost link is none about an open one with the same key, w
     );
     const later = agreedAgain(host, facts);
     steady.receive({ kind: 'progress', closedLinks: [KEY], destaged: null, windowHigh: 15, held: [] });
-    for (let count = 0; count < 4; count += 1) {
-      await host.write(4096);
-      await turn();
-    }
-    const handed = later.sent('records').length;
-    assert.ok(handed > 0, 'records are in its hands');
+    await host.write(4096);
+    await host.write(4096);
+    await until('records are in its hands', () => later.sent('records').length > 0);
     later.end(1006, '');
     assert.equal(steady.sent('requestProgress').at(-1)?.closedLinks, [KEY], 'its key is known still');
     const before = steady.sent('records').length;
     steady.receive({ kind: 'progress', closedLinks: [KEY], destaged: null, windowHigh: 15, held: [] });
-    await turn();
-    assert.ok(steady.sent('records').length > before, 'and they are sent again');
+    await until('they are sent again', () => steady.sent('records').length > before);
   } finally {
     await host.end();
+  }
+});
+
+test('I9: a record whose first byte was damaged in memory is another message to the secondary: the primary then finds it', async () => {
+  for (const reason of ['record-header: magic at byte 4176', 'message-kind: found 71', 'protocol-version: expected 1, found 83']) {
+    for (const isDamaged of [false, true]) {
+      const host = await PrimaryHost.start(await primaryDisk());
+      try {
+        const { groupId, generations, stream } = host.primary.state;
+        const link = host.agreed({ groupId, generations, stream, session: '00000000000000e0' });
+        await host.write(4096);
+        await until('the record is sent', () => link.sent('records').length > 0);
+        const [slice] = host.primary.order?.buffers.get(0)?.slices(0, 0) ?? [];
+        if (slice === undefined) throw new Error('the record is in the send buffer');
+        if (isDamaged) slice.bytes.set([71], 0);
+        slice.done();
+        link.end(4001, reason);
+        assert.is(host.primary.phase, isDamaged ? 'failed' : 'serving', `${reason}, ${isDamaged ? 'damaged' : 'intact'}`);
+      } finally {
+        await host.end();
+      }
+    }
   }
 });
 
