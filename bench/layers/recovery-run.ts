@@ -32,6 +32,8 @@ export interface RecoveryAnswer extends Usage {
   /** Encoded bytes of what the journals hold; 0: not asked for. */
   readonly encodedBytes: number;
   readonly records: number;
+  /** Of a recovery: until everything that was read is durable, and the stores begin. */
+  readonly durableSeconds?: number;
 }
 
 const PIECE_BYTES = 64 * 1024;
@@ -110,6 +112,7 @@ async function recoverAll(): Promise<RecoveryAnswer> {
     events: Replica.journalEvents(() => replica),
   });
   if (machine === null || plan === null) throw new Error('the journals hold nothing');
+  const durableSeconds = usage().seconds;
   const records = plan.restored.reduce((sum, set) => sum + set.records.length, 0);
   await new Promise<void>((resolve, reject) => {
     replica = new Replica({
@@ -132,5 +135,5 @@ async function recoverAll(): Promise<RecoveryAnswer> {
   await (replica as Replica | null)?.close();
   await awaitDone((done) => ring.close(done));
   for (const opened of volumes) opened.close();
-  return { ...used, encodedBytes: 0, records };
+  return { ...used, encodedBytes: 0, records, durableSeconds };
 }

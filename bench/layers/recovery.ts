@@ -23,6 +23,8 @@ export interface RecoverySample {
   readonly records: number;
   readonly scanSeconds: number;
   readonly scanCpuSeconds: number;
+  /** Of the recovery: until everything that was read is durable, and the stores begin. */
+  readonly durableSeconds: number;
   readonly recoverSeconds: number;
   readonly recoverCpuSeconds: number;
 }
@@ -55,6 +57,7 @@ async function measureOnce(scope: BenchScope, plan: LayerPlan, round: number, re
       records: scanned.records,
       scanSeconds: scanned.seconds,
       scanCpuSeconds: scanned.cpuSeconds,
+      durableSeconds: recovered.durableSeconds ?? Number.NaN,
       recoverSeconds: recovered.seconds,
       recoverCpuSeconds: recovered.cpuSeconds,
     };
@@ -73,6 +76,8 @@ export function recoverySection(samples: readonly RecoverySample[]): Section {
       `${recordBytes / 1024} KiB`,
       figure((one) => one.encodedBytes / 1e6),
       figure((one) => one.encodedBytes / GB / one.scanSeconds),
+      figure((one) => one.durableSeconds),
+      figure((one) => one.recoverSeconds - one.durableSeconds),
       figure((one) => one.encodedBytes / GB / one.recoverSeconds),
       figure((one) => (one.scanCpuSeconds / one.records) * 1e6),
       figure((one) => (one.recoverCpuSeconds / one.records) * 1e6),
@@ -89,6 +94,8 @@ export function recoverySection(samples: readonly RecoverySample[]): Section {
       'records',
       'journals, MB',
       'scan, GB/s',
+      'until durable, s',
+      'destage after it, s',
       'scan and replay, GB/s',
       'CPU of the scan, us per record',
       'CPU of all, us per record',
