@@ -1,4 +1,5 @@
 /** Recovery of full journals: the scan alone, and all of it until the watermark covers the last data set. */
+import { join } from 'node:path';
 import { shownSpread } from '../report/numbers.ts';
 import { BenchError } from '../support/bench-error.ts';
 import type { BenchScope } from '../support/bench-scope.ts';
@@ -27,6 +28,8 @@ export interface RecoverySample {
   readonly durableSeconds: number;
   readonly recoverSeconds: number;
   readonly recoverCpuSeconds: number;
+  /** What fio takes to store and flush as much into the same file, in writes of the same length. */
+  readonly fioSeconds: number;
 }
 
 /** Measure. @throws BenchError */
@@ -60,10 +63,25 @@ async function measureOnce(scope: BenchScope, plan: LayerPlan, round: number, re
       durableSeconds: recovered.durableSeconds ?? Number.NaN,
       recoverSeconds: recovered.seconds,
       recoverCpuSeconds: recovered.cpuSeconds,
+      fioSeconds: await storeByFio(scope, join(folder, 'volume'), { recordBytes, slots, records: scanned.records }),
     };
   } finally {
     scope.removeFolder(folder);
   }
+}
+
+/** What the stores of a replay cost by themselves: as many writes at random places, with a flush after each data set's. */
+async function storeByFio(
+  scope: BenchScope,
+  volume: string,
+  { recordBytes, slots, records }: { recordBytes: number; slots: number; records: number },
+): Promise<number> {
+  const writes = records / slots - 1;
+  const what = ['--rw=randwrite', `--bs=${recordBytes}`, '--norandommap', '--ioengine=psync', `--fdatasync=${writes}`, '--end_fsync=1'];
+  const size = [`--size=${VOLUME_BYTES}`, `--io_size=${writes * slots * recordBytes}`, '--output-format=json'];
+  const text = await scope.succeed('fio', ['--name=stores', `--filename=${volume}`, ...what, ...size]);
+  const { jobs } = JSON.parse(text.slice(text.indexOf('{'))) as { jobs: readonly [{ readonly job_runtime: number }] };
+  return jobs[0].job_runtime / 1000;
 }
 
 /** Make the section of the samples. Pure. */
@@ -78,6 +96,7 @@ export function recoverySection(samples: readonly RecoverySample[]): Section {
       figure((one) => one.encodedBytes / GB / one.scanSeconds),
       figure((one) => one.durableSeconds),
       figure((one) => one.recoverSeconds - one.durableSeconds),
+      figure((one) => one.fioSeconds),
       figure((one) => one.encodedBytes / GB / one.recoverSeconds),
       figure((one) => (one.scanCpuSeconds / one.records) * 1e6),
       figure((one) => (one.recoverCpuSeconds / one.records) * 1e6),
@@ -88,7 +107,7 @@ export function recoverySection(samples: readonly RecoverySample[]): Section {
   return {
     title: 'Recovery of full journals',
     notes: [
-      'A ring of 32 MiB slots full of complete data sets of random 4 KiB (64 KiB) writes, none of them in the volume. Each in a new process, from opening the journals, its memory included: the scan alone; and all that a start does, through the flags, the stores into a volume whose pages are cached, its flushes and the last watermark.',
+      'A ring of 32 MiB slots full of complete data sets of random 4 KiB (64 KiB) writes, none of them in the volume. Each in a new process, from opening the journals, its memory included: the scan alone; and all that a start does, through the flags, the stores into a volume whose pages are cached, its flushes and the last watermark. Beside the destage: fio storing as much into the same file, in writes of the same length at random places, with a flush after as many as a data set has.',
     ],
     columns: [
       'records',
@@ -96,6 +115,7 @@ export function recoverySection(samples: readonly RecoverySample[]): Section {
       'scan, GB/s',
       'until durable, s',
       'destage after it, s',
+      'fio, stores alone, s',
       'scan and replay, GB/s',
       'CPU of the scan, us per record',
       'CPU of all, us per record',

@@ -47,6 +47,7 @@ const recovery = (given: Partial<RecoverySample>): RecoverySample => ({
   durableSeconds: 0.25,
   recoverSeconds: 2,
   recoverCpuSeconds: 2,
+  fioSeconds: 0.125,
   ...given,
 });
 
@@ -56,7 +57,7 @@ test('recovery is judged by scan and replay of 4 KiB records', () => {
     targets.map(({ id, spread }) => [id, spread.median]),
     [['recovery', 0.5]],
   );
-  assert.equal(rows[1], ['64 KiB', '1000', '1.00', '0.250', '0.250', '2.00', '1000', '2000']);
+  assert.equal(rows[1], ['64 KiB', '1000', '1.00', '0.250', '0.250', '0.125', '2.00', '1000', '2000']);
 });
 
 test('the core: microseconds per write are those of its own machine', () => {
