@@ -118,12 +118,21 @@ function hostSection(samples: readonly SustainedSample[]): Section {
     targets: ROLES.flatMap((role): TargetResult[] => {
       const memory = spreadOf(samples.map((one) => memoryOverBytes(one, role) / MB));
       const peak = spreadOf(samples.map((one) => (one.memory[role].peakBytes - one.memory[role].mappedBytes) / MB));
+      const started = spreadOf(samples.map((one) => one.stallMs[role].started));
       const stall = spreadOf(samples.map((one) => Math.max(one.stallMs[role].atMost, one.stallMs[role].sustained)));
       return [
         ...(memory === null
           ? []
           : [{ id: `memory-${role}` satisfies TargetId, spread: memory, note: `${shownSpread(peak)} MB resident beside mapped pages` }]),
-        ...(stall === null ? [] : [{ id: `stall-${role}` satisfies TargetId, spread: stall }]),
+        ...(stall === null
+          ? []
+          : [
+              {
+                id: `stall-${role}` satisfies TargetId,
+                spread: stall,
+                note: `loading the host, which is in it, had ${shownSpread(started)} ms`,
+              },
+            ]),
       ];
     }),
   };

@@ -17,7 +17,7 @@ const SUSTAINED_SECONDS_MIN = 10;
 const STOPPED_SECONDS = 5;
 /** Before the secondary is stopped, and after it goes on. */
 const BEFORE_SECONDS = 2;
-const AFTER_SECONDS = 8;
+const AFTER_SECONDS = 12;
 const QUICK_AFTER_SECONDS = 3;
 /** Even again: what is written is in the copy no later than usual at this load. */
 const EVEN_SECONDS = 0.5;
