@@ -183,8 +183,9 @@ function oneHistory(random: Random): void {
       for (let position = 0; position < claim.records; position += 1)
         assert.ok(model.isSafe(claim.dataSet, position), `data set ${claim.dataSet}: record ${position} is claimed`);
     const through = ledger.release();
-    for (; through !== null && released < through; released += 1) {
+    while (released < (through ?? 0)) {
       const record = model.sent[released];
+      released += 1;
       assert.ok(record !== undefined && record.position < (model.journaled.get(record.dataSet) ?? 0), 'released before it was journaled');
     }
   }
