@@ -29,7 +29,8 @@ const PIECE_BYTES = 64 * 1024;
 const PIECE_ON_THREAD_BYTES = 128 * 1024;
 /** A longer store is a copy that would hold up the event loop: it goes to a thread. */
 const STORE_NOW_BYTES_MAX = 64 * 1024;
-const READ_NOW_BYTES_MAX = 128 * 1024;
+/** What is in memory is copied faster than a thread is woken up, and 1 MiB takes a tenth of a millisecond. */
+const READ_NOW_BYTES_MAX = 1024 * 1024;
 /** Below this, zeroes are written: ZERO_RANGE would cut the file into ever more extents. */
 const ZERO_RANGE_BYTES_MIN = 64 * 1024;
 /** File systems whose FALLOC_FL_ZERO_RANGE is a change of metadata. A device may or may not write the zeroes itself. */
