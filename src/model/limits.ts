@@ -55,6 +55,8 @@ export const LIMITS = {
   commitsInFlightMax: 2,
   /** Least time between the begins of two journal commits of little; a flag and much are committed at once. */
   commitGapMs: 2,
+  /** What comes so shortly after a link's last message of records is gathered with what follows. */
+  linkGatherMs: 1,
   nbdConnectionsMax: 64,
   /** Requests of one NBD connection that may be under way before it is no longer read. */
   nbdRequestsInFlightMax: 256,

@@ -7,20 +7,22 @@ import type { Link } from '../link/link.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { SendSlice } from './send-buffer.ts';
 
-const GATHER_MS = 1;
 /** So much is worth a message of its own. */
 const GATHER_BYTES_MAX = 64 * 1024;
 
 export class Outbox {
   readonly #link: Link;
+  readonly #gatherMs: number;
   readonly #slices: SendSlice[] = [];
   #gatheredBytes = 0;
   #sentAtMs = Number.NEGATIVE_INFINITY;
   #gathering: NodeJS.Timeout | null = null;
   #flushing = false;
 
-  constructor(link: Link) {
+  /** @param gatherMs least time between two messages of little; 0: none */
+  constructor(link: Link, gatherMs: number) {
     this.#link = link;
+    this.#gatherMs = gatherMs;
   }
 
   add(slice: SendSlice): void {
@@ -29,8 +31,8 @@ export class Outbox {
     if (this.#flushing) return;
     if (this.#gatheredBytes < GATHER_BYTES_MAX) {
       if (this.#gathering !== null) return;
-      if (performance.now() - this.#sentAtMs < GATHER_MS) {
-        this.#gathering = setTimeout(() => this.#flush(), GATHER_MS);
+      if (performance.now() - this.#sentAtMs < this.#gatherMs) {
+        this.#gathering = setTimeout(() => this.#flush(), this.#gatherMs);
         return;
       }
     }

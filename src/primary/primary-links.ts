@@ -24,6 +24,8 @@ export interface PrimaryLinksOptions {
   /** Null when this primary stands alone: then every secondary is refused, and a promoted one is still listened to (I8). */
   readonly order: ReplicatedOrder | null;
   readonly facts: () => PrimaryFacts;
+  /** Least time between two messages of little on one link. */
+  readonly gatherMs: number;
   readonly onEvent: (event: LinkEvent) => void;
   /** The secondary was promoted and says so. What became of the news: only what is recorded durably is acknowledged, so that the promoted host goes on telling it. */
   readonly onSuperseded: (message: Extract<WireMessage, { kind: 'superseded' }>) => 'recorded' | 'not recorded' | 'not newer';
@@ -200,7 +202,14 @@ export class PrimaryLinks implements RecordCarrier {
     }
     if (!this.#judged(link, message.facts)) return;
     const { facts } = message;
-    this.#agreed.set(link.id, { link, outbox: new Outbox(link), linkKey: message.linkKey, facts, phase: 'ready-awaited', budgetBytes: 0 });
+    this.#agreed.set(link.id, {
+      link,
+      outbox: new Outbox(link, this.#options.gatherMs),
+      linkKey: message.linkKey,
+      facts,
+      phase: 'ready-awaited',
+      budgetBytes: 0,
+    });
     link.send(encodeMessage({ kind: 'welcome', facts: this.#options.facts() }));
   }
 

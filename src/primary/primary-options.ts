@@ -20,6 +20,8 @@ export interface PrimaryOptions {
   /** Serve without replication, and record durably from where the copy is no longer followed. */
   readonly standalone: boolean;
   /** Sockets of its own, for a simulation. */
+  /** Absent: `LIMITS.linkGatherMs`; a test that looks at every message has none. */
+  readonly linkGatherMs?: number;
   readonly openLinks?: OpenLinkListener;
   readonly openNbd?: OpenNbdService;
   readonly log: (level: 'info' | 'warn' | 'error', message: string, details?: Record<string, unknown>) => void;

@@ -244,6 +244,7 @@ export class Primary {
     const links = new PrimaryLinks({
       order,
       facts: () => this.facts(),
+      gatherMs: options.linkGatherMs ?? LIMITS.linkGatherMs,
       onEvent: (event) => logLinkEvent(options.log, event),
       onSuperseded: (message) => this.#superseded(message),
       raiseHostEpoch: (hostEpoch) => this.#writeState({ hostEpoch }),

@@ -236,6 +236,7 @@ class LivePrimary {
       backlogLimitBytes: 4096 * KiB,
       objectiveMs: 1000,
       standalone: false,
+      linkGatherMs: 0,
       openNbd: () => ({ start: () => Promise.resolve(), stop: () => Promise.resolve(), addresses: () => [] }),
       openLinks: ({ handlers }) => {
         host.#handlers = handlers;

@@ -206,6 +206,7 @@ class LiveSecondary {
   static async start(disk: FuzzDisk): Promise<LiveSecondary> {
     const host = new LiveSecondary(disk);
     const secondary = await Secondary.start({
+      commitGapMs: 0,
       disk,
       group: 'g',
       stateDirectory: STATE_DIRECTORY,
