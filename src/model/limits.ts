@@ -62,6 +62,9 @@ export const LIMITS = {
   nbdRequestsInFlightMax: 256,
   /** Payload bytes of one NBD connection that may be under way before it is no longer read. */
   nbdBytesInFlightMax: 64 * 1024 * 1024,
+  /** Slabs of one NBD connection that unanswered payloads may hold, and of one server that wait for their next use; 256 KiB each. */
+  nbdSlabsHeldMax: 4,
+  nbdSlabsKeptMax: 16,
   nbdPayloadBytesMax: 32 * 1024 * 1024,
   /** Option bytes of one NBD negotiation message. */
   nbdOptionBytesMax: 64 * 1024,

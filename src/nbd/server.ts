@@ -31,9 +31,6 @@ export interface NbdServerOptions {
 /** A client whose host died without a word is noticed by the kernel's probes, which begin after so long. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** Slabs that wait for the next client: what a few busy ones use. */
-const SLABS_KEPT_MAX = 16;
-
 /** What a host needs of whoever serves its volumes. */
 export type NbdService = Pick<NbdServer, 'start' | 'stop' | 'addresses'>;
 export type OpenNbdService = (options: NbdServerOptions) => NbdService;
@@ -43,7 +40,7 @@ const PURPOSE = { what: 'NBD clients', setting: 'nbd.listen', code: 'ERR_NBD_LIS
 export class NbdServer {
   readonly counters: NbdCounters = createNbdCounters();
   readonly pool = new BufferPool();
-  readonly #slabs = new SlabPool(SLABS_KEPT_MAX);
+  readonly #slabs = new SlabPool(LIMITS.nbdSlabsKeptMax);
   readonly #backend: NbdBackend;
   readonly #listen: readonly ListenAddress[];
   readonly #onEvent: ((event: NbdEvent) => void) | undefined;

@@ -3,15 +3,15 @@
  * where they were received until they are answered. The rest of a long payload goes straight into its own buffer.
  *
  * A slab is used anew from its start when nobody looks at it any more. A client whose answers are late holds at most
- * `SLABS_HELD_MAX` slabs; beyond that its payloads are copied out of them (`mustCopy`), because a few bytes would hold a whole slab.
+ * `LIMITS.nbdSlabsHeldMax` slabs; beyond that its payloads are copied out of them (`mustCopy`), because a few bytes would hold a whole slab.
  */
 import { assert } from '../model/assert.ts';
+import { LIMITS } from '../model/limits.ts';
 import type { ReadInto } from '../runtime/adopt-socket.ts';
 
 const SLAB_BYTES = 256 * 1024;
 /** A slab with less room than this is left for the next one. */
 const READ_BYTES_MIN = 32 * 1024;
-const SLABS_HELD_MAX = 4;
 
 /** One piece of memory that the socket is read into. */
 export class Slab {
@@ -68,7 +68,7 @@ export class SlabReceiver implements ReadInto {
 
   /** Whether a payload should be copied out of its slab instead of holding it. */
   get mustCopy(): boolean {
-    return this.#left >= SLABS_HELD_MAX;
+    return this.#left >= LIMITS.nbdSlabsHeldMax;
   }
 
   nextBuffer(): Uint8Array {
