@@ -156,7 +156,7 @@ export class NbdConnection implements TransmissionSink, SlabSink {
     // What was answered at once leaves at once: a client with one request in flight does not wait for the turn's end.
     this.#sendGathered();
     if (this.#parser?.stopped === true) this.#socket.pause();
-    else if (this.#socket.isPaused()) this.#socket.resume();
+    else if (this.#endReason === null && this.#socket.isPaused()) this.#socket.resume();
     this.#endIfDone();
   }
 
@@ -301,6 +301,8 @@ export class NbdConnection implements TransmissionSink, SlabSink {
 
   #readNoMore(reason: NbdEndReason): void {
     this.#endReason ??= reason;
+    // The next read could go right into a payload's buffer, which the parser gives back now.
+    if (this.#receiver !== null) this.#socket.pause();
     this.#parser?.end();
   }
 
