@@ -8,6 +8,7 @@ import { dialSocket } from '../../src/link/dial-socket.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { encodeMessage } from '../../src/record/wire.ts';
 import { concatenate, encodeSync, encodeWrite, MESSAGES, WRITE } from '../record/samples.ts';
+import { until } from '../support/until.ts';
 
 interface Ends {
   /** The dialled end, the listening end, and the socket under it. */
@@ -53,12 +54,6 @@ async function withEnds(run: (ends: Ends) => Promise<void>): Promise<void> {
     http.close();
     http.closeAllConnections();
   }
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  for (; !condition(); await new Promise((resolve) => setTimeout(resolve, 2)))
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
 }
 
 const records = concatenate(encodeWrite(WRITE), encodeSync());

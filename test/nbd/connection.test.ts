@@ -7,7 +7,8 @@ import { NbdClient } from '../../src/nbd/client.ts';
 import { NBD_TRANSMISSION_FLAG } from '../../src/nbd/constants.ts';
 import type { NbdRequest } from '../../src/nbd/contract.ts';
 import { memoryExport } from '../support/memory-backend.ts';
-import { errnoOfCall, rawTransmission, requestBytes, startServer, stopServers, until } from './server-fixture.ts';
+import { errnoOfCall, rawTransmission, requestBytes, startServer, stopServers } from './server-fixture.ts';
+import { until } from '../support/until.ts';
 
 const test = suite('NBD connection');
 test.after.each(stopServers);

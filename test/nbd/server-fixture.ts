@@ -4,7 +4,6 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { encodeRequest, NbdReplyError } from '../../src/nbd/client.ts';
 import { encodeGo, encodeOption } from '../../src/nbd/client-negotiation.ts';
@@ -48,14 +47,6 @@ export async function startServer(options: MemoryBackendOptions = {}): Promise<R
 /** To be called after each test. */
 export async function stopServers(): Promise<void> {
   for (const cleanup of cleanups.splice(0)) await cleanup();
-}
-
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = Date.now() + 5_000;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited 5 s for ${what}`);
-    await sleep(2);
-  }
 }
 
 export async function errnoOfCall(call: Promise<unknown>): Promise<NbdErrno> {

@@ -9,7 +9,8 @@ import { LIMITS } from '../../src/model/limits.ts';
 import { NbdClient } from '../../src/nbd/client.ts';
 import type { ListenAddress } from '../../src/model/addresses.ts';
 import { NbdServer } from '../../src/nbd/server.ts';
-import { errnoOfCall, startServer, stopServers, until } from './server-fixture.ts';
+import { errnoOfCall, startServer, stopServers } from './server-fixture.ts';
+import { until } from '../support/until.ts';
 
 const test = suite('NBD server');
 test.after.each(stopServers);

@@ -3,9 +3,10 @@ import * as assert from 'uvu/assert';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { releaseFormerStream } from '../../src/peer/former-stream.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
-import { newestHeld, recordsMessage, until, withPeer } from '../support/fake-secondary.ts';
+import { newestHeld, recordsMessage, withPeer } from '../support/fake-secondary.ts';
 import { MemoryRegion } from '../support/memory-regions.ts';
 import { peeredAt, REGIONS, secondGeneration } from '../support/peer-facts.ts';
+import { until } from '../support/until.ts';
 
 const NEXT = { generation: 2, stream: '00000000000000a2' };
 const next = { stream: NEXT.stream, generations: secondGeneration() };

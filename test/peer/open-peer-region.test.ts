@@ -8,8 +8,9 @@ import { initPeer } from '../../src/peer/init.ts';
 import { openPeerRegion } from '../../src/peer/open-peer-region.ts';
 import { regionFiles } from '../../src/peer/region-files.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
-import { newestHeld, recordsMessage, until, withPeer, type PeerWorld } from '../support/fake-secondary.ts';
+import { newestHeld, recordsMessage, withPeer, type PeerWorld } from '../support/fake-secondary.ts';
 import { codeOf } from '../support/scratch.ts';
+import { until } from '../support/until.ts';
 
 const disk = new NodeDisk();
 

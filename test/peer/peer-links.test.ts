@@ -4,9 +4,10 @@ import { LIMITS } from '../../src/model/limits.ts';
 import { CLOSE_CODE } from '../../src/record/close-codes.ts';
 import { decodeMessage, decodeRecords } from '../../src/record/wire.ts';
 import type { FakeLink } from '../support/fake-link.ts';
-import { newestHeld, recordsMessage, until, withPeer, type PeerWorld } from '../support/fake-secondary.ts';
+import { newestHeld, recordsMessage, withPeer, type PeerWorld } from '../support/fake-secondary.ts';
 import type { MemoryRegion } from '../support/memory-regions.ts';
 import { peeredAt, secondGeneration } from '../support/peer-facts.ts';
+import { until } from '../support/until.ts';
 
 function regionOf({ regions, options }: PeerWorld): MemoryRegion {
   const region = regions.byPath.get(options.nvram.path);
@@ -33,11 +34,7 @@ test('several links: one carries records, the others stand by and keep alive', (
     links[1].send(recordsMessage(0, 2));
     await holds(links[1], 2);
     const before = links.map((link) => link.received.length);
-    await until(
-      'a keep-alive on each',
-      () => links.every((link, index) => link.received.length > (before[index] ?? 0)),
-      2 * LIMITS.keepAliveMs,
-    );
+    await until('a keep-alive on each', () => links.every((link, index) => link.received.length > (before[index] ?? 0)));
     assert.equal(
       links.map((link) => newestHeld(link)?.through),
       [0, 2, 0],
@@ -126,7 +123,7 @@ test('a secondary that says nothing any more is not there: another session of it
     const peer = await start({ connect: [secondary.url, secondary.url] });
     const silent = await secondary.meet(0);
     assert.ok(peer.isConnected);
-    await until('silence', () => !peer.isConnected, 5 * LIMITS.keepAliveMs);
+    await until('silence', () => !peer.isConnected);
     assert.equal([peer.status().state, peer.status().mode], ['disconnected', 'none']);
     assert.match(peer.status().reason ?? '', 'says nothing any more');
     await secondary.meet(1, peeredAt({ session: '00000000000000d2' }));
@@ -165,7 +162,7 @@ test('fetch of more than a link takes at once is sent as it drains, and bounded 
       const lengthBytes = 512 * 1024;
       const link = await secondary.meet(0);
       for (let sequence = 0; sequence < 24; sequence += 1) link.send(recordsMessage(sequence, 1, { lengthBytes }));
-      await until('all held', () => newestHeld(link)?.through === 24, 10_000);
+      await until('all held', () => newestHeld(link)?.through === 24);
       link.terminate();
       const again = await secondary.meet(1);
       const segments = regionOf(world).segments.bind(regionOf(world));
@@ -230,7 +227,7 @@ test('a link that dies during a fetch ends it, and the next link fetches everyth
       const lengthBytes = 512 * 1024;
       const link = await secondary.meet(0);
       for (let sequence = 0; sequence < 24; sequence += 1) link.send(recordsMessage(sequence, 1, { lengthBytes }));
-      await until('all held', () => newestHeld(link)?.through === 24, 10_000);
+      await until('all held', () => newestHeld(link)?.through === 24);
       link.terminate();
       const again = await secondary.meet(1);
       again.send({ kind: 'fetch' });
@@ -252,7 +249,7 @@ test('records before everything was fetched break the protocol', () =>
       const lengthBytes = 512 * 1024;
       const link = await secondary.meet(0);
       for (let sequence = 0; sequence < 24; sequence += 1) link.send(recordsMessage(sequence, 1, { lengthBytes }));
-      await until('all held', () => newestHeld(link)?.through === 24, 10_000);
+      await until('all held', () => newestHeld(link)?.through === 24);
       link.terminate();
       const again = await secondary.meet(1);
       again.send({ kind: 'fetch' });

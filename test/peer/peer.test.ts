@@ -5,12 +5,13 @@ import { LIMITS } from '../../src/model/limits.ts';
 import { CLOSE_CODE } from '../../src/record/close-codes.ts';
 import { decodeMessage } from '../../src/record/wire.ts';
 import { readHostState, writeHostState } from '../../src/state/host-state.ts';
-import { newestHeld, RECORD_BYTES, recordsMessage, until, withPeer, type PeerWorld } from '../support/fake-secondary.ts';
+import { newestHeld, RECORD_BYTES, recordsMessage, withPeer, type PeerWorld } from '../support/fake-secondary.ts';
 import type { FakeLink } from '../support/fake-link.ts';
 import { within } from '../support/host-process.ts';
 import { flip } from '../record/samples.ts';
 import { peeredAt, secondGeneration } from '../support/peer-facts.ts';
 import type { MemoryRegion } from '../support/memory-regions.ts';
+import { until } from '../support/until.ts';
 
 const COST_BYTES = RECORD_BYTES + LIMITS.regionOverheadBytes;
 

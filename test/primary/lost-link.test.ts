@@ -5,14 +5,9 @@ import type { SecondaryFacts } from '../../src/model/handshake.ts';
 import { blankSecondaryFacts } from '../support/handshake-facts.ts';
 import type { NotedSocket } from '../support/noted-socket.ts';
 import { primaryDisk, PrimaryHost } from '../support/primary-host.ts';
+import { until } from '../support/until.ts';
 
 const KEY = 77;
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  for (; !condition(); await new Promise((resolve) => setTimeout(resolve, 1)))
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
-}
 
 /** A link whose key was used before, which the protocol forbids. */
 function agreedAgain(host: PrimaryHost, facts: Partial<SecondaryFacts>): NotedSocket {

@@ -11,16 +11,11 @@ import { openVolumes } from '../../src/volume/open-volumes.ts';
 import { blankPrimaryFacts } from '../support/handshake-facts.ts';
 import { NotedSocket } from '../support/noted-socket.ts';
 import { TestDisk } from '../support/test-disk.ts';
+import { until } from '../support/until.ts';
 
 const VOLUMES: readonly VolumeConfig[] = [{ vlun: 0, name: 'a', sizeBytes: 65_536, path: '/volumes/a', store: 'pwrite' }];
 const OF_HOST = { group: 'g', stateDirectory: '/state', volumes: VOLUMES };
 const journals = { directory: '/journals', geometry: geometryOf({ slots: 4, slotBytes: 131_072 }) };
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  for (; !condition(); await turn()) if (performance.now() > deadline) throw new Error(`never: ${what}`);
-}
 
 test('a binding that fails half-way is finished with the next welcome of the same primary', async () => {
   const disk = new TestDisk({ seed: 1 });

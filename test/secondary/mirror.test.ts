@@ -6,9 +6,10 @@ import { LIMITS } from '../../src/model/limits.ts';
 import { promote } from '../../src/secondary/promotion.ts';
 import { readHostState } from '../../src/state/host-state.ts';
 import { decodeRecords } from '../../src/record/wire.ts';
-import { MirrorBench, PeerEnd, REGION, turn, until } from '../support/mirror-bench.ts';
+import { MirrorBench, PeerEnd, REGION, turn } from '../support/mirror-bench.ts';
 import { initialiseSecondary, modelOf, STATE_DIRECTORY, STREAM } from '../support/secondary-host.ts';
 import { TestDisk } from '../support/test-disk.ts';
+import { until } from '../support/until.ts';
 
 const OTHER_REGION = 'b'.repeat(32);
 

@@ -38,18 +38,10 @@ import {
   STREAM,
   VOLUMES,
 } from '../support/secondary-host.ts';
+import { until } from '../support/until.ts';
 
 const SLOTS = 4;
 const NOW = { force: false, dryRun: false };
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 3_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
-    await turn();
-  }
-}
 
 /** A secondary in this process, the far ends of its links, and what it logged. */
 class Bench {

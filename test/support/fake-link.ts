@@ -51,7 +51,7 @@ export class FakeLink {
   }
 
   /** The first message of this kind; null when none comes in time. */
-  async message<Kind extends WireMessage['kind']>(kind: Kind, timeoutMs = 3000): Promise<Extract<WireMessage, { kind: Kind }> | null> {
+  async message<Kind extends WireMessage['kind']>(kind: Kind, timeoutMs = 30_000): Promise<Extract<WireMessage, { kind: Kind }> | null> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       for (const bytes of this.received) {
@@ -64,7 +64,7 @@ export class FakeLink {
   }
 
   /** How it was closed; null when it is open after this time. */
-  end(timeoutMs = 5000): Promise<{ readonly code: number; readonly reason: string } | null> {
+  end(timeoutMs = 30_000): Promise<{ readonly code: number; readonly reason: string } | null> {
     return within(this.closed, timeoutMs);
   }
 

@@ -8,10 +8,10 @@ import type { RegionStore } from '../../src/peer/open-peer-region.ts';
 import { NodeDisk } from '../../src/disk/node-disk.ts';
 import { RecordWriter, encodedWriteBytes } from '../../src/record/record.ts';
 import { FakePrimary, type FakeLink } from './fake-link.ts';
-import { sleep } from './host-process.ts';
 import { MemoryRegions } from './memory-regions.ts';
 import { peeredAt } from './peer-facts.ts';
 import { withFolder } from './scratch.ts';
+import { until } from './until.ts';
 
 /** A message of `count` write records of 512 bytes, numbered from `sequence` on, of the stream of `peeredAt`. */
 export function recordsMessage(
@@ -43,14 +43,6 @@ export function newestHeld(link: FakeLink): HeldMessage | null {
 }
 
 /** Wait for a condition. @throws when it does not hold in time */
-export async function until(what: string, condition: () => boolean, limitMs = 3000): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-    await sleep(2);
-  }
-}
-
 export class FakeSecondary {
   readonly host: FakePrimary;
 

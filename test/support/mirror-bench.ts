@@ -16,14 +16,10 @@ import { NotedSocket } from './noted-socket.ts';
 import { GROUP_ID, JOURNALS_DIRECTORY, smallGeometry, STATE_DIRECTORY, STREAM, VOLUMES } from './secondary-host.ts';
 import type { ModelPrimary, ModelRecord } from './secondary-host-primary.ts';
 import type { TestDisk } from './test-disk.ts';
+import { until } from './until.ts';
 
 export const REGION = 'a'.repeat(32);
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  for (; !condition(); await turn()) if (performance.now() > deadline) throw new Error(`never: ${what}`);
-}
 
 /** Holds the completion of journal writes back until they are let go. */
 export class GatedDisk {

@@ -10,7 +10,7 @@ import { mustRun, runProgram, sleep, spawnTracked, within, type CommandResult, t
 import { needsTried } from './scratch.ts';
 import { hasTool, needsTools } from './tools.ts';
 
-const UP_MS = 10_000;
+const UP_MS = 60_000;
 
 export type FileSystem = 'ext4' | 'xfs';
 
