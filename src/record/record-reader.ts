@@ -7,7 +7,7 @@
  * @design section 4
  * @invariant I9
  */
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc32.ts';
 import { assert, unreachable } from '../model/assert.ts';
 import { CUT_REASON, RECORD_TYPE } from '../model/commands.ts';
 import type { CutReason, RecordTypeName } from '../model/commands.ts';

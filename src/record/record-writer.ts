@@ -4,7 +4,7 @@
  *
  * @design section 4; Fig. 4 (write command, sync command)
  */
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc32.ts';
 import { assert } from '../model/assert.ts';
 import { CUT_REASON, RECORD_TYPE } from '../model/commands.ts';
 import type { RecordTypeCode } from '../model/commands.ts';

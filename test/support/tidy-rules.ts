@@ -44,7 +44,11 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Node's modules that pure code may use: functions of their input. */
-const PURE_MODULES: Readonly<Record<string, readonly string[]>> = { model: [], protocol: [], record: ['node:zlib', 'node:crypto'] };
+const PURE_MODULES: Readonly<Record<string, readonly string[]>> = {
+  model: [],
+  protocol: [],
+  record: ['node:zlib', 'node:crypto', 'node:module'],
+};
 const IMPURE =
   /\b(?:Date\.now|new Date\(\)|Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|performance\s*\.|process\s*\.|console\s*\.|random(?:Bytes|UUID|Int|FillSync)|getRandomValues|globalThis)/g;
 
