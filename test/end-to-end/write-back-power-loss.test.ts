@@ -6,7 +6,7 @@
  * @timeLimit 300 s
  * @invariant I1 I2
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -15,6 +15,7 @@ import { cutJournals, readTrace } from '../support/cut-journals.ts';
 import { harassed } from '../support/harassed-host.ts';
 import { sleep } from '../support/host-process.ts';
 import { OrderedWorkload } from '../support/ordered-workload.ts';
+import { ALL_HELD } from '../support/power-disk.ts';
 import { withPeeredHosts, type PeeredHosts, type PeeredHostsOptions } from '../support/peered-hosts.ts';
 
 const SEED = Number(process.env['FARSHORE_SEED'] ?? 20260703);
@@ -28,7 +29,8 @@ const SCENE: PeeredHostsOptions = {
   dataSets: { minAge: '5ms', maxAge: '20ms', maxSize: '1MiB' },
 };
 /** Much is held by the peer alone. */
-const SLOW = harassed({ commitDelayMs: 40 });
+const COMMIT_DELAY_MS = 40;
+const TRIES_MAX = 50;
 
 interface Loss {
   readonly workload: OrderedWorkload;
@@ -41,7 +43,9 @@ async function loseBoth(hosts: PeeredHosts): Promise<Loss> {
   const { primary, secondary, peer, folder } = hosts;
   const trace = join(folder, 'trace');
   await hosts.init();
-  await Promise.all([primary.start(), secondary.start(['--trace', trace], { program: SLOW }), peer.start()]);
+  const heldWhile = join(folder, 'no-commits');
+  const program = harassed({ commitDelayMs: COMMIT_DELAY_MS, heldWhile });
+  await Promise.all([primary.start(), secondary.start(['--trace', trace], { program }), peer.start()]);
   await hosts.replicating();
   await hosts.writeBack();
   const workload = new OrderedWorkload({ host: primary, volumes: VOLUMES, seed: SEED, blocksMax: 32, flushEvery: 20, zeroShare: 0.03 });
@@ -49,12 +53,34 @@ async function loseBoth(hosts: PeeredHosts): Promise<Loss> {
   await sleep(1200);
   const before = await secondary.status();
   assert.is(before.mode, 'write-back');
+  const { acknowledged, durable } = await keepFromJournals(hosts, heldWhile);
   await Promise.all([secondary.kill('SIGKILL'), peer.kill('SIGKILL')]);
   await workload.stop();
   const cuts = cutJournals(join(secondary.stateDirectory, 'journals'), readTrace(trace));
-  const acknowledged = Number((await primary.status()).sequence.acknowledged);
-  process.stdout.write(`${JSON.stringify({ commands: workload.count, acknowledged, held: before.peer?.heldRecords, cuts })}\n`);
+  process.stdout.write(`${JSON.stringify({ commands: workload.count, acknowledged, durable, cuts })}\n`);
   return { workload, region: before.peer?.regionId ?? null };
+}
+
+/** Hold the journals' writes back while something that was acknowledged is in none of them: from here on it stays so. */
+async function keepFromJournals(
+  { primary, secondary }: PeeredHosts,
+  heldWhile: string,
+): Promise<{ acknowledged: number; durable: number }> {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    writeFileSync(heldWhile, '');
+    // With every slot full of what is acknowledged already, nothing waits, or only flags: let it go on, and try again.
+    for (let looks = 0; looks < 20; looks += 1) {
+      await sleep(10);
+      if (!existsSync(heldWhile + ALL_HELD)) continue;
+      const durable = Number((await secondary.status()).sequence.durable);
+      const acknowledged = Number((await primary.status()).sequence.acknowledged);
+      if (acknowledged > durable) return { acknowledged, durable };
+    }
+    rmSync(heldWhile);
+    await sleep(20);
+    rmSync(heldWhile + ALL_HELD, { force: true });
+  }
+  throw new Error('what was acknowledged was always journaled');
 }
 
 /** The copy is the history at its watermark's data set, once what is complete is destaged. */

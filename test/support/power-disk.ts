@@ -3,7 +3,18 @@
  * write is durable the note goes. A process that was killed leaves the notes of what was under way, and `losePower` puts back, for each of
  * them, everything, nothing, or some sectors of what was overwritten. Commits can be held back besides, as behind a slow disk.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { isRingFile } from '../../journals/files.ts';
 import type { Disk } from '../../src/disk/disk.ts';
@@ -13,28 +24,45 @@ import type { Random } from '../../src/simulation/random.ts';
 export interface PowerOptions {
   /** Each write of a journal begins so much later. */
   readonly commitDelayMs?: number;
+  /** While this file exists no write of a journal begins. As soon as one waits and none is under way, `ALL_HELD` stands beside it. */
+  readonly heldWhile?: string;
   /** Where the notes go: a folder that outlives the process. */
   readonly notes?: string;
 }
 
+/** Added to the name of `heldWhile`. */
+export const ALL_HELD = '.all-held';
+
+const LOOK_MS = 5;
 const SECTOR_BYTES = 512;
 const POSITION_BYTES = 8;
 
-export function powerDisk(disk: Disk, { commitDelayMs = 0, notes }: PowerOptions): Disk {
+export function powerDisk(disk: Disk, { commitDelayMs = 0, heldWhile, notes }: PowerOptions): Disk {
+  let underWay = 0;
   return watchDisk(disk, {
     watches: (path) => isRingFile(basename(path)),
     write: ({ path, buffers, position }, carryOut, done) => {
+      const isJournal = path.endsWith('.journal');
+      const ended = (error: Error | null): void => {
+        if (isJournal) underWay -= 1;
+        done(error);
+      };
       const write = (): void => {
-        if (notes === undefined) return carryOut(done);
+        if (isJournal && heldWhile !== undefined && existsSync(heldWhile)) {
+          if (underWay === 0) writeFileSync(heldWhile + ALL_HELD, '');
+          return void setTimeout(write, LOOK_MS);
+        }
+        if (isJournal) underWay += 1;
+        if (notes === undefined) return carryOut(ended);
         const note = join(notes, basename(path));
         const length = buffers.reduce((sum, { length: bytes }) => sum + bytes, 0);
         writeNote(note, bytesOf(path, { position, length }), position);
         carryOut((error) => {
           unlinkSync(note);
-          done(error);
+          ended(error);
         });
       };
-      if (commitDelayMs === 0 || !path.endsWith('.journal')) write();
+      if (commitDelayMs === 0 || !isJournal) write();
       else setTimeout(write, commitDelayMs);
     },
   });
