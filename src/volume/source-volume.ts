@@ -27,6 +27,8 @@ import type { StoreMethodInUse } from './store-method.ts';
 const PIECE_BYTES = 64 * 1024;
 /** On a thread, each piece costs a way there and back. */
 const PIECE_ON_THREAD_BYTES = 128 * 1024;
+/** What is in memory has its folios already, and keeps them: so much at once. */
+const RESIDENT_PIECE_BYTES = 1024 * 1024;
 /** A longer store is a copy that would hold up the event loop: it goes to a thread. */
 const STORE_NOW_BYTES_MAX = 64 * 1024;
 /** What is in memory is copied faster than a thread is woken up, and 1 MiB takes a tenth of a millisecond. */
@@ -132,7 +134,7 @@ export class SourceVolume implements Volume {
     const next: Done = (error) => {
       if (error !== null || stored === bytes.length) return watched(error);
       const begin = stored;
-      stored = Math.min(bytes.length, begin + PIECE_ON_THREAD_BYTES);
+      stored = begin + this.#pieceOnThread(offset + begin, bytes.length - begin);
       this.#file.write([bytes.subarray(begin, stored)], offset + begin, next);
     };
     next(null);
@@ -218,6 +220,12 @@ export class SourceVolume implements Volume {
   #storesWithoutReading(offset: number, lengthBytes: number): boolean {
     if (offset % DISK_ALIGNMENT_BYTES === 0 && lengthBytes % DISK_ALIGNMENT_BYTES === 0) return true;
     return this.#mapping !== null && this.#mapping.isResident(offset, lengthBytes);
+  }
+
+  #pieceOnThread(offset: number, lengthBytes: number): number {
+    const resident = Math.min(lengthBytes, RESIDENT_PIECE_BYTES);
+    const isResident = !this.#closed && this.#mapping?.isResident(offset, resident) === true;
+    return isResident ? resident : Math.min(lengthBytes, PIECE_ON_THREAD_BYTES);
   }
 
   #remember(work: () => void): void {

@@ -11,7 +11,7 @@ import { openVolume } from '../../src/volume/source-volume.ts';
 import type { SourceVolume } from '../../src/volume/source-volume.ts';
 import type { FailingOperation } from '../../src/simulation/disk.ts';
 import { Random } from '../../src/simulation/random.ts';
-import { TestDisk } from '../support/test-disk.ts';
+import { TestDisk, type TestDiskOptions } from '../support/test-disk.ts';
 import { codeOf, finished, messageOfFailure, needsTried, withFolder, withLoopDevice, withSmallDisk } from '../support/scratch.ts';
 
 const disk = new NodeDisk();
@@ -173,6 +173,27 @@ test('what would wait for the disk is not done at once', async () => {
     assert.is(volume.readNow(target, 8192), true);
     assert.equal([target[0], target[511], target[512], target[1023]], [1, 1, 2, 2]);
   });
+});
+
+test('a long store goes at once where the volume is in memory, and in pieces where it is not', async () => {
+  for (const [residentChance, expected] of [
+    [1, [1024, 1024, 4]],
+    [0, [...Array.from({ length: 16 }, () => 128), 4]],
+  ] as const) {
+    const written: number[] = [];
+    const onAsked: TestDiskOptions['onAsked'] = ({ operation, lengthBytes }) =>
+      void (operation === 'write' && written.push(lengthBytes / 1024));
+    const memory = new TestDisk({ residentChance, onAsked });
+    const config = configOf('/v', 4 * MIB);
+    await createVolume({ disk: memory, config });
+    const volume = openVolume({ disk: memory, config });
+    written.length = 0;
+    const bytes = filled(2 * MIB + 4096, 5);
+    await finished((done) => volume.store(bytes, 4096, done));
+    assert.equal(written, expected);
+    assert.ok(Buffer.from(bytes).equals(memory.readFile('/v')?.subarray(4096, 4096 + bytes.length) ?? filled(0, 0)));
+    volume.close();
+  }
 });
 
 test('a request outside the volume, or after close, is a broken invariant', async () => {
