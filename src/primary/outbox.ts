@@ -13,16 +13,26 @@ const GATHER_BYTES_MAX = 64 * 1024;
 export class Outbox {
   readonly #link: Link;
   readonly #gatherMs: number;
+  readonly #onSent: () => void;
   readonly #slices: SendSlice[] = [];
   #gatheredBytes = 0;
   #sentAtMs = Number.NEGATIVE_INFINITY;
   #gathering: NodeJS.Timeout | null = null;
   #flushing = false;
 
-  /** @param gatherMs least time between two messages of little; 0: none */
-  constructor(link: Link, gatherMs: number) {
+  /**
+   * @param gatherMs least time between two messages of little; 0: none
+   * @param onSent called when what waited was handed to the link
+   */
+  constructor(link: Link, gatherMs: number, onSent: () => void) {
     this.#link = link;
     this.#gatherMs = gatherMs;
+    this.#onSent = onSent;
+  }
+
+  /** Bytes that the link will get and does not count yet. */
+  get waitingBytes(): number {
+    return this.#gatheredBytes;
   }
 
   add(slice: SendSlice): void {
@@ -60,6 +70,7 @@ export class Outbox {
       this.#send(slices.slice(begin, end));
       begin = end;
     }
+    this.#onSent();
   }
 
   #send(run: readonly SendSlice[]): void {

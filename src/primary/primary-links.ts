@@ -188,8 +188,14 @@ export class PrimaryLinks implements RecordCarrier {
     for (const agreed of this.#agreed.values()) if (agreed.phase === 'open') agreed.link.send(bytes);
   }
 
+  /** Its outbox is empty: there may be room that nobody has been told of. */
+  #sent(agreed: Agreed): void {
+    if (this.#agreed.get(agreed.link.id) === agreed && agreed.phase === 'open' && this.#order !== null) this.#offerBudget(agreed);
+  }
+
   #offerBudget(agreed: Agreed): void {
-    const budgetBytes = agreed.link.budgetBytes;
+    // What waits in the outbox is as good as in the socket: without it one link would be handed everything in a single turn.
+    const budgetBytes = agreed.link.budgetBytes - agreed.outbox.waitingBytes;
     if (budgetBytes <= Math.max(0, agreed.budgetBytes)) return;
     agreed.budgetBytes = budgetBytes;
     this.#live.step({ event: 'linkReady', link: agreed.link.id, budgetBytes });
@@ -202,14 +208,15 @@ export class PrimaryLinks implements RecordCarrier {
     }
     if (!this.#judged(link, message.facts)) return;
     const { facts } = message;
-    this.#agreed.set(link.id, {
+    const agreed: Agreed = {
       link,
-      outbox: new Outbox(link, this.#options.gatherMs),
+      outbox: new Outbox(link, this.#options.gatherMs, () => this.#sent(agreed)),
       linkKey: message.linkKey,
       facts,
       phase: 'ready-awaited',
       budgetBytes: 0,
-    });
+    };
+    this.#agreed.set(link.id, agreed);
     link.send(encodeMessage({ kind: 'welcome', facts: this.#options.facts() }));
   }
 

@@ -18,7 +18,7 @@ function fixture(gatherMs: number) {
       sent();
     },
   } as unknown as Link;
-  const outbox = new Outbox(link, gatherMs);
+  const outbox = new Outbox(link, gatherMs, () => {});
   const add = (index: number): void => {
     outbox.add({ bytes: memory.subarray(index * BYTES, (index + 1) * BYTES), done: () => void done.push(index) });
   };
