@@ -21,13 +21,11 @@ import { chooseStoreMethod } from './store-method.ts';
 import type { StoreMethodInUse } from './store-method.ts';
 
 /**
- * One pwrite makes folios of the page cache as large as itself, and every later 4 KiB store into a folio of 1 MiB looks at all of its
- * 256 blocks: 22-28 us instead of 4 (docs/performance.md). Stores in pieces of this size cost the least, themselves and later.
+ * One pwrite makes folios of the page cache as large as itself, and every later 4 KiB store into one looks at all of its blocks: 22-28 us
+ * in a folio of 1 MiB, 5 in 128 KiB, 3.3 in 32 KiB (docs/performance.md). So what is not in memory yet is stored in pieces of this size.
  */
-const PIECE_BYTES = 64 * 1024;
-/** On a thread, each piece costs a way there and back. */
-const PIECE_ON_THREAD_BYTES = 128 * 1024;
-/** What is in memory has its folios already, and keeps them: so much at once. */
+const PIECE_BYTES = 32 * 1024;
+/** What is in memory has its folios already, and keeps them: a thread stores so much at once. */
 const RESIDENT_PIECE_BYTES = 1024 * 1024;
 /** A longer store is a copy that would hold up the event loop: it goes to a thread. */
 const STORE_NOW_BYTES_MAX = 64 * 1024;
@@ -225,7 +223,7 @@ export class SourceVolume implements Volume {
   #pieceOnThread(offset: number, lengthBytes: number): number {
     const resident = Math.min(lengthBytes, RESIDENT_PIECE_BYTES);
     const isResident = !this.#closed && this.#mapping?.isResident(offset, resident) === true;
-    return isResident ? resident : Math.min(lengthBytes, PIECE_ON_THREAD_BYTES);
+    return isResident ? resident : Math.min(lengthBytes, PIECE_BYTES);
   }
 
   #remember(work: () => void): void {

@@ -178,7 +178,7 @@ test('what would wait for the disk is not done at once', async () => {
 test('a long store goes at once where the volume is in memory, and in pieces where it is not', async () => {
   for (const [residentChance, expected] of [
     [1, [1024, 1024, 4]],
-    [0, [...Array.from({ length: 16 }, () => 128), 4]],
+    [0, [...Array.from({ length: 64 }, () => 32), 4]],
   ] as const) {
     const written: number[] = [];
     const onAsked: TestDiskOptions['onAsked'] = ({ operation, lengthBytes }) =>
