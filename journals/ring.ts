@@ -249,7 +249,7 @@ class Ring implements JournalRing {
 
   #writer(slot: number): JournalWriter {
     const writer = this.#writers[slot];
-    assert(writer !== undefined, `slot ${slot} of ${this.geometry.slots}`);
+    assert(writer !== undefined, 'slot % of %', slot, this.geometry.slots);
     return writer;
   }
 

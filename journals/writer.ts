@@ -113,13 +113,16 @@ export class JournalWriter implements CommitCandidate {
     const end = tail + bytes.length;
     assert(
       this.#state === 'active' && this.#waitingMark === null && !this.#markInImage,
-      `record for slot ${this.#slot.slot}, which is not open`,
+      'record for slot %, which is not open',
+      this.#slot.slot,
     );
     assert(
       bytes.length % 8 === 0 && end <= this.image.length - BLOCK_BYTES,
-      `record of ${bytes.length} bytes at ${tail}: beyond the slot's capacity`,
+      "record of % bytes at %: beyond the slot's capacity",
+      bytes.length,
+      tail,
     );
-    assert(index >= 0 && index < this.#offsets.length, `record index ${index} is outside the data set`);
+    assert(index >= 0 && index < this.#offsets.length, 'record index % is outside the data set', index);
     if (bytes.length < COPY_BY_LIBC_BYTES_MIN) this.image.set(bytes, tail);
     else copyIntoMemory((this.#address ??= addressOf(this.image)) + tail, bytes);
     this.#offsets[index] = tail;

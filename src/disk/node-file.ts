@@ -248,7 +248,7 @@ export class NodeFile implements DiskFile {
   }
 
   #begin(): void {
-    assert(!this.#closed, `${this.path} is not used after close`);
+    assert(!this.#closed, '% is not used after close', this.path);
     this.#inFlight += 1;
   }
 
@@ -261,10 +261,10 @@ export class NodeFile implements DiskFile {
   }
 
   #checkWrite(buffers: readonly Uint8Array[], position: number): void {
-    assert(!this.#closed, `${this.path} is not used after close`);
+    assert(!this.#closed, '% is not used after close', this.path);
     if (!this.#direct) return;
-    assert(position % DISK_ALIGNMENT_BYTES === 0, `a direct write to ${this.path} begins aligned, not at ${position}`);
-    for (const buffer of buffers) assert(isAligned(buffer), `a direct write to ${this.path} is from aligned memory of aligned length`);
+    assert(position % DISK_ALIGNMENT_BYTES === 0, 'a direct write to % begins aligned, not at %', this.path, position);
+    for (const buffer of buffers) assert(isAligned(buffer), 'a direct write to % is from aligned memory of aligned length', this.path);
   }
 
   /** Some file systems take O_DIRECT and refuse the first read with EINVAL: then they are asked without it. True: read again. */
@@ -302,7 +302,7 @@ export class NodeFile implements DiskFile {
 
   /** Size before allocation; null if there is nothing to do; an error if it cannot succeed (without filling the disk to find out). */
   #sizeToAllocate(sizeBytes: number): number | Error | null {
-    assert(!this.#closed, `${this.path} is not used after close`);
+    assert(!this.#closed, '% is not used after close', this.path);
     const error = systemError({ errno: ENOSPC, syscall: 'fallocate', path: this.path });
     if (this.#isDevice) return sizeBytes <= this.sizeBytes() ? null : error;
     const { size, blocks } = fstatSync(this.#fd);

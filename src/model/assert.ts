@@ -4,9 +4,14 @@ export class BrokenInvariant extends Error {
   readonly code = 'ERR_BROKEN_INVARIANT';
 }
 
-/** Stop the process (through `BrokenInvariant`) unless `condition` holds. Never used for bad input. */
-export function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new BrokenInvariant(message);
+/**
+ * Stop the process (through `BrokenInvariant`) unless `condition` holds. Never used for bad input. Each `%` of `message` stands for the
+ * next value: what is checked for every write must not build a text for it.
+ */
+export function assert(condition: boolean, message: string, a?: unknown, b?: unknown, c?: unknown, d?: unknown): asserts condition {
+  if (condition) return;
+  const values = [a, b, c, d];
+  throw new BrokenInvariant(message.replace(/%/g, () => String(values.shift())));
 }
 
 /** Make the compiler prove that a switch is total. */

@@ -49,7 +49,7 @@ export class BufferPool {
 
   /** Lend a buffer with at least `lengthBytes` of data; its old contents are still in it. */
   acquire(lengthBytes: number): PooledBuffer {
-    assert(lengthBytes <= LIMITS.nbdPayloadBytesMax, `a buffer of ${lengthBytes} bytes is beyond the largest payload`);
+    assert(lengthBytes <= LIMITS.nbdPayloadBytesMax, 'a buffer of % bytes is beyond the largest payload', lengthBytes);
     const classIndex = lengthBytes <= 2 ** SMALLEST_CLASS_LOG2 ? 0 : 32 - Math.clz32(lengthBytes - 1) - SMALLEST_CLASS_LOG2;
     this.lent += 1;
     const buffer = this.#free[classIndex]?.pop();

@@ -60,7 +60,7 @@ export class ConnectionRequest implements NbdRequest {
 
   complete(errno: NbdErrno): void {
     const connection = this.#connection;
-    assert(connection !== null, `a ${this.command} request was completed twice`);
+    assert(connection !== null, 'a % request was completed twice', this.command);
     this.#connection = null;
     connection.requestCompleted(this, errno);
   }

@@ -339,7 +339,7 @@ export class ReplicatedOrder implements WriteOrder {
 
   #buffer(dataSet: DataSetId): SendBuffer {
     const buffer = this.buffers.get(dataSet);
-    assert(buffer !== undefined, `data set ${dataSet} has a send buffer`);
+    assert(buffer !== undefined, 'data set % has a send buffer', dataSet);
     return buffer;
   }
 }

@@ -99,7 +99,7 @@ export class SendBuffer {
 
   /** Encode a write, zero or trim command under the next number. */
   appendWrite(command: WriteCommand, sequence: SequenceNumber): void {
-    assert(sequence === this.firstSequence + this.#count, `record ${sequence} is not the next of data set ${this.dataSet}`);
+    assert(sequence === this.firstSequence + this.#count, 'record % is not the next of data set %', sequence, this.dataSet);
     const chunk = this.#room(encodedWriteBytes(command.payload === null ? 0 : command.payload.length));
     const numbers = { dataSet: this.dataSet, firstSequence: this.firstSequence, sequence };
     this.#added(chunk, chunk.writer.encodeWrite(chunk.usedBytes, command, numbers, this.#stream));
@@ -135,7 +135,7 @@ export class SendBuffer {
     const slices: SendSlice[] = [];
     let index = from - this.firstSequence;
     const last = to - this.firstSequence;
-    assert(index >= 0 && last < this.#count && index <= last, `records ${from} to ${to} are not in data set ${this.dataSet}`);
+    assert(index >= 0 && last < this.#count && index <= last, 'records % to % are not in data set %', from, to, this.dataSet);
     while (index <= last) {
       const number = this.#chunkOf[index] as number;
       const chunk = this.#chunks[number] as Chunk;

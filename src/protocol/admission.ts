@@ -70,7 +70,7 @@ export class Admission {
       encodedBytes <= this.#room.bytes && records <= this.#room.records,
       'a request that does not fit into one data set is split by the shell',
     );
-    assert(this.waiting + this.#storing.size < REQUESTS_MAX, `more than ${REQUESTS_MAX} requests under way`);
+    assert(this.waiting + this.#storing.size < REQUESTS_MAX, 'more than % requests under way', REQUESTS_MAX);
     this.#waiting.push(request);
   }
 
@@ -89,7 +89,7 @@ export class Admission {
   admit(): WriteRequested {
     const request = this.head;
     assert(request !== null, 'a request waits');
-    assert(!this.#storing.has(request.request), `request ${request.request} is being stored already`);
+    assert(!this.#storing.has(request.request), 'request % is being stored already', request.request);
     this.#first += 1;
     if (this.#first === this.#waiting.length) {
       this.#waiting.length = 0;
@@ -107,7 +107,7 @@ export class Admission {
   /** Give the reserved room back: the request is about to be numbered. */
   stored(request: RequestId): WriteRequested {
     const stored = this.#storing.get(request);
-    assert(stored !== undefined, `request ${request} was not admitted, or stored before`);
+    assert(stored !== undefined, 'request % was not admitted, or stored before', request);
     this.#storing.delete(request);
     this.#reservedBytes -= stored.encodedBytes;
     this.#reservedRecords -= stored.records;

@@ -171,7 +171,8 @@ export class PrimaryMachine implements PrimaryCore {
     }
     assert(
       recordBytes.length === stored.records && bytes === stored.encodedBytes,
-      `request ${request} was stored with another size than asked for`,
+      'request % was stored with another size than asked for',
+      request,
     );
     this.#nextSequence += recordBytes.length;
     this.#bytesTaken += bytes;

@@ -37,7 +37,7 @@ export function storeDataSet(
   for (let index = 0; index < writes; index += 1) {
     reader.peekAt(offsets[index] as number, peek);
     const volume = volumes.get(peek.vlun);
-    assert(volume !== undefined, `VLUN ${peek.vlun} was checked when the record arrived`);
+    assert(volume !== undefined, 'VLUN % was checked when the record arrived', peek.vlun);
     const offset = peek.lba * BLOCK_BYTES;
     if (!mayStore()) return false;
     if (peek.type === 'write') volume.storeSync(image.subarray(peek.payloadOffset, peek.payloadOffset + peek.lengthBytes), offset);

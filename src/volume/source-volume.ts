@@ -260,10 +260,14 @@ export class SourceVolume implements Volume {
   }
 
   #checkRange(offset: number, lengthBytes: number): void {
-    assert(!this.#closed, `volume ${this.entry.name} is not used after close`);
+    assert(!this.#closed, 'volume % is not used after close', this.entry.name);
     assert(
       Number.isSafeInteger(offset) && offset >= 0 && offset + lengthBytes <= this.entry.sizeBytes,
-      `a request of volume ${this.entry.name} is inside it: ${lengthBytes} bytes at ${offset} of ${this.entry.sizeBytes}`,
+      'a request of volume % is inside it: % bytes at % of %',
+      this.entry.name,
+      lengthBytes,
+      offset,
+      this.entry.sizeBytes,
     );
   }
 }
