@@ -1,10 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Long enough for any machine that is at all usable: only a wait that would never end comes to it. */
 const LIMIT_MS = 60_000;
+/** So many turns of the event loop are watched one by one; a longer wait leaves the processor to others. */
+const TURNS = 1_000;
 
-/** Wait until `condition` holds, looking at every turn of the event loop. */
+/** Wait until `condition` holds. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
   const deadline = performance.now() + LIMIT_MS;
-  for (; !condition(); await new Promise((resolve) => setImmediate(resolve))) {
+  for (let turns = 0; !condition(); turns += 1) {
     if (performance.now() > deadline) throw new Error(`never: ${what}`);
+    if (turns < TURNS) await new Promise((resolve) => setImmediate(resolve));
+    else await sleep(1);
   }
 }
