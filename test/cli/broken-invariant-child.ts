@@ -51,7 +51,7 @@ function inWelcome(): void {
 // The production entry, which also says what an exception that nobody catches means.
 await main(['--version']);
 process.on('exit', (code) => void writeSync(1, `exit ${code}\n`));
-setTimeout(() => process.exit(99), 3_000);
+setTimeout(() => process.exit(99), 30_000);
 if (place === 'command') await inCommand();
 else if (place === 'welcome') inWelcome();
 else setTimeout(breakInvariant, 1);

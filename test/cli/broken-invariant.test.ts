@@ -10,7 +10,7 @@ const CHILD = fileURLToPath(new URL('./broken-invariant-child.js', import.meta.u
 for (const place of ['command', 'welcome', 'callback']) {
   test(`in a ${place}`, async () => {
     await withFolder((folder) => {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [CHILD, place, folder], { encoding: 'utf8', timeout: 10_000 });
+      const { status, stdout, stderr } = spawnSync(process.execPath, [CHILD, place, folder], { encoding: 'utf8', timeout: 120_000 });
       assert.match(
         stderr,
         new RegExp(`ERR_BROKEN_INVARIANT[\\s\\S]*broken in a ${place}|broken in a ${place}[\\s\\S]*ERR_BROKEN_INVARIANT`),

@@ -169,7 +169,7 @@ test('clients that die inside a request, inside a payload and before a reply do 
     socket.destroy();
     await sleep(10);
   }
-  assert.is(backend.held.length, 2);
+  await until('what came whole', () => backend.held.length === 2);
   backend.release();
   await until('the end', () => server.counters.connectionsOpen === 0);
   assert.is(server.counters.connectionsEnded.truncated, 2);

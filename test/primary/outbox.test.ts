@@ -59,7 +59,7 @@ test('what follows closely waits and goes together; much does not wait', async (
 });
 
 test('what waits goes when the gap is over', async () => {
-  const { add, records } = fixture(5);
+  const { add, records } = fixture(300);
   add(0);
   await turn();
   add(1);

@@ -40,7 +40,7 @@ async function destage(deeds: readonly Deed[], pauseMs = 0): Promise<Outcome> {
   const failures: { message: string; fatal: boolean }[] = [];
   let destager: Destager | null = null;
   await new Promise<void>((resolve, reject) => {
-    const limit = setTimeout(() => reject(new Error(`an order was never answered: ${JSON.stringify(failures)}`)), 5_000);
+    const limit = setTimeout(() => reject(new Error(`an order was never answered: ${JSON.stringify(failures)}`)), 60_000);
     const ended = (): void => {
       clearTimeout(limit);
       resolve();

@@ -264,7 +264,7 @@ export class Host {
   }
 
   /** Wait until the status fulfils a condition, and return it. */
-  async untilStatus(what: string, condition: (status: StatusReport) => boolean, timeoutMs = 20_000): Promise<StatusReport> {
+  async untilStatus(what: string, condition: (status: StatusReport) => boolean, timeoutMs = 60_000): Promise<StatusReport> {
     let last: StatusReport | null = null;
     await this.until(
       what,

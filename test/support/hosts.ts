@@ -67,7 +67,7 @@ export class Hosts {
   }
 
   /** Wait until a link is agreed. */
-  async replicating(timeoutMs = 20_000): Promise<void> {
+  async replicating(timeoutMs = 60_000): Promise<void> {
     await this.primary.untilStatus('replicates', ({ state, links }) => links.some((link) => link.up) && state === 'replicating', timeoutMs);
   }
 

@@ -53,7 +53,7 @@ export class PeeredHosts extends Hosts {
   }
 
   /** Wait until the secondary acknowledges what its peer holds. */
-  async writeBack(timeoutMs = 20_000): Promise<StatusReport> {
+  async writeBack(timeoutMs = 60_000): Promise<StatusReport> {
     return await this.secondary.untilStatus('is in write-back', ({ mode, peer }) => mode === 'write-back' && peer?.up === true, timeoutMs);
   }
 

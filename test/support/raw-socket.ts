@@ -39,7 +39,7 @@ export class RawSocket {
   }
 
   /** Whether the other side has ended it within this time. */
-  async ended(timeoutMs = 3000): Promise<boolean> {
+  async ended(timeoutMs = 30_000): Promise<boolean> {
     await within(this.#closed, timeoutMs);
     return this.isClosed;
   }
