@@ -22,10 +22,10 @@ import type { StoreMethodInUse } from './store-method.ts';
 
 /**
  * One pwrite makes folios of the page cache as large as itself, and every later 4 KiB store into one looks at all of its blocks: 22-28 us
- * in a folio of 1 MiB, 5 in 128 KiB, 3.3 in 32 KiB (docs/performance.md). So what is not in memory yet is stored in pieces of this size.
+ * in a folio of 1 MiB, 5 in 128 KiB, 3.3 in 32 KiB (docs/performance.md). So stores go in pieces of this size.
  */
 const PIECE_BYTES = 32 * 1024;
-/** What is in memory has its folios already, and keeps them: a thread stores so much at once. */
+/** But what is in memory has its folios already, and keeps them: a thread, for which each piece is a way there and back, stores so much at once. */
 const RESIDENT_PIECE_BYTES = 1024 * 1024;
 /** A longer store is a copy that would hold up the event loop: it goes to a thread. */
 const STORE_NOW_BYTES_MAX = 64 * 1024;
