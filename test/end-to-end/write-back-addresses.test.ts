@@ -15,8 +15,8 @@ import { LinkProxy } from '../support/link-proxy.ts';
 import { withPeeredHosts } from '../support/peered-hosts.ts';
 import { StampedWorkload } from '../support/stamped-workload.ts';
 
-/** Well before a silent link would be noticed as such; on a quiet machine it is a tenth of this. */
-const ALLOWED_MS = LIMITS.linkSilenceMs * 0.4;
+/** As long as a peer may take to answer before it is given up. */
+const ALLOWED_MS = LIMITS.peerAnswerMs;
 
 test('the way in use is cut, clogged and cut again: write-back goes on over the other one within a second', async () => {
   await withPeeredHosts({ links: 1, slots: 8, slotMiB: 2, regionMiB: 16 }, async (hosts) => {
@@ -51,7 +51,7 @@ test('the way in use is cut, clogged and cut again: write-back goes on over the 
           }
           while (other.counters.records === otherBefore && performance.now() - started < 10_000) await sleep(5);
           took.push(Math.round(performance.now() - started));
-          await hosts.writeBack();
+          await hosts.writeBack(5000);
           await sleep(300);
           const worstMs = Math.max(...watch.latenciesMs);
           assert.ok(worstMs < ALLOWED_MS, `an acknowledgement took ${worstMs.toFixed(0)} ms after a ${fault}`);

@@ -34,7 +34,11 @@ test('several links: one carries records, the others stand by and keep alive', (
     links[1].send(recordsMessage(0, 2));
     await holds(links[1], 2);
     const before = links.map((link) => link.received.length);
-    await until('a keep-alive on each', () => links.every((link, index) => link.received.length > (before[index] ?? 0)));
+    await until(
+      'a keep-alive on each',
+      () => links.every((link, index) => link.received.length > (before[index] ?? 0)),
+      2 * LIMITS.keepAliveMs,
+    );
     assert.equal(
       links.map((link) => newestHeld(link)?.through),
       [0, 2, 0],
@@ -123,7 +127,7 @@ test('a secondary that says nothing any more is not there: another session of it
     const peer = await start({ connect: [secondary.url, secondary.url] });
     const silent = await secondary.meet(0);
     assert.ok(peer.isConnected);
-    await until('silence', () => !peer.isConnected);
+    await until('silence', () => !peer.isConnected, 5 * LIMITS.keepAliveMs);
     assert.equal([peer.status().state, peer.status().mode], ['disconnected', 'none']);
     assert.match(peer.status().reason ?? '', 'says nothing any more');
     await secondary.meet(1, peeredAt({ session: '00000000000000d2' }));
